@@ -1,0 +1,27 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup lab test check lock clean
+
+# What a recipe does beyond two lines is a script in .ci/.
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Get this machine ready for development: Debian packages, .venv, Open vSwitch (as root)
+	@.ci/setup test
+
+lab: ## Contain a rogue host on a Mininet campus and watch it happen (as root)
+	@.ci/setup lab
+	@.venv/bin/netcordon lab run rogue-host
+
+test: check ## Check, then run every level of the tests (ARGS='-k word' goes to pytest)
+	@.ci/test $(ARGS)
+
+check: setup ## Lint, format, types, import arrows
+	@.ci/check
+
+lock: ## Write requirements/*.txt from pyproject.toml (UPGRADE=1 takes newer versions)
+	@.ci/lock
+
+clean: ## Remove .venv, caches and builds; leaves Open vSwitch and its switches alone
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find controller drivers topologies labs tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The brain: from an alert to a proven containment, and back."""

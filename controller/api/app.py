@@ -1,0 +1,31 @@
+"""The API put together."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from controller.api.errors import add_handlers
+from controller.api.limits import BodyLimit
+from controller.api.routes import alerts, audit, containments, health, network, sensors, tokens
+from controller.api.schemas import Problem
+from controller.api.service import Service
+
+_DESCRIPTION = """Contains devices that run no agent, from the network side, and proves that the block holds.
+
+Every route but /healthz and /readyz needs a bearer token. Errors are `Problem` objects."""
+
+
+def create_app(service: Service) -> FastAPI:
+    """The application that answers for `service`. It starts and stops nothing: the daemon does."""
+    app = FastAPI(
+        title="Netcordon",
+        version="1",
+        description=_DESCRIPTION,
+        responses={status: {"model": Problem} for status in (401, 403, 404, 409, 413, 422, 500, 503)},
+    )
+    app.state.service = service
+    app.add_middleware(BodyLimit)
+    add_handlers(app)
+    for subject in (alerts, containments, network, sensors, audit, tokens, health):
+        app.include_router(subject.router)
+    return app

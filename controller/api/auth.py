@@ -1,0 +1,68 @@
+"""Who asks, and whether they may: a bearer token, and one permission a route."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, cast
+
+from fastapi import Depends, HTTPException, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from controller.api.service import Service
+from controller.roles import Permission, Role
+from controller.store import TokenRecord
+
+_BEARER = HTTPBearer(auto_error=False, description="a token as `netcordon token add` makes it")
+_CHALLENGE = 'Bearer realm="netcordon"'
+
+
+def service_of(request: Request) -> Service:
+    return cast(Service, request.app.state.service)
+
+
+TheService = Annotated[Service, Depends(service_of)]
+
+
+async def bearer(
+    service: TheService, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
+) -> TokenRecord:
+    """The token that the request bears; 401 without one, or with one that is nobody's."""
+    if credentials is None:
+        raise HTTPException(401, "this needs a token", {"WWW-Authenticate": _CHALLENGE})
+    token = await service.store.token(credentials.credentials)
+    if token is None:
+        raise HTTPException(
+            401, "the token is unknown or was revoked", {"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'}
+        )
+    return token
+
+
+Bearer = Annotated[TokenRecord, Depends(bearer)]
+
+
+def allowed(token: TokenRecord, permission: Permission) -> TokenRecord:
+    """403, naming the roles that may, when the token's may not."""
+    if not token.role.may(permission):
+        roles = ", ".join(role.value for role in Role if role.may(permission))
+        raise HTTPException(
+            403,
+            f"token {token.name!r} has role {token.role.value}, which may not {permission.value}; needed: {roles}",
+            {"WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope", scope="{permission.value}"'},
+        )
+    return token
+
+
+def _needs(permission: Permission) -> Callable[[TokenRecord], Awaitable[TokenRecord]]:
+    async def check(token: Bearer) -> TokenRecord:
+        return allowed(token, permission)
+
+    return check
+
+
+Reader = Annotated[TokenRecord, Depends(_needs(Permission.READ))]
+Sender = Annotated[TokenRecord, Depends(_needs(Permission.ALERT))]
+Container = Annotated[TokenRecord, Depends(_needs(Permission.CONTAIN))]
+Releaser = Annotated[TokenRecord, Depends(_needs(Permission.RELEASE))]
+Auditor = Annotated[TokenRecord, Depends(_needs(Permission.AUDIT))]
+TokenKeeper = Annotated[TokenRecord, Depends(_needs(Permission.TOKENS))]
+Sensor = Annotated[TokenRecord, Depends(_needs(Permission.SENSE))]

@@ -1,0 +1,36 @@
+"""What to do next, by an error's code: data, shown to whoever got the error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from controller.errors import RefusalCode
+
+HINTS: Mapping[str, str] = MappingProxyType(
+    {
+        RefusalCode.PROTECTED: "an approver or admin may contain it all the same: --override with a --reason",
+        RefusalCode.AMBIGUOUS: "`netcordon locate TARGET` shows the evidence; name the MAC or switch:port that you mean",
+        RefusalCode.UNKNOWN_PLACE: "`netcordon endpoints` lists what was seen; name a MAC or switch:port, or let the device send something",
+        RefusalCode.BEHIND_ROUTER: "contain it on a switch of its own network; this router's port serves others too",
+        RefusalCode.NOT_AN_ENDPOINT: "find the device behind the NAT, proxy or pool (its logs say who), and name that one",
+        RefusalCode.BUDGET: "look at `netcordon proposals`; contain by hand what is really guilty, or raise budget in the configuration",
+        RefusalCode.UNSUPPORTED: "`netcordon devices` shows the drivers; choose another profile",
+        RefusalCode.MANAGEMENT: "declare the device's management path (devices.management) if it is out of band",
+        RefusalCode.CHANGED: "ask again: it is decided anew from what is known now",
+        RefusalCode.UNDECIDED: "add an incriminate rule to the policy, or contain the guilty end by hand",
+        "unauthorized": "give a token: NETCORDON_TOKEN, or ~/.config/netcordon/token; `netcordon token add` makes one",
+        "forbidden": "`netcordon token list` shows who has which role",
+        "invalid-input": "/docs describes what is accepted",
+        "not-found": "`netcordon list --all` shows the containments, /docs the routes",
+        "conflict": "`netcordon list` shows what stands now",
+        "too-large": "send it in several requests",
+        "store-unavailable": "nothing was accepted: ask again with the same Idempotency-Key; /readyz says what is wrong",
+        "device": "`netcordon devices` shows the device's state",
+        "internal": "the daemon's log has the details under this id",
+    }
+)
+
+
+def hint_for(code: str) -> str:
+    return HINTS.get(code, "")

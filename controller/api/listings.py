@@ -1,0 +1,169 @@
+"""More words of the API, for looking: the network, alerts, the audit log, tokens. What goes for `schemas` goes for these."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from controller.api.schemas import AttachmentView, EndpointView, View
+from controller.roles import Role
+
+
+class BindingView(View):
+    realm: str
+    ip: str | None
+    mac: str
+    attachment: AttachmentView
+    first_seen: datetime
+    last_seen: datetime
+    source: str
+    lease: bool
+
+
+class InterfaceView(View):
+    name: str
+    number: int | None
+    mac: str | None
+    up: bool
+
+
+class NeighbourView(View):
+    port: str
+    device: str
+    device_port: str
+
+
+class DeviceInfo(View):
+    id: str
+    driver: str
+    description: str
+    up: bool
+    management: str
+    converged: bool
+    want_revision: int
+    have_revision: int
+    rules: int
+    error: str | None
+    neighbours: list[NeighbourView]
+    interfaces: list[InterfaceView]
+
+
+class EndView(View):
+    ip: str | None
+    mac: str | None
+    port: int | None
+
+
+class AlertView(View):
+    id: str
+    source: str
+    observed_at: datetime
+    received_at: datetime
+    signature: str
+    signature_id: str | None
+    severity: int
+    category: str
+    text: str
+    src: EndView
+    dst: EndView
+    realm: str
+    disposition: str
+
+
+class DeadLetterView(View):
+    """`raw` is neutralized for reading, `length` its whole length in characters."""
+
+    id: str
+    source: str
+    reason: str
+    raw: str
+    length: int
+    received_at: datetime
+
+
+class ProposalView(View):
+    id: str
+    state: str
+    target: str
+    endpoint: EndpointView | None
+    profile: str
+    duration: float
+    rule: str
+    reason: str
+    refusal: str | None
+    alert_id: str | None
+    created_at: datetime
+
+
+# --- alerts, audit, tokens --------------------------------------------------------------------------------------------
+
+
+class AlertResult(View):
+    """`status`: taken, ignored (not an alert), malformed (kept as the dead letter `id`), or failed (read, and not acted
+    upon). `containment` and `proposal` are ids."""
+
+    index: int
+    status: str
+    id: str | None = None
+    duplicate: bool = False
+    disposition: str | None = None
+    reason: str
+    containment: str | None = None
+    proposal: str | None = None
+
+
+class AlertsTaken(View):
+    taken: int
+    ignored: int
+    malformed: int
+    failed: int
+    results: list[AlertResult]
+
+
+class AuditRecordView(View):
+    seq: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    detail: Any
+    prev: str
+    hash: str
+
+
+class AuditVerdict(View):
+    """`head` is the chain's last hash: keep it off this host, and give it the next time."""
+
+    verified: bool
+    records: int | None
+    head: str | None
+    problem: str | None
+
+
+class TokenView(View):
+    name: str
+    role: Role
+    created_at: datetime
+
+
+class NewTokenView(View):
+    """`token` is shown this once."""
+
+    name: str
+    role: Role
+    token: str
+
+
+class WhoAmI(View):
+    name: str
+    role: Role
+    permissions: list[str]
+
+
+class Health(View):
+    status: str
+
+
+class Readiness(View):
+    ready: bool
+    reasons: list[str]

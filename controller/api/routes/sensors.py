@@ -1,0 +1,27 @@
+"""A sensor asks for work and brings results; see `controller.discovery.probes`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from controller.api.auth import Sensor, TheService
+from controller.discovery.probes import SensorResults, SensorWork
+
+router = APIRouter(prefix="/api/v1/sensors", tags=["sensors"])
+Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+
+
+@router.get("/{name}/work")
+async def work(
+    name: Name, service: TheService, token: Sensor, wait: Annotated[float, Query(ge=0, le=60)] = 10.0
+) -> SensorWork:
+    """What to probe and to watch; held until there is something new, at most `wait` seconds."""
+    return await service.sensor_work(name, wait)
+
+
+@router.post("/{name}/results", status_code=204)
+async def results(name: Name, body: SensorResults, service: TheService, token: Sensor) -> None:
+    """What was found since the last word."""
+    await service.sensor_results(name, body)

@@ -1,0 +1,212 @@
+"""The words of the API: what comes in and what goes out. Times are ISO 8601 in UTC, spans are seconds unless the name
+says otherwise. Texts that others wrote (alerts, reasons, host names) come out neutralized. `views` makes these of the
+brain's values."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from controller.durations import parse_duration
+from controller.model import FULL
+from controller.neutralize import storable
+from controller.roles import Role
+
+LONGEST_REASON = 500
+
+Span = Annotated[float, BeforeValidator(parse_duration), Field(description="90s, 15m, 4h, 7d, or seconds")]
+Reason = Annotated[str, BeforeValidator(lambda v: storable(v).strip() if isinstance(v, str) else v)]
+
+
+class Body(BaseModel):
+    """What comes in: an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class View(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+# --- in ---------------------------------------------------------------------------------------------------------------
+
+
+class ContainBody(Body):
+    """`target` is an IP, a MAC or switch:port. `override` contains what is protected: it needs a reason and a role."""
+
+    target: str = Field(max_length=200)
+    profile: str = Field(default=FULL.name, max_length=100)
+    duration: Span | None = Field(default=None, alias="for")
+    reason: Reason = Field(default="", max_length=LONGEST_REASON)
+    override: bool = False
+    dry_run: bool = False
+
+
+class ReleaseOneBody(Body):
+    reason: Reason = Field(default="", max_length=LONGEST_REASON)
+
+
+class ReleaseBody(ReleaseOneBody):
+    """Either `target` (an IP, a MAC, switch:port, or a containment's id) or `all`."""
+
+    target: str | None = Field(default=None, max_length=200)
+    all: bool = False
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.target is None) != self.all:
+            raise ValueError("give a target, or all: true")
+        return self
+
+
+class TokenBody(Body):
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$")
+    role: Role
+
+
+# --- out: the case ------------------------------------------------------------------------------------------------------
+
+
+class AttachmentView(View):
+    device: str
+    port: str
+    vlan: int | None
+
+
+class EndpointView(View):
+    id: str
+    realm: str
+    macs: list[str]
+    ips: list[str]
+    attachment: AttachmentView
+    neighbours: list[str]
+    managed: str
+    type: str
+    role: str
+    owner: str
+    criticality: str
+
+
+class OutcomeView(View):
+    device: str
+    outcome: str
+    reason: str
+    at: datetime | None
+
+
+class ReachView(View):
+    src: str
+    dst: str
+    kind: str
+    witness: str
+
+
+class ProofView(View):
+    holds: bool
+    blocked: list[ReachView]
+    residual: list[ReachView]
+    collateral: list[ReachView]
+    management: dict[str, str]
+
+
+class ContainmentView(View):
+    """`remaining` is in seconds, None without an end. `stages_ms` counts from the alert's (or request's) reception.
+    `rules` are by device, as `drivers.rules.rule_to_wire` writes them. `unproven` says why `installed` is not
+    `proven`."""
+
+    id: str
+    target: str
+    profile: str
+    want: str
+    outcome: str
+    endpoint: EndpointView
+    devices: list[OutcomeView]
+    stages_ms: dict[str, float]
+    created_at: datetime
+    expires_at: datetime | None
+    remaining: float | None
+    by: str
+    reason: str
+    policy_rule: str
+    released_by: str | None
+    rules: dict[str, list[dict[str, Any]]]
+    proof: ProofView | None
+    weaker: str | None
+    unproven: str
+    evidence: list[str]
+    alerts: list[str]
+    revision: int
+
+
+class AcceptedView(View):
+    """`created`: this request made the case. `joined`: it went into an open one. Neither: it was accepted before."""
+
+    containment: ContainmentView
+    created: bool
+    joined: bool
+
+
+class ContainmentsView(View):
+    containments: list[ContainmentView]
+
+
+class ReleasedView(View):
+    released: list[ContainmentView]
+
+
+# --- out: where a device is, and what would be done -------------------------------------------------------------------
+
+
+class LocationView(View):
+    status: str
+    target: str
+    as_of: datetime
+    endpoint: EndpointView | None
+    confidence: float
+    evidence: list[str]
+    against: list[str]
+    candidates: list[AttachmentView]
+
+
+class DecisionView(View):
+    mode: str
+    profile: str
+    duration: float
+    rule: str
+    reason: str
+    override: bool
+
+
+class DiffLineView(View):
+    sign: str
+    text: str
+
+
+class RefusalView(View):
+    code: str
+    reason: str
+    hint: str
+
+
+class PreviewView(View):
+    """`changes` is the difference by device; `rules` what it should then hold because of this; `why` the plan's own
+    words."""
+
+    location: LocationView
+    decision: DecisionView | None
+    why: list[str]
+    weaker: str | None
+    rules: dict[str, list[dict[str, Any]]]
+    proof: ProofView | None
+    refusal: RefusalView | None
+    changes: dict[str, list[DiffLineView]]
+
+
+class Problem(View):
+    """Every error's body. `error` is a word to act upon, `message` says what is wrong, `hint` what to do next."""
+
+    error: str
+    message: str
+    hint: str

@@ -1,0 +1,53 @@
+"""What the API needs from the daemon. Everything may raise the errors of `controller.errors`; nothing else gets out of
+it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from controller.discovery.probes import SensorResults, SensorWork
+from controller.model import Address, Alert, Binding, Containment, Endpoint, Location, Target
+from controller.requests import AlertAnswer, ContainRequest, DeviceView, Preview
+from controller.store import Accepted, Store
+from drivers.rules import Mac
+
+
+class Service(Protocol):
+    @property
+    def store(self) -> Store: ...
+
+    async def contain(self, request: ContainRequest) -> Accepted:
+        """Durable when it comes back. Raises Refused, Conflict, StoreUnavailable."""
+
+    async def plan(self, request: ContainRequest) -> Preview:
+        """What `contain` would do. A guard's refusal is part of the answer, not raised."""
+
+    async def take_alert(self, alert: Alert, raw: str) -> AlertAnswer:
+        """Keep the alert and act as far as policy lets it. A guard's refusal is a disposition, not raised."""
+
+    async def release(self, target_or_id: str, *, by: str, reason: str, key: str | None) -> list[Containment]:
+        """Raises NotFound when nothing holds it."""
+
+    async def release_all(self, *, by: str, reason: str) -> list[Containment]:
+        """All that is held; empty when nothing is."""
+
+    def locate(self, target: Target, at: float | None) -> Location:
+        """`at` None is now."""
+
+    def endpoints(self) -> list[Endpoint]: ...
+
+    def bindings(self, ip: Address | None, mac: Mac | None) -> list[Binding]:
+        """All that is remembered, or of one address or MAC."""
+
+    async def devices(self) -> list[DeviceView]: ...
+
+    def ready(self) -> list[str]:
+        """The reasons why not; empty when ready."""
+
+    async def sensor_work(self, name: str, wait: float) -> SensorWork:
+        """Held until there is something new for the sensor, at most `wait` seconds."""
+
+    async def sensor_results(self, name: str, results: SensorResults) -> None: ...
+
+    def sources(self) -> list[str]:
+        """The alert sources that are taken."""

@@ -1,0 +1,286 @@
+"""The brain's values as the API shows them. Pure: `now` is handed in. What others wrote is neutralized here, once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from controller.api import listings, schemas
+from controller.api.hints import hint_for
+from controller.audit import AuditRecord
+from controller.model import (
+    Attachment,
+    Binding,
+    Containment,
+    Decision,
+    End,
+    Endpoint,
+    Location,
+    Proof,
+    Reach,
+    Stage,
+)
+from controller.neutralize import neutralize
+from controller.requests import DeviceView, Preview
+from controller.store import AlertRecord, DeadLetter, Proposal, TokenRecord
+from drivers.rules import Rule, RuleSet, rule_to_wire
+
+_FROM_RECEPTION = {
+    "alert_to_located": Stage.LOCATED,
+    "alert_to_decided": Stage.DECIDED,
+    "alert_to_committed": Stage.COMMITTED,
+    "alert_to_installed": Stage.INSTALLED,
+    "alert_to_proven": Stage.PROVEN,
+}
+_LONG = 2000
+
+
+def moment(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
+
+
+def stages_ms(stages: Mapping[Stage, float]) -> dict[str, float]:
+    """Milliseconds since reception, of the stages that were reached; and from the release to its read-back."""
+    received = stages.get(Stage.RECEIVED)
+    shown = {}
+    if received is not None:
+        shown = {name: stages[stage] - received for name, stage in _FROM_RECEPTION.items() if stage in stages}
+    if Stage.RELEASED in stages and Stage.REMOVED in stages:
+        shown["release_to_removed"] = stages[Stage.REMOVED] - stages[Stage.RELEASED]
+    return {name: round(seconds * 1000, 3) for name, seconds in shown.items()}
+
+
+def attachment_view(place: Attachment) -> schemas.AttachmentView:
+    return schemas.AttachmentView(device=place.device, port=place.port, vlan=place.vlan)
+
+
+def endpoint_view(endpoint: Endpoint) -> schemas.EndpointView:
+    return schemas.EndpointView(
+        id=endpoint.id,
+        realm=endpoint.realm,
+        macs=sorted(endpoint.macs),
+        ips=[str(ip) for ip in sorted(endpoint.ips, key=lambda ip: (ip.version, int(ip)))],
+        attachment=attachment_view(endpoint.attachment),
+        neighbours=sorted(endpoint.neighbours),
+        managed=endpoint.managed.value,
+        type=neutralize(endpoint.type),
+        role=neutralize(endpoint.role),
+        owner=neutralize(endpoint.owner),
+        criticality=neutralize(endpoint.criticality),
+    )
+
+
+def proof_view(proof: Proof) -> schemas.ProofView:
+    return schemas.ProofView(
+        holds=proof.holds,
+        blocked=_reaches(proof.blocked),
+        residual=_reaches(proof.residual),
+        collateral=_reaches(proof.collateral),
+        management={device: survival.value for device, survival in proof.management.items()},
+    )
+
+
+def _reaches(reaches: Iterable[Reach]) -> list[schemas.ReachView]:
+    return [schemas.ReachView(src=r.src, dst=r.dst, kind=r.kind, witness=neutralize(r.witness)) for r in reaches]
+
+
+def containment_view(case: Containment, now: float) -> schemas.ContainmentView:
+    return schemas.ContainmentView(
+        id=case.id,
+        target=neutralize(case.target),
+        profile=case.profile,
+        want=case.want.value,
+        outcome=case.outcome.value,
+        endpoint=endpoint_view(case.endpoint),
+        devices=[
+            schemas.OutcomeView(
+                device=one.device,
+                outcome=one.outcome.value,
+                reason=neutralize(one.reason),
+                at=moment(one.at) if one.at else None,
+            )
+            for one in case.devices
+        ],
+        stages_ms=stages_ms(case.stages),
+        created_at=moment(case.created_at),
+        expires_at=None if case.expires_at is None else moment(case.expires_at),
+        remaining=None if case.expires_at is None else max(0.0, round(case.expires_at - now, 1)),
+        by=neutralize(case.by),
+        reason=neutralize(case.reason, _LONG),
+        policy_rule=case.policy_rule,
+        released_by=None if case.released_by is None else neutralize(case.released_by),
+        rules=_rules(case.rules),
+        proof=None if case.proof is None else proof_view(case.proof),
+        weaker=case.weaker,
+        unproven=neutralize(case.unproven),
+        evidence=[neutralize(line) for line in case.evidence],
+        alerts=list(case.alerts),
+        revision=case.revision,
+    )
+
+
+def _rules(rules: Iterable[tuple[str, Rule]]) -> dict[str, list[dict[str, Any]]]:
+    by_device: dict[str, list[dict[str, Any]]] = {}
+    for device, rule in rules:
+        wire = rule_to_wire(rule)
+        wire["provenance"]["reason"] = neutralize(wire["provenance"]["reason"])
+        by_device.setdefault(device, []).append({"id": rule.id} | wire)
+    return by_device
+
+
+def _of_sets(rules: Mapping[str, RuleSet]) -> Iterable[tuple[str, Rule]]:
+    return ((device, rule) for device, held in rules.items() for rule in held)
+
+
+def location_view(location: Location) -> schemas.LocationView:
+    return schemas.LocationView(
+        status=location.status.value,
+        target=str(location.target),
+        as_of=moment(location.as_of),
+        endpoint=None if location.endpoint is None else endpoint_view(location.endpoint),
+        confidence=round(location.confidence, 3),
+        evidence=[neutralize(line) for line in location.evidence],
+        against=[neutralize(line) for line in location.against],
+        candidates=[attachment_view(place) for place in location.candidates],
+    )
+
+
+def _decision_view(decision: Decision) -> schemas.DecisionView:
+    return schemas.DecisionView(
+        mode=decision.mode.value,
+        profile=decision.profile.name,
+        duration=decision.duration,
+        rule=decision.rule,
+        reason=neutralize(decision.reason, _LONG),
+        override=decision.override,
+    )
+
+
+def preview_view(preview: Preview) -> schemas.PreviewView:
+    plan, refusal = preview.plan, preview.refusal
+    return schemas.PreviewView(
+        location=location_view(preview.location),
+        decision=None if preview.decision is None else _decision_view(preview.decision),
+        why=[] if plan is None else [neutralize(line) for line in plan.why],
+        weaker=None if plan is None else plan.weaker,
+        rules={} if plan is None else _rules(_of_sets(plan.rules)),
+        proof=None if preview.proof is None else proof_view(preview.proof),
+        refusal=None
+        if refusal is None
+        else schemas.RefusalView(code=refusal[0].value, reason=neutralize(refusal[1]), hint=hint_for(refusal[0].value)),
+        changes={
+            device: [schemas.DiffLineView(sign=line.sign, text=neutralize(line.text)) for line in lines]
+            for device, lines in preview.changes.items()
+        },
+    )
+
+
+def binding_view(binding: Binding) -> listings.BindingView:
+    return listings.BindingView(
+        realm=binding.realm,
+        ip=None if binding.ip is None else str(binding.ip),
+        mac=binding.mac,
+        attachment=attachment_view(binding.attachment),
+        first_seen=moment(binding.first_seen),
+        last_seen=moment(binding.last_seen),
+        source=binding.source,
+        lease=binding.lease,
+    )
+
+
+def device_info(device: DeviceView) -> listings.DeviceInfo:
+    return listings.DeviceInfo(
+        id=device.id,
+        driver=device.driver,
+        description=neutralize(device.description),
+        up=device.up,
+        management=device.management.value,
+        converged=device.have_revision >= device.want_revision,
+        want_revision=device.want_revision,
+        have_revision=device.have_revision,
+        rules=device.rules,
+        error=None if device.error is None else neutralize(device.error),
+        neighbours=[
+            listings.NeighbourView(port=n.port, device=n.device, device_port=n.device_port) for n in device.neighbours
+        ],
+        interfaces=[
+            listings.InterfaceView(name=i.name, number=i.number, mac=i.mac, up=i.up) for i in device.interfaces
+        ],
+    )
+
+
+def _end_view(end: End) -> listings.EndView:
+    return listings.EndView(ip=None if end.ip is None else str(end.ip), mac=end.mac, port=end.port)
+
+
+def alert_view(record: AlertRecord) -> listings.AlertView:
+    alert = record.alert
+    return listings.AlertView(
+        id=alert.id,
+        source=alert.source,
+        observed_at=moment(alert.observed_at),
+        received_at=moment(alert.received_at),
+        signature=neutralize(alert.signature, _LONG),
+        signature_id=alert.signature_id,
+        severity=alert.severity,
+        category=neutralize(alert.category, _LONG),
+        text=neutralize(alert.text, _LONG),
+        src=_end_view(alert.src),
+        dst=_end_view(alert.dst),
+        realm=alert.realm,
+        disposition=neutralize(record.disposition, _LONG),
+    )
+
+
+def dead_letter_view(letter: DeadLetter) -> listings.DeadLetterView:
+    return listings.DeadLetterView(
+        id=letter.id,
+        source=neutralize(letter.source),
+        reason=neutralize(letter.reason),
+        raw=neutralize(letter.raw, _LONG),
+        length=letter.length,
+        received_at=moment(letter.received_at),
+    )
+
+
+def proposal_view(proposal: Proposal) -> listings.ProposalView:
+    return listings.ProposalView(
+        id=proposal.id,
+        state=proposal.state.value,
+        target=neutralize(proposal.target),
+        endpoint=None if proposal.endpoint is None else endpoint_view(proposal.endpoint),
+        profile=proposal.profile,
+        duration=proposal.duration,
+        rule=proposal.rule,
+        reason=neutralize(proposal.reason, _LONG),
+        refusal=None if proposal.refusal is None else proposal.refusal.value,
+        alert_id=proposal.alert_id,
+        created_at=moment(proposal.created_at),
+    )
+
+
+def audit_view(record: AuditRecord) -> listings.AuditRecordView:
+    return listings.AuditRecordView(
+        seq=record.seq,
+        at=moment(record.at),
+        actor=neutralize(record.actor),
+        action=record.action,
+        subject=neutralize(record.subject),
+        detail=_neutralized(json.loads(record.detail)),
+        prev=record.prev,
+        hash=record.hash,
+    )
+
+
+def _neutralized(value: Any) -> Any:
+    if isinstance(value, str):
+        return neutralize(value, _LONG)
+    if isinstance(value, list):
+        return [_neutralized(item) for item in value]
+    return {neutralize(key): _neutralized(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def token_view(token: TokenRecord) -> listings.TokenView:
+    return listings.TokenView(name=token.name, role=token.role, created_at=moment(token.created_at))

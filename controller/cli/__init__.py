@@ -1,0 +1,1 @@
+"""The `netcordon` command: one file a group of commands, over the HTTP client."""

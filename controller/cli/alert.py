@@ -1,0 +1,133 @@
+"""`alert`: send what a sensor wrote, and look at what came in."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.api.listings import AlertResult, AlertsTaken
+from controller.cli import output
+from controller.cli.exit_codes import ExitCode
+from controller.cli.options import Json, Limit, connect
+from controller.errors import InvalidInput
+
+alert_app = typer.Typer(no_args_is_help=True, help="Send alerts, and look at what came in.")
+
+_AT_ONCE = 4 * 1024 * 1024
+_LINES_AT_ONCE = 5000
+
+
+@alert_app.command()
+def send(
+    file: Annotated[Path, typer.Argument(help="JSON, or JSON lines as Suricata's eve.json; - is standard input.")],
+    source: Annotated[str, typer.Option(help="How it is written: suricata, generic.")],
+    as_json: Json = False,
+) -> None:
+    """Send alerts to the daemon, as a sensor would."""
+    body = _read(file)
+    parts = []
+    with connect() as client:
+        for part in _parts(body):
+            parts.append(client.send_alerts(source, part))
+    taken = _together(parts)
+    if as_json:
+        output.print_json(taken)
+    else:
+        _show(taken)
+    raise typer.Exit(_code(taken))
+
+
+@alert_app.command("list")
+def list_(limit: Limit = 20, as_json: Json = False) -> None:
+    """List the alerts that came in, newest first, and what became of them."""
+    with connect() as client:
+        found = client.alerts(limit)
+    if as_json:
+        output.print_json(found)
+        return
+    output.table(
+        ("SEEN", "SOURCE", "SEV", "SIGNATURE", "FROM", "TO", "WHAT BECAME OF IT"),
+        (
+            (
+                output.at(one.observed_at),
+                one.source,
+                one.severity,
+                one.signature,
+                one.src.ip or one.src.mac,
+                one.dst.ip or one.dst.mac,
+                one.disposition,
+            )
+            for one in found
+        ),
+        "no alert came in yet",
+    )
+
+
+@alert_app.command("dead-letters")
+def dead_letters(limit: Limit = 20, as_json: Json = False) -> None:
+    """List what could not be read as an alert, newest first, and why."""
+    with connect() as client:
+        found = client.dead_letters(limit)
+    if as_json:
+        output.print_json(found)
+        return
+    rows = ((output.at(one.received_at), one.source, one.reason, output.said(one.raw, limit=120)) for one in found)
+    output.table(("CAME", "SOURCE", "REASON", "TEXT"), rows, "nothing was unreadable")
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{file}: {error.strerror}") from error
+
+
+def _parts(body: bytes) -> Iterator[bytes]:
+    """As one, or, what is too long for one request, as several of whole lines."""
+    if len(body) <= _AT_ONCE and body.count(b"\n") <= _LINES_AT_ONCE:
+        yield body
+        return
+    lines: list[bytes] = []
+    size = 0
+    for line in body.splitlines(keepends=True):
+        if lines and (size + len(line) > _AT_ONCE or len(lines) == _LINES_AT_ONCE):
+            yield b"".join(lines)
+            lines, size = [], 0
+        lines.append(line)
+        size += len(line)
+    yield b"".join(lines)
+
+
+def _together(parts: list[AlertsTaken]) -> AlertsTaken:
+    results = [result for part in parts for result in part.results]
+    return AlertsTaken(
+        taken=sum(part.taken for part in parts),
+        ignored=sum(part.ignored for part in parts),
+        malformed=sum(part.malformed for part in parts),
+        failed=sum(part.failed for part in parts),
+        results=[result.model_copy(update={"index": index}) for index, result in enumerate(results)],
+    )
+
+
+def _show(taken: AlertsTaken) -> None:
+    shown = [result for result in taken.results if result.status != "ignored"]
+    rows = ((one.index, one.disposition or one.status, _about(one), one.reason) for one in shown)
+    output.table(("EVENT", "CAME TO", "SEE", "REASON"), rows, "no event was an alert")
+    output.note(
+        f"{taken.taken} taken, {taken.ignored} ignored (not alerts), {taken.malformed} malformed, {taken.failed} failed"
+    )
+
+
+def _about(result: AlertResult) -> str:
+    duplicate = " (seen before)" if result.duplicate else ""
+    return (result.containment or result.proposal or "") + duplicate
+
+
+def _code(taken: AlertsTaken) -> ExitCode:
+    if not taken.malformed and not taken.failed:
+        return ExitCode.OK
+    return ExitCode.PARTIAL if taken.taken or taken.ignored else ExitCode.FAILED

@@ -1,0 +1,102 @@
+"""A containment as people see it: one line of a list, or all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from controller.api.schemas import ContainmentView
+from controller.cli import output
+from controller.cli.output import said
+from controller.cli.plan_view import rule_in_words, show_proof
+from controller.durations import show_duration
+
+
+def show_list(cases: Sequence[ContainmentView], empty: str) -> None:
+    output.table(
+        ("ID", "TARGET", "AT", "PROFILE", "WANT", "OUTCOME", "REMAINING", "BY", "REASON"),
+        (
+            (
+                case.id,
+                case.target,
+                f"{case.endpoint.attachment.device}:{case.endpoint.attachment.port}",
+                case.profile,
+                case.want,
+                output.outcome(case.outcome),
+                remaining(case),
+                case.by,
+                said(case.reason, limit=60),
+            )
+            for case in cases
+        ),
+        empty,
+    )
+
+
+def show_case(console: Console, case: ContainmentView) -> None:
+    """Everything that is known of it."""
+    endpoint = case.endpoint
+    lines: list[tuple[str, object]] = [
+        ("target", case.target),
+        ("device", ", ".join([*endpoint.macs, *endpoint.ips]) or endpoint.id),
+        ("attached at", f"{endpoint.attachment.device}:{endpoint.attachment.port}"),
+        ("profile", case.profile),
+        ("want", case.want),
+        ("expires", f"{output.at(case.expires_at)} (in {remaining(case)})" if case.expires_at else "never"),
+        ("by", case.by),
+        ("reason", case.reason),
+        ("policy rule", case.policy_rule),
+        ("released by", case.released_by or ""),
+        ("alerts", ", ".join(case.alerts)),
+    ]
+    console.print(Text.assemble(said(case.id, "bold"), "  ", output.outcome(case.outcome)))
+    for name, value in lines:
+        if value:
+            console.print(Text.assemble(f"  {name:<12}", said(value)))
+    for sentence in (
+        case.weaker and f"weaker than asked for: {case.weaker}",
+        case.unproven and f"not proven: {case.unproven}",
+    ):
+        if sentence:
+            console.print(said(f"  {sentence}", "yellow"))
+    _show_devices(console, case)
+    _show_stages(console, case)
+    for line in case.evidence:
+        console.print(Text.assemble("  evidence    ", said(line)))
+    if case.proof is not None:
+        show_proof(console, case.proof)
+
+
+def _show_devices(console: Console, case: ContainmentView) -> None:
+    for device in case.devices:
+        console.print(
+            Text.assemble(
+                "  ", said(device.device, "bold"), "  ", output.outcome(device.outcome), "  ", said(device.reason)
+            )
+        )
+        for rule in case.rules.get(device.device, []):
+            console.print(said(f"    {rule['id']}  {rule_in_words(rule)}"))
+
+
+def _show_stages(console: Console, case: ContainmentView) -> None:
+    for name, milliseconds in case.stages_ms.items():
+        console.print(f"  {name.replace('_', ' '):<20} {milliseconds:>10.1f} ms")
+
+
+def tell_stage(case: ContainmentView) -> None:
+    """One line on standard error: the outcome that it came to, and when."""
+    after = case.stages_ms.get({"removed": "release_to_removed"}.get(case.outcome, f"alert_to_{case.outcome}"))
+    when = "" if after is None else f" after {after:.1f} ms"
+    troubles = "; ".join(f"{one.device}: {one.reason}" for one in case.devices if one.reason)
+    line = Text.assemble(said(case.id, "bold"), "  ", output.outcome(case.outcome), when)
+    if troubles:
+        line.append_text(said(f"  ({troubles})"))
+    output.stderr().print(line)
+
+
+def remaining(case: ContainmentView) -> str:
+    if case.want != "held":
+        return "-"
+    return "no end" if case.remaining is None else show_duration(case.remaining)

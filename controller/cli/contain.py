@@ -1,0 +1,134 @@
+"""`contain` and `plan`: show what would happen, ask, act, and wait until it is seen."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from controller.api.schemas import AcceptedView, ContainmentView, PreviewView
+from controller.cli import case_view, output, plan_view, waiting
+from controller.cli.exit_codes import ExitCode
+from controller.cli.options import Json, Reason, Target, Timeout, Wait, connect
+from controller.client import Client
+from controller.durations import parse_duration
+from controller.errors import InvalidInput
+
+
+class Until(StrEnum):
+    PROVEN = "proven"
+    INSTALLED = "installed"
+
+
+Profile = Annotated[str, typer.Option(help="How far: full lets nothing in or out.")]
+For = Annotated[str | None, typer.Option("--for", help="For how long: 90s, 15m, 4h, 7d.", show_default="as configured")]
+Override = Annotated[bool, typer.Option("--override", help="Also what is protected; needs the role and a reason.")]
+
+
+def contain(
+    target: Target,
+    profile: Profile = "full",
+    duration: For = None,
+    reason: Reason = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, and do nothing.")] = False,
+    wait: Wait = False,
+    until: Annotated[Until, typer.Option(help="What --wait waits for.")] = Until.PROVEN,
+    timeout: Timeout = "15s",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    override: Override = False,
+    as_json: Json = False,
+) -> None:
+    """Contain a device: shows where it is and what would change, asks, and acts."""
+    if dry_run:
+        plan(target, profile, duration, reason, override, as_json)
+        return
+    seconds = _seconds(timeout, "--timeout")
+    if as_json and not yes:
+        raise InvalidInput("--json asks nobody: add --yes, or --dry-run to see the plan first")
+    with connect() as client:
+        if not as_json:
+            preview = client.plan(target, profile=profile, duration=duration, reason=reason, override=override)
+            plan_view.show_preview(output.stdout(), preview)
+            _refused(preview)
+            if not yes:
+                _ask(target)
+        accepted = client.contain(target, profile=profile, duration=duration, reason=reason, override=override)
+        if not as_json:
+            _tell_accepted(accepted)
+        code = _finish(client, accepted, until if wait else None, seconds, as_json)
+    raise typer.Exit(code)
+
+
+def plan(
+    target: Target,
+    profile: Profile = "full",
+    duration: For = None,
+    reason: Reason = "",
+    override: Override = False,
+    as_json: Json = False,
+) -> None:
+    """Show what `contain` would do, and do nothing."""
+    with connect() as client:
+        preview = client.plan(target, profile=profile, duration=duration, reason=reason, override=override)
+    if as_json:
+        output.print_json(preview)
+        raise typer.Exit(ExitCode.OK if preview.refusal is None else ExitCode.REFUSED)
+    plan_view.show_preview(output.stdout(), preview)
+    _refused(preview)
+    output.note(f"Nothing was changed. To do it: netcordon contain {target}")
+
+
+def _refused(preview: PreviewView) -> None:
+    """The reason stands under the location already; what to do next comes here."""
+    if preview.refusal is not None:
+        output.show_hint(preview.refusal.hint)
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def _ask(target: str) -> None:
+    """Only the whole word counts. Without a terminal, nobody could give it."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise InvalidInput(
+            f"not on a terminal, so nobody was asked and nothing was done: `netcordon contain {target} --yes` acts at once"
+        )
+    output.stderr().print(output.said(f"Contain {target}? Only 'yes' is taken for an answer: "), end="")
+    if sys.stdin.readline().strip() != "yes":
+        output.note("Nothing was changed.")
+        raise typer.Exit(ExitCode.ERROR)
+
+
+def _tell_accepted(accepted: AcceptedView) -> None:
+    case = accepted.containment
+    how = (
+        "accepted" if accepted.created else "joined the open containment" if accepted.joined else "was accepted before"
+    )
+    output.note(f"{case.id}  {how}; release it with: netcordon release {case.id}")
+
+
+def _finish(client: Client, accepted: AcceptedView, until: Until | None, timeout: float, as_json: bool) -> ExitCode:
+    case, code = accepted.containment, ExitCode.OK
+    if until is not None:
+        wanted = waiting.wanted_outcomes(until.value)
+        tell = _silent if as_json else case_view.tell_stage
+        if not as_json and case.outcome != "requested":
+            tell(case)
+        (case,) = waiting.wait_for([case], wanted, timeout, client.containment, tell)
+        code = waiting.exit_code([case], wanted)
+    if as_json:
+        output.print_json(accepted.model_copy(update={"containment": case}))
+    elif code is ExitCode.UNPROVEN:
+        output.note(f"{case.id} is {case.outcome} and not {until}: {case.unproven or 'nothing more was seen in time'}")
+    return code
+
+
+def _silent(case: ContainmentView) -> None:
+    """With --json, the end alone is told."""
+
+
+def _seconds(text: str, option: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise InvalidInput(f"{option}: {error}") from error

@@ -1,0 +1,142 @@
+"""Commands that only look: `list`, `show`, `locate`, `devices`, `endpoints`, `proposals`."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from controller.cli import case_view, output, plan_view
+from controller.cli.options import Json, Limit, Target, connect
+from controller.durations import parse_duration, show_duration
+
+
+def list_(
+    everything: Annotated[bool, typer.Option("--all", help="Also what was released.")] = False,
+    device: Annotated[str | None, typer.Option(help="Only what has rules on this device.")] = None,
+    limit: Limit = 100,
+    as_json: Json = False,
+) -> None:
+    """List what is contained."""
+    with connect() as client:
+        cases = client.containments(None if everything else "held", device, limit)
+    if as_json:
+        output.print_json({"containments": [case.model_dump(mode="json") for case in cases]})
+    else:
+        case_view.show_list(cases, "nothing is contained" + ("" if everything else " (--all shows what was)"))
+
+
+def show(
+    id: Annotated[str, typer.Argument(help="The containment's id, or 4 or more of its first characters.")],
+    as_json: Json = False,
+) -> None:
+    """Show all that is known of one containment."""
+    with connect() as client:
+        case = client.containment(id)
+    if as_json:
+        output.print_json(case)
+    else:
+        case_view.show_case(output.stdout(), case)
+
+
+def locate(
+    target: Target,
+    at: Annotated[
+        str | None,
+        typer.Option(help="As of when: 2026-01-31T12:00:00Z, or 10m for ten minutes ago.", show_default="now"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say which device a target is, or was then, with the evidence for it and against it."""
+    with connect() as client:
+        location = client.locate(target, None if at is None else _moment(at))
+    if as_json:
+        output.print_json(location)
+    else:
+        plan_view.show_location(output.stdout(), location)
+
+
+def _moment(text: str) -> str:
+    """What is no span of time goes to the daemon as it is: it says what it accepts."""
+    if not re.fullmatch(r"[\d.]+[smhd]", text):
+        return text
+    return (datetime.now(UTC) - timedelta(seconds=parse_duration(text))).isoformat()
+
+
+def devices(as_json: Json = False) -> None:
+    """List the switches and routers, and whether each holds what it should."""
+    with connect() as client:
+        found = client.devices()
+    if as_json:
+        output.print_json(found)
+        return
+    output.table(
+        ("ID", "NAME", "DRIVER", "UP", "CONVERGED", "RULES", "MANAGEMENT", "ERROR"),
+        (
+            (
+                one.id,
+                one.description,
+                one.driver,
+                output.said("up", "green") if one.up else output.said("down", "bold red"),
+                "yes" if one.converged else f"{one.have_revision} of {one.want_revision}",
+                one.rules,
+                one.management,
+                one.error,
+            )
+            for one in found
+        ),
+        "no device has connected: point a switch at the OpenFlow port (`netcordon devices` shows it then)",
+    )
+
+
+def endpoints(as_json: Json = False) -> None:
+    """List the devices that were seen on the network."""
+    with connect() as client:
+        found = client.endpoints()
+    if as_json:
+        output.print_json(found)
+        return
+    output.table(
+        ("MAC", "IP", "AT", "VLAN", "MANAGED", "TYPE", "ROLE"),
+        (
+            (
+                ", ".join(one.macs),
+                ", ".join(one.ips),
+                f"{one.attachment.device}:{one.attachment.port}",
+                one.attachment.vlan,
+                one.managed,
+                one.type,
+                one.role,
+            )
+            for one in found
+        ),
+        "no device was seen yet",
+    )
+
+
+def proposals(limit: Limit = 100, as_json: Json = False) -> None:
+    """List what waits for a person: what policy only proposes, and what a guard refused to do by itself."""
+    with connect() as client:
+        found = client.proposals(limit)
+    if as_json:
+        output.print_json(found)
+        return
+    output.table(
+        ("ID", "STATE", "TARGET", "PROFILE", "FOR", "WHEN", "REFUSED", "REASON"),
+        (
+            (
+                one.id,
+                one.state,
+                one.target,
+                one.profile,
+                show_duration(one.duration),
+                output.at(one.created_at),
+                one.refusal,
+                one.reason,
+            )
+            for one in found
+        ),
+        "nothing waits for a person",
+    )

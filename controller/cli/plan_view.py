@@ -1,0 +1,127 @@
+"""A preview as people know it from Terraform: where the device is, what would be added and removed, and what that
+does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from controller.api.schemas import AttachmentView, DiffLineView, LocationView, PreviewView, ProofView, ReachView
+from controller.cli.output import said
+from controller.durations import show_duration
+
+_SIGN_STYLES = {"+": "green", "-": "red", "~": "yellow"}
+_MOST_REACHES = 8
+
+
+def show_preview(console: Console, preview: PreviewView) -> None:
+    show_location(console, preview.location)
+    if preview.refusal is not None:
+        console.print()
+        console.print(
+            Text.assemble(("Refused ", "bold red"), said(f"({preview.refusal.code}): {preview.refusal.reason}"))
+        )
+        return
+    if preview.decision is not None:
+        console.print()
+        span = show_duration(preview.decision.duration)
+        console.print(said(f"Profile {preview.decision.profile}, for {span}. What would change:"))
+    changes = device_changes(preview)
+    for device, lines in changes.items():
+        _show_device(console, device, lines)
+    if preview.weaker:
+        console.print(Text.assemble(("Weaker than asked for: ", "bold yellow"), said(preview.weaker)))
+    for why in preview.why:
+        console.print(said(f"  {why}", "dim"))
+    console.print()
+    console.print(Text(summary(changes), style="bold"))
+    if preview.proof is not None:
+        show_proof(console, preview.proof)
+
+
+def show_location(console: Console, location: LocationView) -> None:
+    """Which device it is, with the evidence for it (+) and against it (-)."""
+    title = Text.assemble(said(location.target, "bold"), " is ", _who(location))
+    if location.confidence:
+        title.append(f"  (confidence {location.confidence:.2f})")
+    console.print(title)
+    for line in location.evidence:
+        console.print(Text.assemble("    + ", said(line)))
+    for line in location.against:
+        console.print(Text.assemble("    - ", said(line, "yellow")))
+    for place in location.candidates if location.endpoint is None else ():
+        console.print(Text.assemble("    ? ", said(f"perhaps at {_place(place)}")))
+    if location.endpoint is not None and location.endpoint.neighbours:
+        console.print(said(f"    behind the same port: {', '.join(location.endpoint.neighbours)}", "yellow"))
+
+
+def _who(location: LocationView) -> Text:
+    endpoint = location.endpoint
+    if endpoint is None:
+        return said(location.status, "bold yellow")
+    names = ", ".join([*endpoint.macs, *endpoint.ips])
+    known = [word for word in (endpoint.managed, endpoint.type, endpoint.role) if word != "unknown"]
+    return said(f"{names} at {_place(endpoint.attachment)}" + (f"  [{', '.join(known)}]" if known else ""))
+
+
+def _place(place: AttachmentView) -> str:
+    return f"{place.device}:{place.port}" + ("" if place.vlan is None else f" VLAN {place.vlan}")
+
+
+def device_changes(preview: PreviewView) -> dict[str, list[DiffLineView]]:
+    """The device's own difference; where it could not be asked, the rules that it would be given."""
+    changes = dict(preview.changes)
+    for device, rules in preview.rules.items():
+        if device not in changes:
+            changes[device] = [DiffLineView(sign="+", text=rule_in_words(rule)) for rule in rules]
+    return changes
+
+
+def summary(changes: dict[str, list[DiffLineView]]) -> str:
+    counts = {sign: sum(line.sign == sign for lines in changes.values() for line in lines) for sign in "+~-"}
+    return f"Plan: {counts['+']} to add, {counts['~']} to change, {counts['-']} to remove."
+
+
+def rule_in_words(rule: dict[str, Any]) -> str:
+    """A rule as it comes over the wire, in one line: deny from s1-eth3."""
+    match = rule["match"]
+    parts = [rule["action"], match["direction"]]
+    parts += [f"{name} {match[name]}" for name in ("port", "mac", "ip", "peer", "protocol") if match.get(name)]
+    parts += [f"{name} {match[name][0]}-{match[name][1]}" for name in ("own_ports", "peer_ports") if match.get(name)]
+    if rule.get("vlan") is not None:
+        parts.append(f"to VLAN {rule['vlan']}")
+    return " ".join(map(str, parts))
+
+
+def _show_device(console: Console, device: str, lines: Sequence[DiffLineView]) -> None:
+    console.print()
+    console.print(said(f"  # {device}", "bold"))
+    if not lines:
+        console.print(Text("    (no changes)", style="dim"))
+    for line in lines:
+        console.print(Text.assemble(f"    {line.sign} ", said(line.text)), style=_SIGN_STYLES.get(line.sign, ""))
+
+
+def show_proof(console: Console, proof: ProofView) -> None:
+    """What the plan does on the model of the network."""
+    console.print()
+    verdict = ("holds", "bold green") if proof.holds else ("does not hold", "bold red")
+    console.print(Text.assemble(("Proof ", "bold"), verdict, " on the model of the network:"))
+    _show_reaches(console, "blocked", proof.blocked, "green")
+    _show_reaches(console, "residual", proof.residual, "yellow")
+    _show_reaches(console, "collateral", proof.collateral, "red")
+    for device, survival in proof.management.items():
+        style = "red" if "cut" in survival else "yellow" if survival == "unknown" else "green"
+        console.print(Text.assemble("  management of ", said(device), ": ", said(survival, style)))
+
+
+def _show_reaches(console: Console, name: str, reaches: Sequence[ReachView], style: str) -> None:
+    console.print(Text(f"  {name}: {len(reaches) or 'none'}", style=style if reaches else "dim"))
+    for reach in reaches[:_MOST_REACHES]:
+        witness = f"  ({reach.witness})" if reach.witness else ""
+        console.print(Text.assemble("    ", said(f"{reach.src} to {reach.dst}: {reach.kind}{witness}")))
+    if len(reaches) > _MOST_REACHES:
+        console.print(Text(f"    … and {len(reaches) - _MOST_REACHES} more (--json shows all)", style="dim"))

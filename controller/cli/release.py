@@ -1,0 +1,43 @@
+"""`release`: want it gone, and wait until it was read back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from controller.cli import case_view, output, waiting
+from controller.cli.exit_codes import ExitCode
+from controller.cli.options import Json, Reason, Timeout, Wait, connect
+from controller.durations import parse_duration
+from controller.errors import InvalidInput
+
+
+def release(
+    target: Annotated[str | None, typer.Argument(help="An IP, a MAC, switch:port, or a containment's id.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Release all that is held.")] = False,
+    reason: Reason = "",
+    wait: Wait = False,
+    timeout: Timeout = "15s",
+    as_json: Json = False,
+) -> None:
+    """Release a device; what was there before is put back."""
+    if (target is None) != everything:
+        raise InvalidInput("name one target or containment, or --all; `netcordon list` shows what is held")
+    try:
+        seconds = parse_duration(timeout)
+    except ValueError as error:
+        raise InvalidInput(f"--timeout: {error}") from error
+    with connect() as client:
+        cases = client.release_all(reason=reason) if target is None else client.release(target, reason=reason)
+        code = ExitCode.OK
+        if wait:
+            removed = waiting.wanted_outcomes("removed")
+            tell = (lambda case: None) if as_json else case_view.tell_stage
+            cases = waiting.wait_for(cases, removed, seconds, client.containment, tell)
+            code = waiting.exit_code(cases, removed)
+    if as_json:
+        output.print_json({"released": [case.model_dump(mode="json") for case in cases]})
+    else:
+        case_view.show_list(cases, "nothing was held")
+    raise typer.Exit(code)

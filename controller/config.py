@@ -1,0 +1,248 @@
+"""The configuration: one YAML file, and the environment for where it lies. An unknown key is an error; nothing here does I/O
+but reading that file. Every span of time may be written 90s, 15m, 4h, 7d."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, IPvAnyAddress, model_validator
+
+from controller.durations import parse_duration
+from controller.errors import ConfigError
+from controller.model import DEFAULT_REALM, Managed
+from controller.policy import PolicyFile
+from controller.yaml_source import read_model
+from drivers.base import Management
+from drivers.rules import Mac, parse_mac
+
+CONFIG_VARIABLE = "NETCORDON_CONFIG"
+DEFAULT_PATH = Path("/etc/netcordon/netcordon.yaml")
+
+Seconds = Annotated[float, BeforeValidator(parse_duration)]
+MacField = Annotated[Mac, BeforeValidator(lambda text: parse_mac(str(text)))]
+Network = IPv4Network | IPv6Network
+_DATAPATH_ID = re.compile(r"of:([0-9a-f]{1,16})(?![0-9a-f])", re.IGNORECASE)
+
+
+def _expand(path: Path) -> Path:
+    return path.expanduser()
+
+
+PathField = Annotated[Path, AfterValidator(_expand)]
+
+
+def _whole_datapath_id(text: object) -> object:
+    """of:1 is written out as of:0000000000000001, as the switch itself is called; anything else stays as it is."""
+    if isinstance(text, str) and (short := _DATAPATH_ID.match(text)):
+        return f"of:{short[1].lower():0>16}{text[short.end() :]}"
+    return text
+
+
+DeviceField = Annotated[str, BeforeValidator(_whole_datapath_id)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Tls(Section):
+    certificate: PathField
+    key: PathField
+
+
+class Listen(Section):
+    """Where the API answers. Anything but loopback needs `tls`."""
+
+    address: IPvAnyAddress = Field(default=ip_address("127.0.0.1"), validate_default=True)
+    port: int = Field(default=8440, ge=0, le=65535)
+    socket: PathField = Path("/run/netcordon/api.sock")
+    tls: Tls | None = None
+
+    @model_validator(mode="after")
+    def _no_plain_text_beyond_loopback(self) -> Self:
+        if not self.address.is_loopback and self.tls is None:
+            raise ValueError(
+                f"refusing to listen on {self.address} without TLS: set listen.tls, or listen on 127.0.0.1"
+            )
+        return self
+
+
+class Speaker(Section):
+    """The OpenFlow process. `start`: the daemon starts one when none answers. `keep`: it goes on when the daemon ends."""
+
+    socket: PathField = Path("/run/netcordon/speaker.sock")
+    listen: str = "127.0.0.1:6653"
+    runtime: Literal["os-ken", "ryu"] = "os-ken"
+    start: bool = True
+    keep: bool = True
+    log: PathField = Path("/var/log/netcordon/speaker.log")
+
+
+class OpenFlow(Section):
+    """`adopt`: any switch that connects becomes a device of ours; otherwise only those listed under `devices`."""
+
+    speaker: Speaker = Speaker()
+    adopt: bool = True
+
+
+class Device(Section):
+    """`id` is of:<16 hex digits of the datapath id> for OpenFlow. `management` outweighs what the driver finds out. `uplinks`
+    are ports with a switch or router behind them that nobody can discover; `dhcp_ports` those with a DHCP server, whose leases
+    are believed. `realm` is the site or VRF that its addresses belong to."""
+
+    id: DeviceField
+    driver: str = "openflow"
+    management: Management | None = None
+    management_port: str | None = None
+    uplinks: frozenset[str] = frozenset()
+    dhcp_ports: frozenset[str] = frozenset()
+    realm: str = DEFAULT_REALM
+    options: Mapping[str, Any] = {}
+
+
+class Router(Section):
+    """A router's own addresses. What is seen at one of its MACs is behind it; its port is never contained."""
+
+    name: str
+    macs: frozenset[MacField] = frozenset()
+    ips: frozenset[IPvAnyAddress] = frozenset()
+    prefixes: tuple[Network, ...] = ()
+
+
+class NetworkSection(Section):
+    """`on_link`: prefixes whose hosts are seen directly; an address outside all of them is behind a router (empty: don't judge by
+    prefix). `not_endpoints`: NAT, proxy, load balancer and VPN pools."""
+
+    on_link: tuple[Network, ...] = ()
+    routers: tuple[Router, ...] = ()
+    not_endpoints: tuple[Network, ...] = ()
+
+
+class Protected(Section):
+    """An asset that is never contained automatically: exactly one of the fields, and why."""
+
+    ip: IPvAnyAddress | None = None
+    prefix: Network | None = None
+    mac: MacField | None = None
+    role: str | None = None
+    port: DeviceField | None = None
+    why: str = "listed as protected"
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        given = [name for name in ("ip", "prefix", "mac", "role", "port") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"one of ip, prefix, mac, role, port (as device:port); got {', '.join(given) or 'none'}")
+        return self
+
+
+class Asset(Section):
+    """What is known of a device that people look after: by MAC or IP."""
+
+    mac: MacField | None = None
+    ip: IPvAnyAddress | None = None
+    name: str = ""
+    managed: Managed = Managed.MANAGED
+    type: str = "unknown"
+    role: str = "unknown"
+    owner: str = "unknown"
+    criticality: str = "unknown"
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if self.mac is None and self.ip is None:
+            raise ValueError("an asset is named by its mac or its ip")
+        return self
+
+
+class Locating(Section):
+    """`skew`: how far the sensor's clock may be off. `contest`: how long after another holder's last word an address counts as contested.
+    `max_age`: how long a binding stands without being seen again. `too_old`: alerts older than this are not acted upon.
+    `neighbour_age`: how long a second MAC must have been on a port to count as a device of its own behind it."""
+
+    skew: Seconds = 2.0
+    contest: Seconds = 300.0
+    max_age: Seconds = 4 * 3600.0
+    too_old: Seconds = 24 * 3600.0
+    neighbour_age: Seconds = 60.0
+
+
+class BudgetLimits(Section):
+    """Caps on automatic containment: how many may start in a minute, and how many may stand at once."""
+
+    per_minute: int = Field(default=10, ge=1)
+    total: int = Field(default=50, ge=1)
+
+
+class Verifying(Section):
+    """`window`: how long silence must last before `proven`. `baseline`: how often a sensor asks known hosts whether they
+    answer, and how old such an answer may be when a push comes. `patience`: how long a containment is looked at closely for proof."""
+
+    window: Annotated[Seconds, Field(ge=0.05, le=30)] = 0.25
+    baseline: Seconds = 2.0
+    baseline_age: Seconds = 5.0
+    patience: Seconds = 10.0
+
+
+class Reconciling(Section):
+    deadline: Seconds = 5.0
+    resync: Seconds = 30.0
+    lease: Seconds = 60.0
+    backoff: Seconds = 0.5
+    backoff_most: Seconds = 60.0
+
+    @model_validator(mode="after")
+    def _push_ends_before_the_lease(self) -> Self:
+        if self.deadline >= self.lease:
+            raise ValueError("`deadline` must be shorter than `lease`: a push must end while the device is still ours")
+        return self
+
+
+class Config(Section):
+    store: str = "sqlite:////var/lib/netcordon/netcordon.db"
+    listen: Listen = Listen()
+    openflow: OpenFlow = OpenFlow()
+    devices: tuple[Device, ...] = ()
+    network: NetworkSection = NetworkSection()
+    protected: tuple[Protected, ...] = ()
+    assets: tuple[Asset, ...] = ()
+    locate: Locating = Locating()
+    budget: BudgetLimits = BudgetLimits()
+    verify: Verifying = Verifying()
+    reconcile: Reconciling = Reconciling()
+    duration: Seconds = 4 * 3600.0
+    policy: PolicyFile = PolicyFile()
+    policy_file: PathField | None = None
+
+    @model_validator(mode="after")
+    def _devices_once(self) -> Self:
+        ids = [device.id for device in self.devices]
+        if twice := {one for one in ids if ids.count(one) > 1}:
+            raise ValueError(f"devices listed twice: {', '.join(sorted(twice))}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_policy(self) -> Self:
+        if self.policy_file is not None and (self.policy.rules or self.policy.incriminate):
+            raise ValueError("policy stands here and in policy_file: keep one of them")
+        return self
+
+
+def load_config(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Config:
+    """The configuration at `path`, else at $NETCORDON_CONFIG, else at the default place. Raises ConfigError with line numbers;
+    a default place where nothing lies gives the defaults. A `policy_file` is read from beside it."""
+    if path is None and CONFIG_VARIABLE not in environment and not DEFAULT_PATH.exists():
+        return Config()
+    chosen = path or Path(environment.get(CONFIG_VARIABLE, DEFAULT_PATH))
+    if chosen.is_dir():
+        raise ConfigError(f"{chosen} is a directory: name the YAML file in it")
+    config = read_model(chosen, Config)
+    if config.policy_file is None:
+        return config
+    policy = read_model(chosen.parent / config.policy_file, PolicyFile)
+    return config.model_copy(update={"policy": policy, "policy_file": None})

@@ -1,0 +1,301 @@
+"""The spine, top to bottom: locate, decide, plan, prove, commit. Everything up to commit is pure; commit is one transaction of the store
+that checks again. Pushing is the reconciler's work alone: what is committed here wakes it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from controller import guardrails, policy
+from controller.config import Config
+from controller.errors import InvalidInput, NotFound, RefusalCode, Refused
+from controller.locate import locate
+from controller.model import (
+    PROFILES,
+    Alert,
+    Containment,
+    Culprit,
+    Decision,
+    End,
+    Endpoint,
+    Located,
+    Location,
+    Mode,
+    Plan,
+    Proof,
+    Stage,
+    Target,
+    Want,
+)
+from controller.network.view import NetworkView
+from controller.plan import make_plan
+from controller.prove import prove
+from controller.requests import AlertAnswer, ContainRequest, Disposition, Preview
+from controller.store import Accepted, Budget, Draft, Proposal, Store
+from drivers.base import Capabilities
+
+Clock = Callable[[], float]
+EVERY = 2**31 - 1
+"""As a limit of a list: none. What holds a target must be found however much else is held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that is known before anything is written."""
+
+    location: Location
+    endpoint: Endpoint
+    decision: Decision
+    plan: Plan
+    proof: Proof
+    stages: Mapping[Stage, float]
+
+
+class Containments:
+    """Contains, previews and releases. `wake` is called with the devices whose desired state changed, after the commit; `note`
+    keeps the time of a stage, in its own time."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        network: NetworkView,
+        capabilities: Callable[[str], Capabilities | None],
+        wake: Callable[[Iterable[str]], None],
+        note: Callable[[str, Stage, float], None],
+        now: Clock,
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._network = network
+        self._capabilities = capabilities
+        self._wake = wake
+        self._note = note
+        self._now = now
+        self._budget = Budget(config.budget.per_minute, config.budget.total)
+        self._in_hand: set[str] = set()
+
+    async def contain(self, request: ContainRequest) -> Accepted:
+        """Contain what an operator named. Raises Refused, InvalidInput, StoreUnavailable, Conflict."""
+        received = self._now()
+        decision = self._operators_decision(request)
+        prepared = self._prepare(request.target, received, received, decision)
+        return await self._commit(prepared, str(request.target), alert_id=None, key=request.key)
+
+    def preview(self, request: ContainRequest) -> Preview:
+        """What `contain` would do. Nothing is written and nothing is sent; the device's own changes are added by the daemon."""
+        now = self._now()
+        location = self.locate(request.target, now)
+        decision = self._operators_decision(request)
+        try:
+            prepared = self._prepare(request.target, now, now, decision)
+        except Refused as refusal:
+            return Preview(location, decision, refusal=(refusal.code, refusal.reason))
+        return Preview(prepared.location, decision, prepared.plan, prepared.proof)
+
+    async def take_alert(self, alert: Alert, raw: str) -> AlertAnswer:
+        """Store the alert, decide what it means, and act as far as policy lets it. A repeated alert changes nothing."""
+        alert_id, duplicate = await self._store.save_alert(alert, raw)
+        if duplicate and ((await self._store.alert(alert_id)).disposition or alert_id in self._in_hand):
+            return await self._repeated(alert_id)
+        self._in_hand.add(alert_id)  # a duplicate without a disposition was cut short by a crash: it is taken up again
+        try:
+            answer = await self._answer(replace(alert, id=alert_id))
+            await self._store.alert_disposition(alert_id, f"{answer.disposition.value}: {answer.reason}")
+        finally:
+            self._in_hand.discard(alert_id)
+        return answer
+
+    async def release(
+        self, which: str, target: Target | None, *, by: str, reason: str, key: str | None
+    ) -> list[Containment]:
+        """Release a containment by its id, or all that hold the target. NotFound when there is nothing to release."""
+        found = [await self._store.containment(which)] if target is None else await self._holding(target)
+        if not found:
+            raise NotFound(f"nothing holds {which}; `netcordon list` shows what is contained")
+        keys = [key if key is None or len(found) == 1 else f"{key}/{one.id}" for one in found]
+        return [await self._release(one.id, by, reason, k) for one, k in zip(found, keys, strict=True)]
+
+    async def release_all(self, *, by: str, reason: str) -> list[Containment]:
+        return [await self._release(one.id, by, reason, None) for one in await self._held()]
+
+    async def _release(self, id: str, by: str, reason: str, key: str | None) -> Containment:
+        """One release, and its devices woken at once: what fails after it must not hold it up."""
+        released = await self._store.release(id, by=by, reason=reason, idempotency_key=key)
+        self._wake({outcome.device for outcome in released.devices})
+        return released
+
+    def locate(self, target: Target, at: float | None = None) -> Location:
+        now = self._now()
+        return locate(target, now if at is None else at, now, self._network, self._config.locate)
+
+    # --- the steps ------------------------------------------------------------------------------------------------
+
+    def _prepare(self, target: Target, as_of: float, received: float, decision: Decision) -> Prepared:
+        location = self.locate(target, as_of)
+        endpoint = guardrails.placed(location)
+        located = self._now()
+        return self._plan_and_prove(location, endpoint, decision, {Stage.RECEIVED: received, Stage.LOCATED: located})
+
+    def _plan_and_prove(
+        self, location: Location, endpoint: Endpoint, decision: Decision, stages: Mapping[Stage, float]
+    ) -> Prepared:
+        guardrails.not_protected(endpoint, decision, self._network, location.target.ip)
+        capabilities = self._capabilities(endpoint.attachment.device)
+        if capabilities is None:
+            raise Refused(RefusalCode.UNKNOWN_PLACE, f"no driver serves {endpoint.attachment.device}")
+        until = self._now() + decision.duration
+        plan = make_plan(_new_id(), endpoint, decision, until, self._network.graph, capabilities)
+        proof = prove(plan, self._network, self._now())
+        guardrails.safe(plan, proof, decision)
+        return Prepared(location, endpoint, decision, plan, proof, {**stages, Stage.DECIDED: self._now()})
+
+    async def _commit(self, prepared: Prepared, target: str, *, alert_id: str | None, key: str | None) -> Accepted:
+        decision = prepared.decision
+        now = self._now()
+        draft = Draft(
+            id=prepared.plan.containment,
+            endpoint=prepared.endpoint,
+            target=target,
+            profile=decision.profile.name,
+            strictness=decision.profile.strictness,
+            expires_at=now + decision.duration,
+            created_at=now,
+            by=decision.by,
+            reason=decision.reason,
+            policy_rule=decision.rule,
+            automatic=decision.automatic,
+            alert_id=alert_id,
+            rules=prepared.plan.rules,
+            evidence=(*prepared.location.evidence, *prepared.location.against),
+            weaker=prepared.plan.weaker,
+            proof=prepared.proof,
+            stages=prepared.stages,
+        )
+        accepted = await self._store.accept(
+            draft,
+            recheck=lambda: self._still_there(prepared.endpoint, decision),
+            budget=self._budget if decision.automatic else None,
+            idempotency_key=key,
+        )
+        self._wake(prepared.plan.rules)
+        if accepted.created:
+            self._note(accepted.containment.id, Stage.COMMITTED, self._now())
+        return accepted
+
+    def _still_there(self, endpoint: Endpoint, decision: Decision) -> None:
+        """Runs inside the accepting transaction, on the store's thread: reads single values only."""
+        for mac in endpoint.macs:
+            spans = self._network.bindings.history_of_mac(endpoint.realm, mac)
+            if spans and not spans[-1].place.same_port(endpoint.attachment):
+                moved_to = self._network.graph.label(spans[-1].place)
+                raise Refused(RefusalCode.CHANGED, f"{mac} moved to {moved_to} while this was being decided: try again")
+        guardrails.not_protected(endpoint, decision, self._network)
+
+    # --- alerts ---------------------------------------------------------------------------------------------------
+
+    async def _answer(self, alert: Alert) -> AlertAnswer:
+        culprit, why = policy.incriminate(self._config.policy, alert)
+        end = policy.culprit_end(alert, culprit)
+        target = None if end is None else _target_of(end, alert.realm)
+        if culprit is Culprit.UNDECIDED or end is None or target is None:
+            return await self._ask(alert, None, None, Disposition.UNDECIDED, RefusalCode.UNDECIDED, why)
+        location = self.locate(target, alert.observed_at)
+        try:
+            endpoint = guardrails.placed(_checked_against(end, location, self._network))
+            decision = policy.decide(self._config.policy, alert, endpoint, why)
+            if decision.mode is Mode.OBSERVE:
+                return AlertAnswer(alert.id, False, Disposition.OBSERVED, decision.reason)
+            stages = {Stage.RECEIVED: alert.received_at, Stage.LOCATED: self._now()}
+            prepared = self._plan_and_prove(location, endpoint, decision, stages)
+            if decision.mode is Mode.PROPOSE:
+                return await self._ask(alert, target, prepared, Disposition.PROPOSED, None, decision.reason)
+            accepted = await self._commit(prepared, str(target), alert_id=alert.id, key=None)
+        except Refused as refusal:
+            return await self._ask(alert, target, None, Disposition.REFUSED, refusal.code, refusal.reason)
+        disposition = Disposition.JOINED if accepted.joined else Disposition.CONTAINED
+        return AlertAnswer(alert.id, False, disposition, decision.reason, accepted.containment)
+
+    async def _ask(
+        self,
+        alert: Alert,
+        target: Target | None,
+        prepared: Prepared | None,
+        disposition: Disposition,
+        code: RefusalCode | None,
+        reason: str,
+    ) -> AlertAnswer:
+        """Put it to a person: what was decided or refused stands as a proposal."""
+        decision = None if prepared is None else prepared.decision
+        proposal = Proposal(
+            id=_new_id("p"),
+            alert_id=alert.id,
+            target="" if target is None else str(target),
+            endpoint=None if prepared is None else prepared.endpoint,
+            profile="full" if decision is None else decision.profile.name,
+            duration=self._config.duration if decision is None else decision.duration,
+            rule="" if decision is None else decision.rule,
+            reason=reason,
+            refusal=code,
+            created_at=self._now(),
+        )
+        await self._store.save_proposal(proposal)
+        return AlertAnswer(alert.id, False, disposition, reason, None, proposal.id)
+
+    async def _repeated(self, alert_id: str) -> AlertAnswer:
+        """What the first one came to, as far as it is known."""
+        disposition, _, reason = (await self._store.alert(alert_id)).disposition.partition(": ")
+        if not disposition:
+            return AlertAnswer(alert_id, True, Disposition.OBSERVED, "the same alert is being dealt with just now")
+        held = next((one for one in await self._held() if alert_id in one.alerts), None)
+        return AlertAnswer(alert_id, True, Disposition(disposition), f"taken before: {reason}", held)
+
+    # --- small things ---------------------------------------------------------------------------------------------
+
+    def _operators_decision(self, request: ContainRequest) -> Decision:
+        if request.profile not in PROFILES:
+            raise InvalidInput(f"no profile {request.profile!r}; known are {', '.join(PROFILES)}")
+        duration = self._config.duration if request.duration is None else request.duration
+        return policy.decide_by_operator(
+            request.profile, duration, request.reason, request.by, override=request.override
+        )
+
+    async def _holding(self, target: Target) -> list[Containment]:
+        return [one for one in await self._held() if self._is_about(one, target)]
+
+    async def _held(self) -> list[Containment]:
+        return await self._store.containments(want=Want.HELD, limit=EVERY)
+
+    def _is_about(self, containment: Containment, target: Target) -> bool:
+        endpoint = containment.endpoint
+        if target.place is not None:
+            device = self._network.graph.find_device(target.place[0])
+            port = None if device is None else self._network.graph.find_port(device, target.place[1])
+            return (
+                device is not None
+                and port is not None
+                and endpoint.attachment.device == device
+                and endpoint.attachment.port == port
+            )
+        return containment.target == str(target) or target.mac in endpoint.macs or target.ip in endpoint.ips
+
+
+def _checked_against(end: End, location: Location, network: NetworkView) -> Location:
+    """The alert's own word on the culprit's MAC, where it has one: a router's means that the device is behind it, another one is doubt."""
+    if location.endpoint is None or end.mac is None or end.mac in location.endpoint.macs:
+        return location
+    router = network.is_router(location.endpoint.realm, end.mac)
+    status = Located.BEHIND_ROUTER if router else Located.AMBIGUOUS
+    why = f"router {router!r}" if router else "another device than the one that held the address then"
+    return replace(location, status=status, against=(f"the alert saw {end.mac}, which is {why}",))
+
+
+def _target_of(end: End, realm: str) -> Target | None:
+    if end.ip is not None:
+        return Target(ip=end.ip, realm=realm)
+    return None if end.mac is None else Target(mac=end.mac, realm=realm)
+
+
+def _new_id(prefix: str = "c") -> str:
+    return f"{prefix}-{secrets.token_hex(6)}"

@@ -1,0 +1,286 @@
+"""The daemon: the composition of all parts, and what the API asks of it. `serve` runs it until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from controller.config import Config, load_config
+from controller.containment import Containments
+from controller.discovery.desk import SensorDesk
+from controller.discovery.probes import ProbeTarget, SensorResults, SensorWork
+from controller.errors import NetcordonError, StoreUnavailable
+from controller.fleet import Fleet
+from controller.intake import source_names
+from controller.logs import configure_logs
+from controller.model import Address, Alert, Binding, Containment, Endpoint, Location, Outcome, Stage, Target, Want
+from controller.network.view import NetworkView
+from controller.requests import AlertAnswer, ContainRequest, DeviceView, Preview
+from controller.store import Accepted, Store
+from controller.switches import OpenFlowSwitches
+from controller.targets import parse_target
+from controller.verify import Verifier
+from drivers.base import DiffLine, DriverError
+from drivers.rules import Mac
+
+log = structlog.get_logger("daemon")
+_CONTAINMENT_ID = re.compile(r"c-[0-9a-f]+")
+FLUSH_EVERY = 1.0
+"""Seconds between two writes of new bindings to the store."""
+
+
+class Daemon:
+    """Implements `controller.api.service.Service`. Made by `start`, ended by `close`."""
+
+    def __init__(self, config: Config, store: Store, now: Callable[[], float]) -> None:
+        self.config = config
+        self.store = store
+        self.network = NetworkView.from_config(config)
+        self.desk = SensorDesk(now)
+        self._now = now
+        self._owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self.fleet = Fleet(
+            store,
+            self.network,
+            config.reconcile,
+            self._owner,
+            now,
+            self._changed,
+            self._sighted,
+        )
+        self.verifier = Verifier(store, self.fleet.drivers, self.desk, self.network, config.verify, now, self._changed)
+        self.containments = Containments(
+            config, store, self.network, self.fleet.capabilities, self._wake, self._note_stage, now
+        )
+        self.switches = OpenFlowSwitches(config, self.fleet)
+        self._expiry_changed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._background: set[asyncio.Task[Any]] = set()
+
+    @classmethod
+    async def start(cls, config: Config, now: Callable[[], float] = time.time) -> Daemon:
+        """Open the store, load what is known, and begin to converge. Raises StoreUnavailable or ConfigError."""
+        daemon = cls(config, await Store.open(config.store, now=now), now)
+        daemon.network.bindings.load(await daemon.store.load_bindings(now() - config.locate.too_old))
+        await daemon.switches.start()
+        for work, name in (
+            (daemon._expire, "expiry"),
+            (daemon._flush_bindings, "bindings"),
+            (daemon._keep_baseline, "baseline"),
+        ):
+            daemon._tasks.append(asyncio.create_task(_forever(work, name), name=name))
+        daemon._changed(await daemon.store.containments(want=Want.HELD))
+        return daemon
+
+    async def close(self) -> None:
+        """End everything but what devices hold: containments stand while the daemon is away."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.verifier.close()
+        await self.switches.close()
+        await self.fleet.close()
+        with contextlib.suppress(StoreUnavailable):
+            await self.store.save_bindings(self.network.bindings.take_unsaved())
+        await self.store.close()
+
+    # --- what the API asks --------------------------------------------------------------------------------------------
+
+    async def contain(self, request: ContainRequest) -> Accepted:
+        accepted = await self.containments.contain(request)
+        self.verifier.accepted(accepted.containment)
+        return accepted
+
+    async def plan(self, request: ContainRequest) -> Preview:
+        """The preview, with each device's own changes where the device can be asked."""
+        preview = self.containments.preview(request)
+        if preview.plan is None:
+            return preview
+        changes = {}
+        for device, rules in preview.plan.rules.items():
+            try:
+                changes[device] = await self.fleet.loops[device].would_change(rules)
+            except DriverError as error:
+                changes[device] = (DiffLine(" ", f"the device cannot be asked now: {error}"),)
+        return Preview(preview.location, preview.decision, preview.plan, preview.proof, changes=changes)
+
+    async def take_alert(self, alert: Alert, raw: str) -> AlertAnswer:
+        answer = await self.containments.take_alert(alert, raw)
+        if answer.containment is not None and not answer.duplicate:
+            self.verifier.accepted(answer.containment)
+        return answer
+
+    async def release(self, target_or_id: str, *, by: str, reason: str, key: str | None) -> list[Containment]:
+        target = None if _CONTAINMENT_ID.fullmatch(target_or_id) else parse_target(target_or_id)
+        return await self.containments.release(target_or_id, target, by=by, reason=reason, key=key)
+
+    async def release_all(self, *, by: str, reason: str) -> list[Containment]:
+        return await self.containments.release_all(by=by, reason=reason)
+
+    def locate(self, target: Target, at: float | None = None) -> Location:
+        return self.containments.locate(target, at)
+
+    def endpoints(self) -> list[Endpoint]:
+        return list(self.network.endpoints(self._now()))
+
+    def bindings(self, ip: Address | None = None, mac: Mac | None = None) -> list[Binding]:
+        found = (b for b in self.network.bindings.all() if (ip is None or b.ip == ip) and (mac is None or b.mac == mac))
+        return sorted(found, key=lambda binding: (str(binding.ip), binding.first_seen))
+
+    async def devices(self) -> list[DeviceView]:
+        views = []
+        for record in await self.store.devices():
+            node, loop = self.network.graph.devices.get(record.id), self.fleet.loops.get(record.id)
+            if node is None:
+                continue
+            desired = await self.store.desired(record.id)
+            views.append(
+                DeviceView(
+                    id=record.id,
+                    driver=record.driver,
+                    description=node.description,
+                    up=node.up,
+                    management=node.management,
+                    want_revision=record.want_revision,
+                    have_revision=record.have_revision,
+                    rules=len(desired.rules),
+                    error=None if loop is None else loop.error,
+                    neighbours=tuple(self.network.graph.neighbours(record.id)),
+                    interfaces=tuple(node.interfaces.values()),
+                )
+            )
+        return views
+
+    def ready(self) -> list[str]:
+        """Why the daemon cannot do its work just now; empty when it can."""
+        away = [
+            f"{node.description or node.id} is not connected"
+            for node in self.network.graph.devices.values()
+            if not node.up
+        ]
+        return [*self.switches.troubles(), *away]
+
+    async def sensor_work(self, name: str, wait: float) -> SensorWork:
+        return await self.desk.work(name, wait)
+
+    async def sensor_results(self, name: str, results: SensorResults) -> None:
+        self.desk.post(name, results)
+
+    def sources(self) -> list[str]:
+        return source_names()
+
+    # --- what happens by itself ---------------------------------------------------------------------------------------
+
+    def _wake(self, devices: Iterable[str]) -> None:
+        self.fleet.wake(devices)
+        self._expiry_changed.set()
+
+    def _changed(self, containments: Iterable[Containment]) -> None:
+        """Outcomes were recorded: keep the times of the stages, and look for proof."""
+        containments = list(containments)
+        for containment in containments:
+            log.info(
+                "outcome",
+                containment=containment.id,
+                want=containment.want.value,
+                outcome=containment.outcome.value,
+                target=containment.target,
+            )
+            stage = {Outcome.INSTALLED: Stage.INSTALLED, Outcome.REMOVED: Stage.REMOVED}.get(containment.outcome)
+            if stage is not None and stage not in containment.stages:
+                self._note_stage(containment.id, stage, self._now())
+        self.verifier.changed(containments)
+
+    def _note_stage(self, containment: str, stage: Stage, at: float) -> None:
+        task = asyncio.create_task(self.store.record_stage(containment, stage, at))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _sighted(self, sighting: Any) -> None:
+        self.verifier.saw(sighting)
+
+    async def _expire(self) -> None:
+        """One timer on the earliest expiry; a new or changed containment sets it again."""
+        self._expiry_changed.clear()
+        due = await self.store.next_expiry()
+        wait = None if due is None else max(0.0, due - self._now())
+        if wait is None or wait > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._expiry_changed.wait(), wait)
+            return
+        expired = await self.store.expire_due(self._now())
+        log.info("expired", containments=[one.id for one in expired])
+        self.fleet.wake({outcome.device for one in expired for outcome in one.devices})
+        self._changed(expired)
+
+    async def _flush_bindings(self) -> None:
+        await asyncio.sleep(FLUSH_EVERY)
+        unsaved = self.network.bindings.take_unsaved()
+        if not unsaved:
+            return
+        try:
+            await self.store.save_bindings(unsaved)
+        except StoreUnavailable:
+            self.network.bindings.put_back(unsaved)
+            raise
+
+    async def _keep_baseline(self) -> None:
+        """Tell the sensors whom to ask, so that an answer from before a push is there when one comes."""
+        await asyncio.sleep(1.0)
+        targets = [
+            ProbeTarget(ip=min(endpoint.ips, key=lambda ip: (ip.version, int(ip))), mac=min(endpoint.macs))
+            for endpoint in self.network.recent_endpoints(self._now(), 256)
+            if endpoint.ips
+        ]
+        self.desk.set_baseline(targets, self.config.verify.baseline)
+
+
+async def _forever(work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+    """A background task's outermost loop: an error is logged and the work goes on."""
+    while True:
+        try:
+            await work()
+        except (NetcordonError, DriverError) as error:
+            log.warning("background work failed, going on", work=name, error=str(error))
+            await asyncio.sleep(1.0)
+
+
+async def run(config: Config, ready: Callable[[], None] = lambda: None) -> None:
+    """Serve the API until SIGTERM or SIGINT."""
+    from controller.api.app import create_app
+    from controller.api.server import ApiServers
+
+    daemon = await Daemon.start(config)
+    servers = ApiServers(create_app(daemon), config.listen)
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    try:
+        await servers.start()
+        log.info("serving", url=servers.url, socket=str(config.listen.socket))
+        ready()
+        await ended.wait()
+    finally:
+        log.info("ending")
+        daemon.desk.close()
+        await servers.stop()
+        await daemon.close()
+
+
+def serve(config_path: Path | None = None) -> None:
+    """Read the configuration and run. Raises ConfigError or StoreUnavailable with what to do."""
+    config = load_config(config_path)
+    configure_logs()
+    asyncio.run(run(config))

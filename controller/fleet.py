@@ -1,0 +1,142 @@
+"""The devices that this daemon serves: a driver, a loop and an event reader for each. What devices report by themselves comes
+in here, and goes to the network view, the verifier and the loop that it concerns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import structlog
+
+from controller.config import Reconciling
+from controller.model import Containment
+from controller.network.view import NetworkView
+from controller.reconcile import DeviceLoop
+from controller.store import Store
+from drivers.base import (
+    Capabilities,
+    Disconnected,
+    Driver,
+    DriverError,
+    DriverEvent,
+    LinkSeen,
+    PortStatus,
+    Reconnected,
+    RuleRemoved,
+    Sighting,
+)
+
+log = structlog.get_logger("fleet")
+
+
+class Fleet:
+    """`on_sighting` hears of every sighting, also at uplinks. Nothing here outlives `close`."""
+
+    def __init__(
+        self,
+        store: Store,
+        network: NetworkView,
+        settings: Reconciling,
+        owner: str,
+        now: Callable[[], float],
+        on_changed: Callable[[Iterable[Containment]], None],
+        on_sighting: Callable[[Sighting], None],
+    ) -> None:
+        self.drivers: dict[str, Driver] = {}
+        self.loops: dict[str, DeviceLoop] = {}
+        self._store = store
+        self._network = network
+        self._settings = settings
+        self._owner = owner
+        self._now = now
+        self._on_changed = on_changed
+        self._on_sighting = on_sighting
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def add(self, device: str, driver_name: str, driver: Driver, options: Mapping[str, Any]) -> None:
+        """Serve a device from now on. Its loop starts at once, and queues what is wanted while the device is away."""
+        node = self._network.graph.declare(device, None, None, ())
+        await self._store.upsert_device(device, driver_name, node.description, node.management.value, dict(options))
+        self.drivers[device] = driver
+        loop = DeviceLoop(device, driver, self._store, self._settings, self._owner, self._now, self._on_changed)
+        self.loops[device] = loop
+        self._start(self._read_events(device, driver), f"events {device}")
+        await self._learn(device)
+        self._start(loop.run(), f"reconcile {device}")
+
+    def wake(self, devices: Iterable[str]) -> None:
+        """The desired state of these devices changed. One that is not served yet is converged when it is."""
+        for device in devices:
+            if device in self.loops:
+                self.loops[device].wake()
+
+    def capabilities(self, device: str) -> Capabilities | None:
+        driver = self.drivers.get(device)
+        return None if driver is None else driver.capabilities
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for driver in self.drivers.values():
+            await driver.close()
+
+    def _start(self, work: Any, name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task of the fleet ended by an error", task=task.get_name(), error=repr(error))
+
+    async def _learn(self, device: str) -> None:
+        """Read the device's facts into the graph; a device that is away is learnt when it comes."""
+        try:
+            facts = await self.drivers[device].facts()
+        except DriverError as error:
+            log.info("device is away", device=device, reason=str(error))
+            return
+        for place in self._network.graph.learn(facts):
+            self._network.bindings.forget_port(place.device, place.port)
+        node = self._network.graph.devices[device]
+        node.up = True
+        record = next((one for one in await self._store.devices() if one.id == device), None)
+        driver_name = "" if record is None else record.driver
+        options = {} if record is None else dict(record.options)
+        await self._store.upsert_device(device, driver_name, node.description, node.management.value, options)
+
+    async def _read_events(self, device: str, driver: Driver) -> None:
+        async for event in driver.events():
+            await self._take(device, event)
+
+    async def _take(self, device: str, event: DriverEvent) -> None:
+        graph, loop = self._network.graph, self.loops[device]
+        match event:
+            case Sighting():
+                self._see(event)
+            case LinkSeen():
+                for place in graph.link(event.device, event.port, event.neighbour, event.neighbour_port):
+                    self._network.bindings.forget_port(place.device, place.port)
+            case PortStatus():
+                graph.set_port(device, event.port, up=event.up and event.present, at=event.at)
+                loop.distrust()
+            case Reconnected():
+                log.info("device is back", device=device, boot_id=event.boot_id)
+                loop.distrust()
+                await self._learn(device)
+            case Disconnected():
+                log.warning("device is gone", device=device, reason=event.reason)
+                graph.devices[device].up = False
+                await loop.lost(event.reason)
+            case RuleRemoved():
+                loop.distrust()
+
+    def _see(self, sighting: Sighting) -> None:
+        self._on_sighting(sighting)
+        if self._network.graph.is_uplink(sighting.device, sighting.port):
+            return
+        realm = self._network.realms.get(sighting.device, "default")
+        self._network.bindings.see(realm, sighting)

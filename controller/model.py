@@ -1,0 +1,336 @@
+"""The brain's vocabulary: frozen values, closed enums. Times are seconds since the epoch (UTC); durations are seconds.
+
+An `Alert` names addresses; `locate` turns one into a `Location` holding an `Endpoint`; `policy` and `guardrails` make a `Decision`
+of it; `plan` a `Plan`; `prove` a `Proof`; the store keeps the `Containment`. Values at the edges (HTTP, YAML) are pydantic models in
+`controller.config` and `controller.api.schemas`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address
+
+from drivers.rules import Mac, PortName, Rule, RuleSet
+
+Address = IPv4Address | IPv6Address
+DEFAULT_REALM = "default"
+
+
+# --- what is said about the network -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One end of what an alert describes. Any of them may be unknown."""
+
+    ip: Address | None = None
+    mac: Mac | None = None
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A detection as every source's intake leaves it. Neither end is presumed guilty.
+
+    `observed_at` is the sensor's time and `received_at` ours. `key` identifies the event for deduplication within `source`. `signature` and
+    `text` are the attacker's words or the sensor's about it: neutralize them before showing. `severity` is 1 (info) to 5 (critical).
+    """
+
+    source: str
+    key: str
+    observed_at: float
+    received_at: float
+    signature: str
+    signature_id: str | None
+    severity: int
+    src: End
+    dst: End
+    category: str = ""
+    text: str = ""
+    realm: str = DEFAULT_REALM
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """The place where a device is plugged in: a managed network device, its edge port, and the VLAN where it is known."""
+
+    device: str
+    port: PortName
+    vlan: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.device}:{self.port}"
+
+    def same_port(self, other: Attachment) -> bool:
+        """A host may tag its frames as it likes: which port it is does not depend on the VLAN."""
+        return (self.device, self.port) == (other.device, other.port)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """(realm, ip) was at `mac` and `attachment` from `first_seen` to `last_seen`, by the word of `source`. `lease`: the
+    infrastructure assigned the address, rather than the host claiming it."""
+
+    realm: str
+    ip: Address | None
+    mac: Mac
+    attachment: Attachment
+    first_seen: float
+    last_seen: float
+    source: str
+    lease: bool = False
+
+
+class Managed(StrEnum):
+    MANAGED = "managed"
+    UNMANAGED = "unmanaged"
+    UNDISCOVERED = "undiscovered"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A device on the network. `neighbours` are the other MACs seen on its port: when there are any, the port is shared."""
+
+    macs: frozenset[Mac]
+    ips: frozenset[Address]
+    attachment: Attachment
+    realm: str = DEFAULT_REALM
+    neighbours: frozenset[Mac] = frozenset()
+    managed: Managed = Managed.UNKNOWN
+    type: str = "unknown"
+    role: str = "unknown"
+    owner: str = "unknown"
+    criticality: str = "unknown"
+
+    @property
+    def id(self) -> str:
+        """One name for the device for as long as its MACs stay: realm and lowest MAC, or the port when no MAC is known."""
+        return f"{self.realm}/{min(self.macs) if self.macs else self.attachment}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a request or an alert's culprit names: an address, a MAC, or a place; exactly one is set."""
+
+    ip: Address | None = None
+    mac: Mac | None = None
+    place: tuple[str, str] | None = None
+    realm: str = DEFAULT_REALM
+
+    def __str__(self) -> str:
+        return str(self.ip or self.mac or ":".join(self.place or ()))
+
+
+# --- locate ---------------------------------------------------------------------------------------------------------
+
+
+class Located(StrEnum):
+    FOUND = "found"
+    AMBIGUOUS = "ambiguous"
+    UNKNOWN = "unknown"
+    BEHIND_ROUTER = "behind-router"
+    NOT_AN_ENDPOINT = "not-an-endpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """The answer to 'which device was this, then'. `endpoint` is there when FOUND. `revision` is the bindings' revision for this
+    target when it was read; commit refuses when it has moved on to another holder. `confidence` is 0 to 1."""
+
+    status: Located
+    target: Target
+    as_of: float
+    endpoint: Endpoint | None = None
+    confidence: float = 0.0
+    evidence: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
+    candidates: tuple[Attachment, ...] = ()
+    revision: int = 0
+
+
+# --- decide ---------------------------------------------------------------------------------------------------------
+
+
+class Mode(StrEnum):
+    OBSERVE = "observe"
+    PROPOSE = "propose"
+    CONTAIN = "contain"
+
+
+class Culprit(StrEnum):
+    SOURCE = "source"
+    DESTINATION = "destination"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How far to contain. `full` lets nothing in or out; other profiles are policy's to define."""
+
+    name: str
+    strictness: int
+    description: str = ""
+
+
+FULL = Profile("full", 100, "nothing in or out")
+PROFILES: Mapping[str, Profile] = {FULL.name: FULL}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What policy says of an alert, or an operator of a target. `rule` is the policy rule's name, or 'operator'."""
+
+    mode: Mode
+    profile: Profile
+    duration: float
+    rule: str
+    reason: str
+    by: str
+    automatic: bool
+    override: bool = False
+
+
+# --- plan and prove ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which rules on which devices, and why there. `weaker` says in which way it is less than was asked for (None: it is not)."""
+
+    containment: str
+    endpoint: Endpoint
+    profile: Profile
+    rules: Mapping[str, RuleSet]
+    why: tuple[str, ...]
+    weaker: str | None = None
+
+
+class Survival(StrEnum):
+    OUT_OF_BAND = "oob"
+    SURVIVES = "in-band, survives"
+    CUT = "in-band, cut"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """One kind of traffic between two parties, by the evaluator's word. `witness` is a packet in words that shows it."""
+
+    src: str
+    dst: str
+    kind: str
+    witness: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the plan does on the model: `blocked` holds what was asked, `residual` what the device can still do, `collateral`
+    who else is hit. `management` is by device. It `holds` when nobody else is hit and no management path is cut; what is residual is for
+    people to judge, and `Plan.weaker` says it in words."""
+
+    blocked: tuple[Reach, ...]
+    residual: tuple[Reach, ...]
+    collateral: tuple[Reach, ...]
+    management: Mapping[str, Survival]
+
+    @property
+    def holds(self) -> bool:
+        return not self.collateral and Survival.CUT not in self.management.values()
+
+
+# --- the case --------------------------------------------------------------------------------------------------------
+
+
+class Want(StrEnum):
+    HELD = "held"
+    RELEASED = "released"
+
+
+class Outcome(StrEnum):
+    """What is known of the observed side, from a device or of a whole containment. `REMOVED` is a release that was read back."""
+
+    REQUESTED = "requested"
+    INSTALLED = "installed"
+    PROVEN = "proven"
+    DRIFTED = "drifted"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOutcome:
+    """How far one device has come with one containment, and the reason in words when it is not where it should be."""
+
+    device: str
+    outcome: Outcome
+    reason: str = ""
+    at: float = 0.0
+
+
+class Stage(StrEnum):
+    """Moments of a containment's way; kept as seconds since the epoch, shown as milliseconds since `RECEIVED`."""
+
+    RECEIVED = "received"
+    LOCATED = "located"
+    DECIDED = "decided"
+    COMMITTED = "committed"
+    INSTALLED = "installed"
+    PROVEN = "proven"
+    RELEASED = "released"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Containment:
+    """The case as the store holds it. `revision` grows with every accepted change of what is wanted."""
+
+    id: str
+    endpoint: Endpoint
+    target: str
+    profile: str
+    want: Want
+    outcome: Outcome
+    expires_at: float | None
+    revision: int
+    created_at: float
+    by: str
+    reason: str
+    policy_rule: str
+    alerts: tuple[str, ...] = ()
+    devices: tuple[DeviceOutcome, ...] = ()
+    rules: tuple[tuple[str, Rule], ...] = ()
+    stages: Mapping[Stage, float] = field(default_factory=dict)
+    proof: Proof | None = None
+    weaker: str | None = None
+    unproven: str = ""
+    released_by: str | None = None
+    evidence: tuple[str, ...] = ()
+
+
+_WORST_FIRST = (
+    Outcome.FAILED,
+    Outcome.UNKNOWN,
+    Outcome.PARTIAL,
+    Outcome.DRIFTED,
+    Outcome.REQUESTED,
+    Outcome.INSTALLED,
+    Outcome.PROVEN,
+    Outcome.REMOVED,
+)
+
+
+def overall(outcomes: list[Outcome]) -> Outcome:
+    """A containment is no better than its worst device, except that where some devices hold and others failed it is PARTIAL."""
+    if not outcomes:
+        return Outcome.REQUESTED
+    holding = {Outcome.INSTALLED, Outcome.PROVEN}
+    bad = {Outcome.FAILED, Outcome.UNKNOWN}
+    if bad & set(outcomes) and holding & set(outcomes):
+        return Outcome.PARTIAL
+    return min(outcomes, key=_WORST_FIRST.index)

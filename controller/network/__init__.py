@@ -1,0 +1,1 @@
+"""What is known of the network: its graph, and who was where when."""

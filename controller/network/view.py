@@ -1,0 +1,83 @@
+"""Everything that locating and proving look at, in one hand: graph, bindings and inventory. Reading it is pure; events keep
+it up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from controller.config import Config
+from controller.model import DEFAULT_REALM, Attachment, Endpoint
+from controller.network.bindings import Bindings
+from controller.network.graph import NetworkGraph
+from controller.network.inventory import Inventory
+from drivers.rules import Mac
+
+
+@dataclass(slots=True)
+class NetworkView:
+    graph: NetworkGraph
+    bindings: Bindings
+    inventory: Inventory
+    realms: Mapping[str, str]
+    max_age: float = 4 * 3600.0
+    neighbour_age: float = 60.0
+
+    @classmethod
+    def from_config(cls, config: Config) -> NetworkView:
+        graph = NetworkGraph()
+        for device in config.devices:
+            graph.declare(device.id, device.management, device.management_port, device.uplinks)
+        inventory = Inventory(config.assets, config.network, config.protected)
+        realms = {device.id: device.realm for device in config.devices}
+        settings = config.locate
+        return cls(graph, Bindings(settings.max_age), inventory, realms, settings.max_age, settings.neighbour_age)
+
+    def endpoint_at(self, realm: str, macs: frozenset[Mac], place: Attachment, now: float) -> Endpoint:
+        """The device with these MACs at this place, with all that is known of it as of `now`."""
+        ips = frozenset(ip for mac in macs for ip in self.bindings.ips_held_by(realm, mac))
+        asset = self.inventory.asset(macs, ips)
+        return Endpoint(
+            macs=macs,
+            ips=ips,
+            attachment=place,
+            realm=realm,
+            neighbours=frozenset(mac for mac in self.separate_devices(realm, place, now) if mac not in macs),
+            managed=asset.managed,
+            type=asset.type,
+            role=asset.role,
+            owner=asset.owner,
+            criticality=asset.criticality,
+        )
+
+    def separate_devices(self, realm: str, place: Attachment, now: float) -> set[Mac]:
+        """The MACs at a place that count as devices of their own: listed as assets, or there for `neighbour_age` already. A MAC that turned
+        up a moment ago is as likely the same device under another name, and gets no rights by it."""
+        present = self.bindings.on_place(realm, place, now - self.max_age)
+        return {
+            mac for mac, span in present.items() if span.first <= now - self.neighbour_age or self.inventory.lists(mac)
+        }
+
+    def realm_of(self, place: Attachment) -> str:
+        """The realm that a place belongs to; sites and VRFs are declared per device."""
+        return self.realms.get(place.device, DEFAULT_REALM)
+
+    def is_router(self, realm: str, mac: Mac) -> str | None:
+        """The router's name when this MAC is one: listed, or the established holder of a router's listed address."""
+        held = next((ip for ip in self.bindings.ips_held_by(realm, mac) if self.inventory.router_name(None, ip)), None)
+        return self.inventory.router_name(mac, held)
+
+    def recent_endpoints(self, now: float, most: int) -> list[Endpoint]:
+        """At most `most` devices, those heard of last first."""
+        return [
+            self.endpoint_at(realm, frozenset({Mac(mac)}), span.place, now)
+            for (realm, mac), span in islice(self.bindings.recent(), most)
+            if span.last >= now - self.max_age
+        ]
+
+    def endpoints(self, now: float) -> Iterator[Endpoint]:
+        """Every device that was seen within `max_age`, each at its latest place."""
+        for (realm, mac), spans in self.bindings.by_mac.items():
+            if spans[-1].last >= now - self.max_age:
+                yield self.endpoint_at(realm, frozenset({Mac(mac)}), spans[-1].place, now)

@@ -1,0 +1,77 @@
+"""Which rules on which devices, and why there. Pure.
+
+At the edge port the port itself is the match, so that a device escapes neither by another address nor by another MAC.
+Where others share the port, everything that comes in there is denied but for those neighbours' own MACs, and only what is
+addressed to the device is denied on the way out: the port as a whole stays audible, and the plan says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from controller.errors import RefusalCode, Refused
+from controller.model import Decision, Endpoint, Plan
+from controller.network.graph import NetworkGraph
+from drivers.base import Capabilities
+from drivers.rules import Action, Direction, Match, Provenance, Rule, RuleSet
+
+MOST_NEIGHBOURS = 64
+"""Others on a port for each of whom an exception is made. A device that invents more than these gets none of them permitted."""
+
+
+def make_plan(
+    containment: str,
+    endpoint: Endpoint,
+    decision: Decision,
+    until: float | None,
+    graph: NetworkGraph,
+    capabilities: Capabilities,
+) -> Plan:
+    """The rules at the endpoint's edge port. Refused when the device there cannot carry them."""
+    place = endpoint.attachment
+    if len(endpoint.neighbours) > MOST_NEIGHBOURS:
+        raise Refused(
+            RefusalCode.AMBIGUOUS,
+            f"{len(endpoint.neighbours)} other MACs are on {graph.label(place)}: a flood of invented ones, or an undeclared switch."
+            f" Contain the whole port ({graph.label(place)}), or list it under `uplinks`",
+        )
+    expires = None if until is None else datetime.fromtimestamp(until, UTC)
+    provenance = Provenance(containment, decision.reason, decision.by, expires)
+    shared = bool(endpoint.neighbours)
+    rules = RuleSet(_shared_port(endpoint, provenance) if shared else _whole_port(endpoint, provenance))
+    if unsupported := capabilities.unsupported(rules):
+        raise Refused(
+            RefusalCode.UNSUPPORTED, f"{graph.label(place)}: the driver there cannot do: {'; '.join(unsupported)}"
+        )
+    return Plan(
+        containment=containment,
+        endpoint=endpoint,
+        profile=decision.profile,
+        rules={place.device: rules},
+        why=(f"{graph.label(place)} is the device's edge port: nothing of it gets past its own switch",),
+        weaker=_weaker(endpoint) if shared else None,
+    )
+
+
+def _whole_port(endpoint: Endpoint, provenance: Provenance) -> Iterator[Rule]:
+    port = endpoint.attachment.port
+    for direction in Direction:
+        yield Rule(Match(direction, port=port), Action.DENY, provenance)
+
+
+def _shared_port(endpoint: Endpoint, provenance: Provenance) -> Iterator[Rule]:
+    port = endpoint.attachment.port
+    yield Rule(Match(Direction.FROM, port=port), Action.DENY, provenance)
+    for neighbour in sorted(endpoint.neighbours):
+        yield Rule(Match(Direction.FROM, port=port, mac=neighbour), Action.PERMIT, provenance)
+    for mac in sorted(endpoint.macs):
+        yield Rule(Match(Direction.TO, port=port, mac=mac), Action.DENY, provenance)
+
+
+def _weaker(endpoint: Endpoint) -> str:
+    others = ", ".join(sorted(endpoint.neighbours))
+    return (
+        f"the port is shared with {others}: the device still reaches those behind the port, still hears broadcasts, and could take"
+        " one of their MACs; a device that is new on this port is stopped too"
+    )

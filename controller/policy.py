@@ -1,0 +1,138 @@
+"""Policy: which end of an alert is the culprit, how far to contain it, and whether to act, to propose or only to look. Pure.
+
+Both questions are answered by ordered rules, the first match wins, and no match never acts: the culprit is then `undecided`, and the
+mode `observe`. A rule proposes until somebody raises it to `contain` by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Annotated, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from controller.durations import parse_duration
+from controller.model import PROFILES, Alert, Culprit, Decision, End, Endpoint, Managed, Mode, Profile
+
+DEFAULT_DURATION = 4 * 3600.0
+
+
+class AlertMatch(BaseModel):
+    """Conditions on an alert; all that are given must hold. `source` and `signature` are shell patterns, case as written."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, coerce_numbers_to_str=True
+    )  # signature ids look like numbers
+    source: str = "*"
+    signature: str = "*"
+    signature_id: frozenset[str] | None = None
+    min_severity: int = Field(default=1, ge=1, le=5)
+
+    def fits(self, alert: Alert) -> bool:
+        return (
+            fnmatchcase(alert.source, self.source)
+            and fnmatchcase(alert.signature, self.signature)
+            and (self.signature_id is None or alert.signature_id in self.signature_id)
+            and alert.severity >= self.min_severity
+        )
+
+
+class RuleMatch(AlertMatch):
+    """Conditions on the device as well."""
+
+    managed: frozenset[Managed] | None = None
+    role: frozenset[str] | None = None
+
+    def fits_endpoint(self, endpoint: Endpoint) -> bool:
+        return (self.managed is None or endpoint.managed in self.managed) and (
+            self.role is None or endpoint.role in self.role
+        )
+
+
+class Incrimination(BaseModel):
+    """For alerts that match, the culprit is this end."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    match: AlertMatch = AlertMatch()
+    culprit: Culprit
+
+
+class PolicyRule(BaseModel):
+    """For alerts and devices that match: how far, whether to act, and for how long."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    name: str
+    match: RuleMatch = RuleMatch()
+    profile: str = "full"
+    mode: Mode = Mode.PROPOSE
+    duration: Annotated[float, BeforeValidator(parse_duration)] = Field(default=DEFAULT_DURATION, alias="for")
+
+    @model_validator(mode="after")
+    def _profile_known(self) -> Self:
+        if self.profile not in PROFILES:
+            raise ValueError(f"no profile {self.profile!r}; known are {', '.join(PROFILES)}")
+        return self
+
+
+class PolicyFile(BaseModel):
+    """The policy as written: `incriminate` answers who, `rules` answer what to do."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    incriminate: tuple[Incrimination, ...] = ()
+    rules: tuple[PolicyRule, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_once(self) -> Self:
+        for names in ([i.name for i in self.incriminate], [r.name for r in self.rules]):
+            if twice := {name for name in names if names.count(name) > 1}:
+                raise ValueError(f"names used twice: {', '.join(sorted(twice))}")
+        return self
+
+
+def incriminate(policy: PolicyFile, alert: Alert) -> tuple[Culprit, str]:
+    """The guilty end and the sentence that says why."""
+    for rule in policy.incriminate:
+        if rule.match.fits(alert):
+            return rule.culprit, f"incrimination rule {rule.name!r}"
+    return Culprit.UNDECIDED, f"no incrimination rule speaks of {alert.source} alerts with this signature"
+
+
+def culprit_end(alert: Alert, culprit: Culprit) -> End | None:
+    return {Culprit.SOURCE: alert.src, Culprit.DESTINATION: alert.dst}.get(culprit)
+
+
+def decide(policy: PolicyFile, alert: Alert, endpoint: Endpoint, culprit_reason: str) -> Decision:
+    """What policy says to do with this device because of this alert."""
+    rule = next((r for r in policy.rules if r.match.fits(alert) and r.match.fits_endpoint(endpoint)), None)
+    if rule is None:
+        return Decision(
+            mode=Mode.OBSERVE,
+            profile=PROFILES["full"],
+            duration=DEFAULT_DURATION,
+            rule="",
+            reason="no policy rule matches: observed only",
+            by=f"alert:{alert.source}",
+            automatic=True,
+        )
+    return Decision(
+        mode=rule.mode,
+        profile=PROFILES[rule.profile],
+        duration=rule.duration,
+        rule=rule.name,
+        reason=f"policy rule {rule.name!r}; culprit by {culprit_reason}",
+        by=f"alert:{alert.source}",
+        automatic=True,
+    )
+
+
+def decide_by_operator(profile: str, duration: float, reason: str, by: str, *, override: bool) -> Decision:
+    """An operator's word. Raises KeyError for a profile that nobody defined."""
+    return Decision(
+        Mode.CONTAIN, PROFILES[profile], duration, "operator", reason, by, automatic=False, override=override
+    )
+
+
+def strictest(profiles: Iterable[Profile]) -> Profile:
+    return max(profiles, key=lambda profile: profile.strictness)

@@ -1,0 +1,164 @@
+"""What a plan does, worked out on the model before anything is sent. Pure.
+
+The verdicts come from `drivers.semantics`, the same meaning that every driver is held against. A rule of a plan can only
+touch frames that come in or go out where it says, so the parties that could be hit are looked up by the rules' own ports,
+MACs and addresses: what is no party to any rule keeps its fate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
+
+from controller.model import Address, Attachment, Endpoint, Plan, Proof, Reach, Survival
+from controller.network.graph import DeviceNode
+from controller.network.view import NetworkView
+from drivers.base import Management
+from drivers.rules import Direction, Mac, PortName, Rule, RuleSet
+from drivers.semantics import ETH_ARP, ETH_IPV4, ETH_IPV6, Crossing, Fate, Frame, verdict
+
+BROADCAST = Mac("ff:ff:ff:ff:ff:ff")
+STRANGER_MAC = Mac("02:00:5e:00:53:01")
+"""Stands for an address that nobody has: what a device may turn itself into. RFC 7042 §2.1.2 documentation range, locally administered."""
+SOMEBODY_MAC = Mac("02:00:5e:00:53:02")
+ELSEWHERE = PortName("(any other port)")
+STRANGER_IP = ip_address("192.0.2.1")
+SOMEBODY_IP = ip_address("192.0.2.2")
+_KINDS: tuple[tuple[str, int, int | None], ...] = (
+    ("ARP", ETH_ARP, None),
+    ("TCP", ETH_IPV4, 6),
+    ("UDP", ETH_IPV4, 17),
+    ("ICMP", ETH_IPV4, 1),
+    ("IPv6", ETH_IPV6, 58),
+    ("non-IP", 0x88B5, None),
+)
+
+
+def prove(plan: Plan, network: NetworkView, now: float) -> Proof:
+    """What is blocked, what remains, who else is hit, and whether the management path survives."""
+    endpoint = plan.endpoint
+    rules = plan.rules[endpoint.attachment.device]
+    blocked: list[Reach] = []
+    residual: list[Reach] = []
+    for reach, passes in _device_traffic(endpoint, rules):
+        (residual if passes else blocked).append(reach)
+    residual += _behind_the_port(endpoint)
+    return Proof(
+        blocked=tuple(blocked),
+        residual=tuple(residual),
+        collateral=tuple(_collateral(endpoint, rules, network, now)),
+        management={device: _survival(device, plan, network.graph.devices.get(device)) for device in plan.rules},
+    )
+
+
+def _device_traffic(endpoint: Endpoint, rules: RuleSet) -> Iterator[tuple[Reach, bool]]:
+    """Every kind of traffic of the device, under its own and under borrowed addresses, in both directions."""
+    own_mac = min(endpoint.macs, default=STRANGER_MAC)
+    own_ip = min((ip for ip in endpoint.ips if ip.version == 4), default=STRANGER_IP)
+    guises = [
+        ("", own_mac, own_ip),
+        (" as another MAC", STRANGER_MAC, own_ip),
+        (" as another IP", own_mac, STRANGER_IP),
+    ]
+    guises += [(" as a neighbour's MAC", mac, own_ip) for mac in sorted(endpoint.neighbours)[:1]]
+    for name, mac, ip in guises:
+        for kind, eth_type, protocol in _KINDS:
+            out = _frame(mac, SOMEBODY_MAC, ip, SOMEBODY_IP, eth_type, protocol)
+            into = _frame(SOMEBODY_MAC, mac, SOMEBODY_IP, ip, eth_type, protocol)
+            yield _judge("device", "anyone", f"{kind}{name}", Crossing(out, endpoint.attachment.port, ELSEWHERE), rules)
+            yield _judge(
+                "anyone", "device", f"{kind}{name}", Crossing(into, ELSEWHERE, endpoint.attachment.port), rules
+            )
+    for kind, eth_type, protocol in _KINDS:
+        out = _frame(own_mac, BROADCAST, own_ip, SOMEBODY_IP, eth_type, protocol)
+        into = _frame(SOMEBODY_MAC, BROADCAST, SOMEBODY_IP, own_ip, eth_type, protocol)
+        yield _judge(
+            "device", "everyone", f"{kind} broadcast", Crossing(out, endpoint.attachment.port, ELSEWHERE), rules
+        )
+        yield _judge(
+            "everyone", "device", f"{kind} broadcast", Crossing(into, ELSEWHERE, endpoint.attachment.port), rules
+        )
+
+
+def _judge(src: str, dst: str, kind: str, crossing: Crossing, rules: RuleSet) -> tuple[Reach, bool]:
+    frame = crossing.frame
+    witness = (
+        f"{frame.eth_src} > {frame.eth_dst} type 0x{frame.eth_type:04x} in {crossing.in_port} out {crossing.out_port}"
+    )
+    return Reach(src, dst, kind, witness), verdict(rules, crossing).fate is Fate.PASS
+
+
+def _behind_the_port(endpoint: Endpoint) -> list[Reach]:
+    return [Reach("device", neighbour, "anything, behind the same port") for neighbour in sorted(endpoint.neighbours)]
+
+
+def _collateral(endpoint: Endpoint, rules: RuleSet, network: NetworkView, now: float) -> Iterator[Reach]:
+    for mac, place, ips in _parties(endpoint, rules, network, now):
+        speaking = [rule for rule in rules if rule.match.mac in (None, mac)]
+        for direction in Direction:
+            stopped = [
+                kind
+                for kind, crossing in _party_crossings(mac, place, ips, direction, endpoint)
+                if _drops(speaking, crossing)
+            ]
+            if stopped:
+                src, dst = (mac, "anyone") if direction is Direction.FROM else ("anyone", mac)
+                yield Reach(src, dst, ", ".join(stopped))
+
+
+def _parties(
+    endpoint: Endpoint, rules: RuleSet, network: NetworkView, now: float
+) -> Iterator[tuple[Mac, Attachment, Iterable[Address]]]:
+    """Other devices that some rule could speak of: those on its port, and the present places of its MAC and of its address."""
+    bindings, device = network.bindings, endpoint.attachment.device
+    seen = set(endpoint.macs)
+    for rule in rules:
+        if rule.match.port is not None:
+            here = Attachment(device, rule.match.port)
+            macs = network.separate_devices(endpoint.realm, here, now)
+        elif rule.match.mac is not None:
+            macs = {rule.match.mac}
+        else:
+            macs = bindings.macs_within(endpoint.realm, rule.match.ip)
+        for mac in sorted(macs - seen):
+            seen.add(mac)
+            spans = bindings.history_of_mac(endpoint.realm, mac)
+            if spans:
+                yield mac, spans[-1].place, bindings.ips_held_by(endpoint.realm, mac)
+
+
+def _party_crossings(
+    mac: Mac, place: Attachment, ips: Iterable[Address], direction: Direction, endpoint: Endpoint
+) -> Iterator[tuple[str, Crossing]]:
+    at = place.port if place.device == endpoint.attachment.device else ELSEWHERE
+    ip = min((ip for ip in ips if ip.version == 4), default=SOMEBODY_IP)
+    for kind, eth_type, protocol in _KINDS:
+        if direction is Direction.FROM:
+            frame = _frame(mac, SOMEBODY_MAC, ip, SOMEBODY_IP, eth_type, protocol)
+            yield kind, Crossing(frame, at, ELSEWHERE)
+        else:
+            frame = _frame(SOMEBODY_MAC, mac, SOMEBODY_IP, ip, eth_type, protocol)
+            yield kind, Crossing(frame, ELSEWHERE, at)
+
+
+def _drops(rules: Iterable[Rule], crossing: Crossing) -> bool:
+    return verdict(rules, crossing).fate is Fate.DROP
+
+
+def _frame(src: Mac, dst: Mac, ip_src: Address, ip_dst: Address, eth_type: int, protocol: int | None) -> Frame:
+    if eth_type == ETH_IPV4:
+        return Frame(src, dst, eth_type, ip_src, ip_dst, protocol, 49152, 445)
+    if eth_type == ETH_ARP:
+        return Frame(src, dst, eth_type, ip_src, ip_dst)
+    return Frame(src, dst, eth_type, ip_protocol=protocol)
+
+
+def _survival(device: str, plan: Plan, node: DeviceNode | None) -> Survival:
+    if node is None or node.management is Management.UNKNOWN:
+        return Survival.UNKNOWN
+    if node.management is Management.OUT_OF_BAND:
+        return Survival.OUT_OF_BAND
+    if node.management_port is None:
+        return Survival.UNKNOWN
+    touched = {rule.match.port for rule in plan.rules[device]}
+    return Survival.CUT if touched & {None, node.management_port} else Survival.SURVIVES

@@ -1,0 +1,66 @@
+"""What a read-back says: of a device's state after a partial look, and of each containment on it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from controller.model import DeviceOutcome, Outcome
+from controller.store import Desired
+from drivers.base import EVERYTHING, Change, ObservedState, Scope
+from drivers.rules import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What one pass over a device came to."""
+
+    desired: Desired
+    observed: ObservedState
+    leftover: Change
+    refused: Mapping[str, str]
+    drifted: bool
+
+
+def merged(before: ObservedState, after: ObservedState, scope: Scope) -> ObservedState:
+    """`before`, with what `scope` asked about replaced by `after`. Both are of the same boot."""
+    if scope == EVERYTHING:
+        return after
+    asked = scope.rule_ids or frozenset()
+    kept = tuple(rule for rule in before.rules if rule.rule_id is None or rule.rule_id not in asked)
+    fresh = {(rule.rule_id, rule.native) for rule in after.rules}
+    kept = tuple(rule for rule in kept if (rule.rule_id, rule.native) not in fresh)
+    return replace(after, rules=kept + after.rules, ports={**before.ports, **after.ports})
+
+
+def outcomes_of(done: Pass) -> Iterator[tuple[str, DeviceOutcome]]:
+    """What the read-back says of each containment on this device."""
+    rules: dict[str, list[Rule]] = {containment: [] for containment in done.desired.containments}
+    for rule in done.desired.rules:
+        rules.setdefault(rule.provenance.containment, []).append(rule)
+    for containment, own in rules.items():
+        yield containment, _held(own, done) if own else _gone(done)
+
+
+def _gone(done: Pass) -> DeviceOutcome:
+    """What was asked to go cannot be told apart any more: while the device holds anything unwanted, nothing counts as removed."""
+    if done.leftover.removed or done.leftover.ports:
+        return DeviceOutcome("", Outcome.FAILED, "the device still holds something that was to be removed")
+    return DeviceOutcome("", Outcome.REMOVED)
+
+
+def _held(rules: list[Rule], done: Pass) -> DeviceOutcome:
+    missing = [rule for rule in rules if rule.id in done.leftover.rule_ids]
+    if not missing:
+        return DeviceOutcome("", Outcome.INSTALLED)
+    reasons = [
+        f"{r.action.value} {r.match.direction.value} {r.match.port}: {done.refused.get(r.id, 'not there on read-back')}"
+        for r in missing
+    ]
+    return DeviceOutcome("", Outcome.FAILED if len(missing) == len(rules) else Outcome.PARTIAL, "; ".join(reasons))
+
+
+def leftover_reason(done: Pass) -> str:
+    lines = "; ".join(f"{line.sign} {line.text}" for line in done.leftover.lines)
+    refused = "; ".join(f"{what}: {why}" for what, why in done.refused.items())
+    return f"after the push the device still lacks: {lines}" + (f" (it refused: {refused})" if refused else "")

@@ -1,0 +1,83 @@
+"""What the API asks of the daemon, and what it gets back: frozen values between `controller.api` and the spine.
+
+`controller.api.service.Service` is the list of questions; the wire's shape of all this is in `controller.api.schemas`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from controller.errors import RefusalCode
+from controller.model import Containment, Decision, Location, Plan, Proof, Target
+from drivers.base import DiffLine, Interface, Management, Neighbour
+
+
+@dataclass(frozen=True, slots=True)
+class ContainRequest:
+    """An operator's wish. `duration` is in seconds; None is the configuration's default. `by` is the token's name.
+    `key` is the Idempotency-Key: the same key with the same wish answers the same containment. `override` lifts
+    protection, and is audited."""
+
+    target: Target
+    profile: str
+    duration: float | None
+    reason: str
+    by: str
+    override: bool = False
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What `contain` would do, and nothing done. `refusal` is the guard's code and sentence; what was found out before
+    it said no is still there. `changes` is the difference by device id, in the words of its driver."""
+
+    location: Location
+    decision: Decision | None = None
+    plan: Plan | None = None
+    proof: Proof | None = None
+    refusal: tuple[RefusalCode, str] | None = None
+    changes: Mapping[str, tuple[DiffLine, ...]] = field(default_factory=dict)
+
+
+class Disposition(StrEnum):
+    """What became of an alert. The words are part of the API."""
+
+    CONTAINED = "contained"
+    JOINED = "joined"
+    PROPOSED = "proposed"
+    OBSERVED = "observed"
+    REFUSED = "refused"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertAnswer:
+    """What became of one alert, and why. A duplicate answers what the first one came to, as far as it is known."""
+
+    alert_id: str
+    duplicate: bool
+    disposition: Disposition
+    reason: str
+    containment: Containment | None = None
+    proposal_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceView:
+    """A device as the daemon sees it now. It is converged when `have_revision` has reached `want_revision`; `rules` is
+    how many it should hold."""
+
+    id: str
+    driver: str
+    description: str
+    up: bool
+    management: Management
+    want_revision: int
+    have_revision: int
+    rules: int
+    error: str | None = None
+    neighbours: tuple[Neighbour, ...] = ()
+    interfaces: tuple[Interface, ...] = ()

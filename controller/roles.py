@@ -1,0 +1,49 @@
+"""Who may do what. A role is a set of permissions; nothing but this table grants any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """What a request needs. `SENSE` is a sensor's: report sightings, take and answer probes. `OVERRIDE` contains what is protected."""
+
+    READ = "read"
+    ALERT = "alert"
+    CONTAIN = "contain"
+    RELEASE = "release"
+    APPROVE = "approve"
+    OVERRIDE = "override"
+    AUDIT = "audit"
+    TOKENS = "tokens"
+    SENSE = "sense"
+
+
+class Role(StrEnum):
+    ADMIN = "admin"
+    OPERATOR = "operator"
+    APPROVER = "approver"
+    VIEWER = "viewer"
+    INTAKE = "intake"
+    SENSOR = "sensor"
+
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        return PERMISSIONS[self]
+
+    def may(self, permission: Permission) -> bool:
+        return permission in PERMISSIONS[self]
+
+
+_OPERATOR = frozenset(
+    {Permission.READ, Permission.ALERT, Permission.CONTAIN, Permission.RELEASE, Permission.AUDIT},
+)
+PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
+    Role.ADMIN: frozenset(Permission),
+    Role.OPERATOR: _OPERATOR,
+    Role.APPROVER: _OPERATOR | {Permission.APPROVE, Permission.OVERRIDE},
+    Role.VIEWER: frozenset({Permission.READ}),
+    Role.INTAKE: frozenset({Permission.ALERT}),
+    Role.SENSOR: frozenset({Permission.SENSE}),
+}

@@ -1,0 +1,31 @@
+"""The durable half of the controller: desired state, outcomes, bindings, alerts, tokens and the audit log, on SQLite or PostgreSQL."""
+
+from controller.store.audit_log import verify_file
+from controller.store.store import Store
+from controller.store.values import (
+    Accepted,
+    AlertRecord,
+    Budget,
+    DeadLetter,
+    Desired,
+    DeviceRecord,
+    Draft,
+    Proposal,
+    ProposalState,
+    TokenRecord,
+)
+
+__all__ = [
+    "Accepted",
+    "AlertRecord",
+    "Budget",
+    "DeadLetter",
+    "Desired",
+    "DeviceRecord",
+    "Draft",
+    "Proposal",
+    "ProposalState",
+    "Store",
+    "TokenRecord",
+    "verify_file",
+]

@@ -1,0 +1,195 @@
+"""Accepting a containment: one write that makes a new case, or joins the endpoint's open one, or knows the request again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Double, Row, bindparam, func, insert, select, update
+
+from controller.errors import RefusalCode, Refused
+from controller.model import Containment, DeviceOutcome, Outcome, Stage, Want
+from controller.store import codec, containments, keys, wanted
+from controller.store.prepared import Prepared
+from controller.store.sql import Insert
+from controller.store.tables import HELD, Words, containment, containment_alert
+from controller.store.values import Accepted, Budget, Draft
+from controller.store.writer import Transaction
+
+_MINUTE = 60.0
+_OPEN = Prepared(
+    select(containment.c.id).where(containment.c.endpoint_id == bindparam("endpoint", type_=Words()), HELD)
+)
+_ONE = select(containment.c.id).where(containment.c.automatic.is_(True))
+_RECENT = _ONE.where(containment.c.created_at > bindparam("since", type_=Double())).limit(bindparam("per_minute"))
+_HOLDING = _ONE.where(HELD).limit(bindparam("total"))
+_SPENT = Prepared(
+    select(
+        select(func.count()).select_from(_RECENT.subquery()).scalar_subquery(),
+        select(func.count()).select_from(_HOLDING.subquery()).scalar_subquery(),
+    )
+)
+_CREATE = Prepared(insert(containment))
+_JOIN = update(containment).where(containment.c.id == bindparam("join_id"))
+_ALERT = Prepared(Insert(containment_alert, lambda insert: insert.on_conflict_do_nothing()))
+
+
+def accept(
+    transaction: Transaction, draft: Draft, recheck: Callable[[], None], budget: Budget | None, key: str | None
+) -> Accepted:
+    digest = codec.digest(
+        "contain",
+        draft.target,
+        draft.endpoint.realm,
+        draft.profile,
+        _duration(draft),
+        draft.by,
+        draft.reason,
+        draft.policy_rule,
+    )
+    if key is not None and (known := keys.recall(transaction, key, digest)):
+        return Accepted(containments.one(transaction.connection, known), created=False, joined=False)
+    joining = transaction.fetch(_OPEN, {"endpoint": draft.endpoint.id})
+    if joining:
+        case = _join(transaction, draft, containments.row(transaction.connection, joining[0][0]), recheck)
+    else:
+        recheck()
+        _spend(transaction, budget)
+        case = _create(transaction, draft)
+    if key is not None:
+        keys.remember(transaction, key, digest, case.id)
+    return Accepted(case, created=not joining, joined=bool(joining))
+
+
+def _duration(draft: Draft) -> float | None:
+    return None if draft.expires_at is None else round(draft.expires_at - draft.created_at, 3)
+
+
+def _spend(transaction: Transaction, budget: Budget | None) -> None:
+    """Raise Refused when one more would exceed a cap. Counted no further than the cap, so that it costs the same under load."""
+    if budget is None:
+        return
+    caps = {"per_minute": budget.per_minute, "total": budget.total, "since": transaction.now() - _MINUTE}
+    recent, holding = transaction.fetch(_SPENT, caps)[0]
+    if recent >= budget.per_minute:
+        raise Refused(
+            RefusalCode.BUDGET,
+            f"{recent} automatic containments in the last minute, and the budget allows {budget.per_minute}: a person must decide",
+        )
+    if holding >= budget.total:
+        raise Refused(
+            RefusalCode.BUDGET,
+            f"{holding} automatic containments are held, and the budget allows {budget.total}: release some, or raise it",
+        )
+
+
+def _create(transaction: Transaction, draft: Draft) -> Containment:
+    rules = wanted.owned(draft.rules, draft.id)
+    transaction.put(_CREATE, _row(draft))
+    wanted.first_rules(transaction, draft.id, rules)
+    _append_alert(transaction, draft.id, draft.alert_id)
+    _audit(transaction, draft, "contain", draft.id, 1)
+    now = transaction.now()
+    return Containment(
+        id=draft.id,
+        endpoint=draft.endpoint,
+        target=draft.target,
+        profile=draft.profile,
+        want=Want.HELD,
+        outcome=Outcome.REQUESTED,
+        expires_at=draft.expires_at,
+        revision=1,
+        created_at=draft.created_at,
+        by=draft.by,
+        reason=draft.reason,
+        policy_rule=draft.policy_rule,
+        alerts=() if draft.alert_id is None else (draft.alert_id,),
+        devices=tuple(DeviceOutcome(device, Outcome.REQUESTED, "", now) for device in sorted(rules)),
+        rules=tuple((device, rule) for device in sorted(rules) for rule in rules[device]),
+        stages=dict(draft.stages),
+        proof=draft.proof,
+        weaker=draft.weaker,
+        evidence=draft.evidence,
+    )
+
+
+def _row(draft: Draft) -> dict[str, Any]:
+    return _chosen(draft) | {
+        "id": draft.id,
+        "endpoint_id": draft.endpoint.id,
+        "target": draft.target,
+        "want": Want.HELD.value,
+        "outcome": Outcome.REQUESTED.value,
+        "expires_at": draft.expires_at,
+        "revision": 1,
+        "created_at": draft.created_at,
+        "actor": draft.by,
+        "reason": draft.reason,
+        "policy_rule": draft.policy_rule,
+        "automatic": draft.automatic,
+        "unproven": "",
+        "released_by": None,
+        "evidence": codec.dump_words(draft.evidence),
+        "stages": codec.dump_stages(draft.stages),
+    }
+
+
+def _chosen(draft: Draft) -> dict[str, Any]:
+    """What goes with the rules, and is replaced with them."""
+    return {
+        "profile": draft.profile,
+        "strictness": draft.strictness,
+        "endpoint": codec.dump_endpoint(draft.endpoint),
+        "proof": codec.dump_proof(draft.proof),
+        "weaker": draft.weaker,
+    }
+
+
+def _join(transaction: Transaction, draft: Draft, found: Row[Any], recheck: Callable[[], None]) -> Containment:
+    """The strictest profile and its rules win, and the later expiry. The same profile with other rules is the device at another
+    place or address: the newer rules win."""
+    changes: dict[str, Any] = {"expires_at": _later(found.expires_at, draft.expires_at), "revision": found.revision + 1}
+    changes["evidence"] = codec.dump_words(dict.fromkeys((*codec.load_words(found.evidence), *draft.evidence)))
+    rules = wanted.owned(draft.rules, found.id)
+    moved = draft.profile == found.profile and wanted.names(rules) != wanted.held(transaction, found.id)
+    if rules and (draft.strictness > found.strictness or moved):
+        recheck()
+        wanted.replace_rules(transaction, found.id, rules)
+        changes |= _chosen(draft) | {"outcome": Outcome.REQUESTED.value, "unproven": ""}
+    transaction.execute(_JOIN, {"join_id": found.id} | changes)
+    _append_alert(transaction, found.id, draft.alert_id)
+    _audit(transaction, draft, "join", found.id, found.revision + 1)
+    return containments.one(transaction.connection, found.id)
+
+
+def _later(one: float | None, other: float | None) -> float | None:
+    """None is never."""
+    return None if one is None or other is None else max(one, other)
+
+
+def _append_alert(transaction: Transaction, containment: str, alert: str | None) -> None:
+    if alert is not None:
+        row = {"containment_id": containment, "alert_id": alert, "at": transaction.now()}
+        transaction.put(_ALERT, row)
+
+
+def _audit(transaction: Transaction, draft: Draft, action: str, containment: str, revision: int) -> None:
+    transaction.audit(
+        draft.by,
+        action,
+        containment,
+        {
+            "endpoint": draft.endpoint.id,
+            "target": draft.target,
+            "profile": draft.profile,
+            "expires_at": draft.expires_at,
+            "reason": draft.reason,
+            "policy_rule": draft.policy_rule,
+            "automatic": draft.automatic,
+            "alert": draft.alert_id,
+            "weaker": draft.weaker,
+            "revision": revision,
+            "rules": {device: [rule.id for rule in rules] for device, rules in draft.rules.items()},
+            "received_at": draft.stages.get(Stage.RECEIVED),
+        },
+    )

@@ -1,0 +1,133 @@
+"""The observed side: what each device was seen to hold, and what that makes of the containment as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Row, bindparam, select, update
+
+from controller.errors import NotFound
+from controller.model import Containment, DeviceOutcome, Outcome, Stage, Want, overall
+from controller.store import codec, containments
+from controller.store.prepared import Prepared
+from controller.store.tables import containment, containment_device, device
+from controller.store.writer import Transaction
+
+_ACTOR = "netcordon"
+_ABOUT_NOW = frozenset({Outcome.INSTALLED, Outcome.PROVEN, Outcome.REMOVED})
+_DEVICE = select(device).where(device.c.id == bindparam("id")).with_for_update()
+_SEEN = update(device).where(device.c.id == bindparam("which"))
+_ON_DEVICE = select(containment_device).where(
+    containment_device.c.device == bindparam("device"),
+    containment_device.c.containment_id.in_(bindparam("ids", expanding=True)),
+)
+_OF = select(containment_device).where(containment_device.c.containment_id == bindparam("id"))
+_SET = Prepared(
+    update(containment_device)
+    .where(containment_device.c.containment_id == bindparam("which"), containment_device.c.device == bindparam("where"))
+    .values({name: bindparam(name) for name in ("outcome", "reason", "at", "leaving")})
+)
+_OUTCOMES = Prepared(select(containment_device.c.outcome).where(containment_device.c.containment_id == bindparam("id")))
+_WHOLE = Prepared(
+    update(containment).where(containment.c.id == bindparam("which")).values(outcome=bindparam("outcome"))
+)
+_CASE = update(containment).where(containment.c.id == bindparam("which"))
+
+
+def record(
+    transaction: Transaction,
+    device: str,
+    epoch: int,
+    have_revision: int | None,
+    outcomes: Mapping[str, DeviceOutcome],
+    boot_id: str | None,
+) -> list[Containment]:
+    found = transaction.execute(_DEVICE, {"id": device}).first()
+    if found is None or found.epoch != epoch:
+        return []
+    rebooted = None not in (boot_id, found.boot_id) and boot_id != found.boot_id
+    seen = {"have_revision": have_revision, "boot_id": boot_id}
+    if new := {name: value for name, value in seen.items() if value is not None}:
+        transaction.execute(_SEEN, {"which": device} | new)
+    at_revision = found.have_revision if have_revision is None else have_revision
+    changed = []
+    for row in transaction.execute(_ON_DEVICE, {"device": device, "ids": list(outcomes)}).all():
+        outcome = outcomes[row.containment_id]
+        stale = outcome.outcome in _ABOUT_NOW and row.wanted > at_revision
+        repeated = outcome.outcome is Outcome.INSTALLED and row.outcome == Outcome.PROVEN.value and not rebooted
+        if not stale and not repeated and _change(transaction, row, outcome):
+            changed.append(row.containment_id)
+    return _settle(transaction, changed)
+
+
+def set_outcome(transaction: Transaction, id: str, device: str, outcome: DeviceOutcome) -> Containment:
+    rows = [row for row in transaction.execute(_OF, {"id": id}) if row.device == device]
+    if not rows:
+        raise NotFound(f"containment {id!r} is not on device {device!r}")
+    if _change(transaction, rows[0], outcome):
+        return _settle(transaction, [id])[0]
+    return containments.one(transaction.connection, id)
+
+
+def set_proven(transaction: Transaction, id: str, at: float, evidence: str) -> Containment:
+    """Only a containment that is held and wholly installed becomes proven: one that changed meanwhile comes back as it is."""
+    found = containments.row(transaction.connection, id)
+    rows = transaction.execute(_OF, {"id": found.id}).all()
+    if found.want != Want.HELD.value or overall([Outcome(row.outcome) for row in rows]) is not Outcome.INSTALLED:
+        return containments.one(transaction.connection, found.id)
+    for row in rows:
+        if row.outcome == Outcome.INSTALLED.value:
+            _change(transaction, row, DeviceOutcome(row.device, Outcome.PROVEN, "", at))
+    words = (*codec.load_words(found.evidence), evidence)
+    stages = {Stage.PROVEN: at} | codec.load_stages(found.stages)
+    transaction.execute(
+        _CASE,
+        {"which": found.id, "unproven": "", "evidence": codec.dump_words(words), "stages": codec.dump_stages(stages)},
+    )
+    transaction.audit(_ACTOR, "proven", found.id, {"at": at, "evidence": evidence})
+    return _settle(transaction, [found.id])[0]
+
+
+def set_unproven(transaction: Transaction, id: str, reason: str) -> Containment:
+    found = containments.row(transaction.connection, id)
+    transaction.execute(_CASE, {"which": found.id, "unproven": reason})
+    return containments.one(transaction.connection, found.id)
+
+
+def record_stage(transaction: Transaction, id: str, stage: Stage, at: float) -> None:
+    """The first time wins."""
+    found = containments.row(transaction.connection, id)
+    stages = codec.load_stages(found.stages)
+    if stage not in stages:
+        transaction.execute(_CASE, {"which": found.id, "stages": codec.dump_stages(stages | {stage: at})})
+
+
+def _change(transaction: Transaction, row: Row[Any], outcome: DeviceOutcome) -> bool:
+    """Write it where it is new. A change of the outcome is audited; a new reason for the same one is only kept."""
+    if (row.outcome, row.reason) == (outcome.outcome.value, codec.storable(outcome.reason)):
+        return False
+    transaction.put(
+        _SET,
+        {
+            "which": row.containment_id,
+            "where": row.device,
+            "outcome": outcome.outcome.value,
+            "reason": outcome.reason,
+            "at": outcome.at or transaction.now(),
+            "leaving": row.leaving and outcome.outcome is not Outcome.REMOVED,
+        },
+    )
+    if row.outcome != outcome.outcome.value:
+        detail = {"device": row.device, "from": row.outcome, "to": outcome.outcome.value, "reason": outcome.reason}
+        transaction.audit(_ACTOR, "outcome", row.containment_id, detail)
+    return True
+
+
+def _settle(transaction: Transaction, ids: Iterable[str]) -> list[Containment]:
+    """Recompute what the changed ones are as a whole, and give them back as they now are."""
+    changed = list(ids)
+    for id in changed:
+        outcomes = [Outcome(word) for (word,) in transaction.fetch(_OUTCOMES, {"id": id})]
+        transaction.put(_WHOLE, {"which": id, "outcome": overall(outcomes).value})
+    return containments.by_ids(transaction.connection, changed)

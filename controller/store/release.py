@@ -1,0 +1,71 @@
+"""Ending and prolonging: release, expiry, extend. What ends loses its rules; the devices' loops take them off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row, bindparam, select, update
+
+from controller.errors import Conflict, InvalidInput
+from controller.model import Containment, Outcome, Stage, Want
+from controller.store import codec, containments, keys, wanted
+from controller.store.tables import HELD, containment
+from controller.store.writer import Transaction
+
+_UPDATE = update(containment).where(containment.c.id == bindparam("which"))
+_DUE = (
+    select(containment)
+    .where(HELD, containment.c.expires_at <= bindparam("now"))
+    .order_by(containment.c.id)
+    .with_for_update()
+)
+
+
+def release(transaction: Transaction, id: str, by: str, reason: str, key: str | None) -> Containment:
+    """Idempotent: what is released stays as it was released first."""
+    found = containments.row(transaction.connection, id)
+    digest = codec.digest("release", found.id, by, reason)
+    if key is not None and keys.recall(transaction, key, digest):
+        return containments.one(transaction.connection, found.id)
+    if found.want == Want.HELD.value:
+        _end(transaction, found, by, reason)
+    if key is not None:
+        keys.remember(transaction, key, digest, found.id)
+    return containments.one(transaction.connection, found.id)
+
+
+def expire_due(transaction: Transaction, now: float) -> list[Containment]:
+    """What is still due in this transaction: an extension that was accepted before wins."""
+    keys.forget_old(transaction)
+    due = transaction.execute(_DUE, {"now": now}).all()
+    for found in due:
+        _end(transaction, found, "expiry", "its time is over")
+    return containments.by_ids(transaction.connection, [found.id for found in due])
+
+
+def extend(transaction: Transaction, id: str, until: float, by: str) -> Containment:
+    found = containments.row(transaction.connection, id)
+    if found.want != Want.HELD.value:
+        raise Conflict(f"containment {found.id} was released by {found.released_by}: contain the device anew")
+    if until <= transaction.now():
+        raise InvalidInput("a containment is extended to a time to come; to end it now, release it")
+    revision = found.revision + 1
+    transaction.execute(_UPDATE, {"which": found.id, "expires_at": until, "revision": revision})
+    detail = {"from": found.expires_at, "to": until, "revision": revision}
+    transaction.audit(by, "extend", found.id, detail)
+    return containments.one(transaction.connection, found.id)
+
+
+def _end(transaction: Transaction, found: Row[Any], by: str, reason: str) -> None:
+    now = transaction.now()
+    devices = wanted.withdraw(transaction, found.id)
+    change = {
+        "which": found.id,
+        "want": Want.RELEASED.value,
+        "outcome": (Outcome.REQUESTED if devices else Outcome.REMOVED).value,
+        "revision": found.revision + 1,
+        "released_by": by,
+        "stages": codec.dump_stages({Stage.RELEASED: now} | codec.load_stages(found.stages)),
+    }
+    transaction.execute(_UPDATE, change)
+    transaction.audit(by, "release", found.id, {"reason": reason, "revision": found.revision + 1, "devices": devices})

@@ -1,0 +1,327 @@
+"""`Store`: what should be, what was seen, and who did what, in one durable place. Its methods are the only way in.
+
+Writes go through one thread that shares commits (`writer`), and return when they are durable. Reads run beside them, each in one
+snapshot. Everything may raise StoreUnavailable. Times are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from controller.audit import AuditRecord, AuditReport, Head, Json
+from controller.errors import StoreUnavailable
+from controller.model import Alert, Binding, Containment, DeviceOutcome, Stage, Want
+from controller.roles import Role
+from controller.store import (
+    accept,
+    alerts,
+    audit_log,
+    bindings,
+    containments,
+    desired,
+    devices,
+    keys,
+    leases,
+    proposals,
+    release,
+    tokens,
+)
+from controller.store import outcomes as seen
+from controller.store.engines import READERS, Engines, open_engines
+from controller.store.failures import translated
+from controller.store.migrate import upgrade
+from controller.store.values import (
+    Accepted,
+    AlertRecord,
+    Budget,
+    DeadLetter,
+    Desired,
+    DeviceRecord,
+    Draft,
+    Proposal,
+    Setting,
+    TokenRecord,
+)
+from controller.store.writer import Transaction, Writer
+from drivers.rules import PortName
+
+T = TypeVar("T")
+_TOKENS_SHARED_SECONDS = 5.0
+
+
+class Store:
+    """Made by `open`, ended by `close`."""
+
+    def __init__(self, engines: Engines, now: Callable[[], float]) -> None:
+        self._engines = engines
+        self._now = now
+        self._writer = Writer(engines.writer, now)
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="netcordon-reader")
+        self._known: dict[str, desired.Known] = {}
+        self._tokens = tokens.TokenCache(None if engines.sqlite else _TOKENS_SHARED_SECONDS)
+
+    @classmethod
+    async def open(cls, url: str, now: Callable[[], float] = time.time) -> Store:
+        """Connect, and bring the schema up to date. `url` is sqlite:///… or postgresql://…. Raises ConfigError, StoreUnavailable."""
+        engines = await asyncio.to_thread(_open, url)
+        store = cls(engines, now)
+        try:
+            await store._write(keys.forget_old)
+            if engines.sqlite:
+                await store._write(leases.release_all)
+        except StoreUnavailable:
+            await store.close()
+            raise
+        return store
+
+    async def close(self) -> None:
+        """Finish what is queued and give the database back."""
+        await asyncio.to_thread(self._writer.close)
+        self._readers.shutdown()
+        self._engines.dispose()
+
+    # --- containments: what is wanted ---------------------------------------------------------------------------------
+
+    async def accept(
+        self,
+        draft: Draft,
+        *,
+        recheck: Callable[[], None],
+        budget: Budget | None = None,
+        idempotency_key: str | None = None,
+    ) -> Accepted:
+        """Hold what `draft` says, or join the endpoint's open containment. `recheck` runs inside the transaction, in the writer's
+        thread, perhaps twice: it raises Refused when what the draft was made from has changed. A request that was accepted before, and a
+        join that changes no rule, need no recheck and no budget. Stage COMMITTED is the caller's to record. Raises Refused, Conflict."""
+        return await self._write(lambda t: accept.accept(t, draft, recheck, budget, idempotency_key))
+
+    async def release(self, id: str, *, by: str, reason: str, idempotency_key: str | None = None) -> Containment:
+        """Want it gone. To release what is released changes nothing. Raises NotFound, Conflict."""
+        return await self._write(lambda t: release.release(t, id, by, reason, idempotency_key))
+
+    async def extend(self, id: str, until: float, by: str) -> Containment:
+        """Move its end, without a gap. Raises NotFound, Conflict when it was released, InvalidInput for a time that is past."""
+        return await self._write(lambda t: release.extend(t, id, until, by))
+
+    async def expire_due(self, now: float) -> list[Containment]:
+        """Release, by 'expiry', what is due at `now`; an extension accepted before wins."""
+        return await self._write(lambda t: release.expire_due(t, now))
+
+    async def next_expiry(self) -> float | None:
+        return await self._read(containments.next_expiry)
+
+    async def containment(self, id: str) -> Containment:
+        """By its id, or 4 or more of its first characters. Raises NotFound, Conflict where several begin so."""
+        return await self._read(lambda c: containments.one(c, id))
+
+    async def containments(
+        self, want: Want | None = None, limit: int = 1000, device: str | None = None
+    ) -> list[Containment]:
+        """Newest first."""
+        return await self._read(lambda c: containments.listed(c, want, limit, device))
+
+    async def open_for_endpoint(self, endpoint_id: str) -> Containment | None:
+        return await self._read(lambda c: containments.open_for_endpoint(c, endpoint_id))
+
+    # --- containments: what was seen ------------------------------------------------------------------------------------
+
+    async def record(
+        self,
+        device: str,
+        epoch: int,
+        have_revision: int | None,
+        outcomes: Mapping[str, DeviceOutcome],
+        boot_id: str | None = None,
+    ) -> list[Containment]:
+        """What a push or a look at `device` showed, by containment; gives back those that it changed. Nothing is written under an
+        epoch that is no longer the device's. `have_revision` is the revision that the device was brought to: installed, proven or
+        removed is not believed of a containment that changed after it. Installed does not take proven back, unless `boot_id` is new."""
+        copy = dict(outcomes)
+        return await self._write(lambda t: seen.record(t, device, epoch, have_revision, copy, boot_id))
+
+    async def set_outcome(self, containment_id: str, device: str, outcome: DeviceOutcome) -> Containment:
+        """One device's outcome, as said. Raises NotFound."""
+        return await self._write(lambda t: seen.set_outcome(t, containment_id, device, outcome))
+
+    async def set_proven(self, containment_id: str, at: float, evidence: str) -> Containment:
+        """Every installed device becomes proven, if the containment is held and all of it is installed; look at what comes back."""
+        return await self._write(lambda t: seen.set_proven(t, containment_id, at, evidence))
+
+    async def set_unproven(self, containment_id: str, reason: str) -> Containment:
+        """Why it stays installed."""
+        return await self._write(lambda t: seen.set_unproven(t, containment_id, reason))
+
+    async def record_stage(self, containment_id: str, stage: Stage, at: float) -> None:
+        """The first time wins."""
+        await self._write(lambda t: seen.record_stage(t, containment_id, stage, at))
+
+    # --- devices --------------------------------------------------------------------------------------------------------
+
+    async def upsert_device(
+        self, id: str, driver: str, description: str, management: str, options: Mapping[str, object]
+    ) -> None:
+        await self._write(lambda t: devices.upsert(t, id, driver, description, management, options))
+
+    async def devices(self) -> list[DeviceRecord]:
+        return await self._read(devices.listed)
+
+    async def device(self, id: str) -> DeviceRecord:
+        return await self._read(lambda c: devices.one(c, id))
+
+    async def device_error(self, device: str, error: str | None) -> None:
+        """One more failure in a row, or None: it went well."""
+        await self._write(lambda t: devices.set_error(t, device, error))
+
+    async def device_up(self, device: str, up: bool) -> None:
+        await self._write(lambda t: devices.set_up(t, device, up))
+
+    async def device_due(self, device: str, at: float | None) -> None:
+        """When its loop looks at it next."""
+        await self._write(lambda t: devices.set_due(t, device, at))
+
+    async def desired(self, device: str) -> Desired:
+        """What the device should hold now; nothing, for a device that is not known."""
+        known = self._known.get(device, desired.Known())
+        wanted, self._known[device] = await self._read(lambda c: desired.desired(c, device, known))
+        return wanted
+
+    async def save_baseline(self, device: str, ports: Mapping[PortName, Mapping[str, Setting]]) -> None:
+        """What was there before a first touch. What is stored already stays. Raises Conflict for a device that is not known."""
+        await self._write(lambda t: devices.save_baseline(t, device, ports))
+
+    async def drop_baseline(self, device: str, ports: Iterable[PortName]) -> None:
+        gone = list(ports)
+        await self._write(lambda t: devices.drop_baseline(t, device, gone))
+
+    async def claim(self, device: str, owner: str, lease_seconds: float) -> int | None:
+        """The epoch under which `owner` may push until the lease ends; None while it is another's."""
+        return await self._write(lambda t: leases.claim(t, device, owner, lease_seconds))
+
+    async def renew(self, device: str, owner: str, epoch: int, lease_seconds: float) -> bool:
+        """False: the device is another's by now; end the push as a missed deadline does."""
+        return await self._write(lambda t: leases.renew(t, device, owner, epoch, lease_seconds))
+
+    async def release_leases(self, owner: str) -> None:
+        await self._write(lambda t: leases.release(t, owner))
+
+    # --- alerts, bindings, proposals --------------------------------------------------------------------------------------
+
+    async def save_alert(self, alert: Alert, raw: str) -> tuple[str, bool]:
+        """Its id, and whether it is a duplicate of one that was saved under the same (source, key)."""
+        return await self._write(lambda t: alerts.save(t, alert, raw))
+
+    async def alert_disposition(self, id: str, text: str) -> None:
+        await self._write(lambda t: alerts.dispose(t, id, text))
+
+    async def alert(self, id: str) -> AlertRecord:
+        return await self._read(lambda c: alerts.one(c, id))
+
+    async def alerts(self, limit: int = 100) -> list[AlertRecord]:
+        return await self._read(lambda c: alerts.listed(c, limit))
+
+    async def dead_letter(self, source: str, raw: str, reason: str) -> str:
+        return await self._write(lambda t: alerts.bury(t, source, raw, reason))
+
+    async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
+        return await self._read(lambda c: alerts.buried(c, limit))
+
+    async def save_bindings(self, batch: Sequence[Binding]) -> None:
+        copy = list(batch)
+        await self._write(lambda t: bindings.save(t, copy))
+
+    async def load_bindings(self, since: float) -> list[Binding]:
+        return await self._read(lambda c: bindings.load(c, since))
+
+    async def save_proposal(self, proposal: Proposal) -> None:
+        await self._write(lambda t: proposals.save(t, proposal))
+
+    async def proposals(self, limit: int = 100) -> list[Proposal]:
+        return await self._read(lambda c: proposals.listed(c, limit))
+
+    # --- tokens -----------------------------------------------------------------------------------------------------------
+
+    async def add_token(self, name: str, role: Role, by: str = "netcordon") -> str:
+        """The secret, shown this once. Raises Conflict for a name that is taken."""
+        secret = await self._write(lambda t: tokens.add(t, name, role, by))
+        self._tokens.invalidate()
+        return secret
+
+    async def revoke_token(self, name: str, by: str = "netcordon") -> None:
+        await self._write(lambda t: tokens.revoke(t, name, by))
+        self._tokens.invalidate()
+
+    async def token(self, secret: str) -> TokenRecord | None:
+        """Whose it is; None for a secret that is nobody's."""
+        return (await self._all_tokens()).get(tokens.digest(secret))
+
+    async def tokens(self) -> list[TokenRecord]:
+        return list((await self._all_tokens()).values())
+
+    async def _all_tokens(self) -> Mapping[str, TokenRecord]:
+        known = self._tokens.current(self._now())
+        if known is None:
+            at, generation = self._now(), self._tokens.generation
+            known = await self._read(tokens.by_digest)
+            self._tokens.fill(known, at, generation)
+        return known
+
+    # --- audit ------------------------------------------------------------------------------------------------------------
+
+    async def audit_append(self, actor: str, action: str, subject: str, detail: Mapping[str, Json]) -> None:
+        await self._write(lambda t: t.audit(actor, action, subject, detail))
+
+    async def audit_records(self, after: int = 0, limit: int = 1000) -> list[AuditRecord]:
+        return await self._read(lambda c: audit_log.records(c, after, limit))
+
+    async def audit_head(self) -> Head:
+        """The chain's end, to be kept off this host."""
+        return await self._read(audit_log.head)
+
+    async def audit_verify(self, head: str | None = None) -> AuditReport:
+        """Raises AuditBroken, naming the first bad record. `head` is a hash noted earlier, which must occur."""
+        return await self._read(lambda c: audit_log.verify(c, head))
+
+    # --- both ways in -----------------------------------------------------------------------------------------------------
+
+    async def _write(self, work: Callable[[Transaction], T]) -> T:
+        return await self._writer.submit(work)
+
+    async def _read(self, query: Callable[[Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._query, query)
+
+    def _query(self, query: Callable[[Connection], T]) -> T:
+        try:
+            return self._once(query)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise translated(error) from error
+        except SQLAlchemyError as error:
+            raise translated(error) from error
+        try:  # the connection had died since it was last used; the pool makes new ones now
+            return self._once(query)
+        except SQLAlchemyError as error:
+            raise translated(error) from error
+
+    def _once(self, query: Callable[[Connection], T]) -> T:
+        with self._engines.readers.connect() as connection, connection.begin():
+            return query(connection)
+
+
+def _open(url: str) -> Engines:
+    engines = open_engines(url)
+    try:
+        with engines.writer.begin() as connection:
+            upgrade(connection)
+    except BaseException as error:
+        engines.dispose()
+        if isinstance(error, SQLAlchemyError):
+            raise translated(error) from error
+        raise
+    return engines

@@ -1,0 +1,234 @@
+"""The tables as they are now; `migrations` is how a database gets there. Portable types only: text, numbers, booleans.
+
+Times are seconds since the epoch, as double precision: SQLite and PostgreSQL give back the same float. Whole values are JSON text
+(`codec`). A column of `Words` takes text from outside, whatever is in it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+from controller.store.codec import storable
+
+metadata = MetaData()
+HELD = text("want = 'held'")
+"""As text, not as a parameter: a partial index serves only queries that repeat its condition."""
+
+
+class Words(TypeDecorator[str]):
+    """Text that others wrote: what no database takes as text is replaced on its way in."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else storable(value)
+
+
+containment = Table(
+    "containment",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("endpoint_id", Words, nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("target", Words, nullable=False),
+    Column("profile", Words, nullable=False),
+    Column("strictness", Integer, nullable=False),
+    Column("want", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("expires_at", Double),
+    Column("revision", Integer, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("actor", Words, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("policy_rule", Words, nullable=False),
+    Column("automatic", Boolean, nullable=False),
+    Column("proof", Text),
+    Column("weaker", Words),
+    Column("unproven", Words, nullable=False),
+    Column("released_by", Words),
+    Column("evidence", Text, nullable=False),
+    Column("stages", Text, nullable=False),
+    # An endpoint has at most one open containment.
+    Index("containment_open", "endpoint_id", unique=True, sqlite_where=HELD, postgresql_where=HELD),
+    Index("containment_due", "want", "expires_at"),
+    Index("containment_recent", "created_at"),
+    Index("containment_automatic", "automatic", "want"),
+)
+
+containment_device = Table(
+    "containment_device",
+    metadata,
+    Column("containment_id", Text, ForeignKey("containment.id"), primary_key=True),
+    Column("device", Words, ForeignKey("device.id"), primary_key=True),
+    Column("outcome", Text, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("at", Double, nullable=False),
+    # The device's want_revision when this containment last changed there: an older push says nothing about it.
+    Column("wanted", Integer, nullable=False),
+    # Its rules there were taken back, and that has not been read back from the device yet.
+    Column("leaving", Boolean, nullable=False),
+    Index("containment_device_changed", "device", "wanted"),
+    Index("containment_device_leaving", "device", "leaving"),
+)
+
+containment_alert = Table(
+    "containment_alert",
+    metadata,
+    Column("containment_id", Text, ForeignKey("containment.id"), primary_key=True),
+    Column("alert_id", Words, primary_key=True),
+    Column("at", Double, nullable=False),
+)
+
+device = Table(
+    "device",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("driver", Text, nullable=False, server_default=""),
+    Column("description", Words, nullable=False, server_default=""),
+    Column("management", Text, nullable=False, server_default="unknown"),
+    Column("options", Text, nullable=False, server_default="{}"),
+    Column("want_revision", Integer, nullable=False, server_default="0"),
+    Column("have_revision", Integer, nullable=False, server_default="0"),
+    Column("owner", Text),
+    Column("epoch", Integer, nullable=False, server_default="0"),
+    Column("lease_until", Double),
+    Column("due_at", Double),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("error", Words),
+    Column("boot_id", Words),
+    Column("up", Boolean, nullable=False, server_default=text("false")),
+)
+
+device_rule = Table(
+    "device_rule",
+    metadata,
+    Column("device", Words, ForeignKey("device.id"), primary_key=True),
+    Column("containment_id", Text, ForeignKey("containment.id"), primary_key=True),
+    Column("rule_id", Text, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Index("device_rule_by_containment", "containment_id"),
+)
+
+baseline = Table(
+    "baseline",
+    metadata,
+    Column("device", Words, ForeignKey("device.id"), primary_key=True),
+    Column("port", Words, primary_key=True),
+    Column("setting", Words, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("key", Words, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("containment_id", Text, ForeignKey("containment.id"), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index("idempotency_age", "created_at"),
+)
+
+alert = Table(
+    "alert",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("source", Words, nullable=False),
+    Column("key", Words, nullable=False),
+    Column("received_at", Double, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("raw", Words, nullable=False),
+    Column("disposition", Words, nullable=False),
+    UniqueConstraint("source", "key", name="alert_once"),
+    Index("alert_recent", "received_at"),
+)
+
+dead_letter = Table(
+    "dead_letter",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("source", Words, nullable=False),
+    Column("raw", Words, nullable=False),
+    Column("length", Integer, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("received_at", Double, nullable=False),
+    Index("dead_letter_recent", "received_at"),
+)
+
+binding = Table(
+    "binding",
+    metadata,
+    Column("realm", Words, primary_key=True),
+    Column("ip", Text, primary_key=True),  # '' where there is none: NULLs would not be unique
+    Column("mac", Text, primary_key=True),
+    Column("device", Words, primary_key=True),
+    Column("port", Words, primary_key=True),
+    Column("first_seen", Double, primary_key=True),
+    Column("last_seen", Double, nullable=False),
+    Column("vlan", Integer),
+    Column("source", Words, nullable=False),
+    Column("lease", Boolean, nullable=False),
+    Index("binding_last_seen", "last_seen"),
+)
+
+proposal = Table(
+    "proposal",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("alert_id", Words),
+    Column("target", Words, nullable=False),
+    Column("endpoint", Text),
+    Column("profile", Words, nullable=False),
+    Column("duration", Double, nullable=False),
+    Column("rule", Words, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("refusal", Text),
+    Column("created_at", Double, nullable=False),
+    Column("state", Text, nullable=False),
+    Index("proposal_recent", "created_at"),
+)
+
+token = Table(
+    "token",
+    metadata,
+    Column("name", Words, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("created_at", Double, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("prev", Text, nullable=False),
+    Column("hash", Text, nullable=False, unique=True),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", Text, nullable=False),
+)

@@ -1,0 +1,144 @@
+"""What goes into the store and comes out of it, beyond the vocabulary of `controller.model`. Times are seconds since the epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from controller.errors import RefusalCode
+from controller.model import Alert, Containment, Endpoint, Proof, Stage
+from controller.roles import Role
+from drivers.base import PreState
+from drivers.rules import RuleSet
+
+Setting = str | int | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A containment as planned, ready to be accepted. `strictness` is its profile's; `rules` are by device."""
+
+    id: str
+    endpoint: Endpoint
+    target: str
+    profile: str
+    strictness: int
+    expires_at: float | None
+    created_at: float
+    by: str
+    reason: str
+    policy_rule: str
+    automatic: bool
+    rules: Mapping[str, RuleSet]
+    alert_id: str | None = None
+    evidence: tuple[str, ...] = ()
+    weaker: str | None = None
+    proof: Proof | None = None
+    stages: Mapping[Stage, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Caps for automatic containments: accepted within any 60 s, and held at one time."""
+
+    per_minute: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """`created`: this request made the case. `joined`: it went into one that was open. Neither: the same request had been
+    accepted before, under its idempotency key."""
+
+    containment: Containment
+    created: bool
+    joined: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What one device should hold as of `revision`. `containments` are those that have rules there, or whose removal has not been
+    read back yet. `baseline` is what was there before us."""
+
+    revision: int
+    rules: RuleSet
+    baseline: PreState
+    containments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRecord:
+    """A device as the store knows it. It is `dirty` while `have_revision` is behind `want_revision`."""
+
+    id: str
+    driver: str
+    description: str
+    management: str
+    options: Mapping[str, object]
+    want_revision: int
+    have_revision: int
+    failures: int
+    error: str | None
+    boot_id: str | None
+    up: bool
+    due_at: float | None
+    owner: str | None
+    epoch: int
+
+    @property
+    def dirty(self) -> bool:
+        return self.have_revision < self.want_revision
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRecord:
+    """An alert with its `id`, as it came in (`raw`, cut where it was long), and what became of it."""
+
+    alert: Alert
+    raw: str
+    disposition: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Something that could not be read as an alert. `length` is the whole length of `raw` in characters before it was cut."""
+
+    id: str
+    source: str
+    raw: str
+    length: int
+    reason: str
+    received_at: float
+
+
+class ProposalState(StrEnum):
+    OPEN = "open"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A containment that waits for a person: policy said `propose`, or a guard refused (`refusal`). `duration` is in seconds."""
+
+    id: str
+    alert_id: str | None
+    target: str
+    endpoint: Endpoint | None
+    profile: str
+    duration: float
+    rule: str
+    reason: str
+    refusal: RefusalCode | None
+    created_at: float
+    state: ProposalState = ProposalState.OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """A token without its secret, which only its bearer has."""
+
+    name: str
+    role: Role
+    created_at: float

@@ -1,0 +1,227 @@
+"""Group commit: one thread writes, and writes that arrive together share one transaction and one fsync.
+
+A write is a closure over a `Transaction`. It runs in a savepoint, so that its exception undoes and reaches only its own caller. The
+caller is answered after the commit. When the database itself fails, everybody in the batch gets StoreUnavailable. A write that was
+queued behind others may be run again after a deadlock: it may touch nothing but its transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, bindparam, insert, select, text, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from controller import audit
+from controller.audit import AuditEntry, Head, Json
+from controller.errors import StoreUnavailable
+from controller.store import tables
+from controller.store.codec import storable
+from controller.store.failures import fatal, translated, worth_again
+from controller.store.prepared import Cursor, Prepared
+
+T = TypeVar("T")
+
+_BATCH = 128
+_IDLE_SECONDS = 0.5
+_TRIES = 3
+_HEAD = Prepared(select(tables.audit_head.c.seq, tables.audit_head.c.hash).with_for_update())
+_APPEND = Prepared(insert(tables.audit))
+_MOVE_HEAD = Prepared(update(tables.audit_head).values(seq=bindparam("to"), hash=bindparam("end")))
+_NOTIFY = text("SELECT pg_notify('netcordon', device) FROM unnest(CAST(:devices AS text[])) AS device")
+
+
+class Transaction:
+    """What a write works on. `now` is the daemon's clock, for what is recorded; leases use the database's."""
+
+    def __init__(self, connection: Connection, now: Callable[[], float]) -> None:
+        self.connection = connection
+        self.now = now
+        self.execute = connection.execute
+        cursor = Cursor(connection)
+        self.fetch, self.put, self._command = cursor.fetch, cursor.put, cursor.execute
+        # On PostgreSQL this row serializes the controllers' writes: the chain has one end, and no two batches can deadlock.
+        self._head = Head(*self.fetch(_HEAD)[0])
+        self._entries: list[AuditEntry] = []
+        self._woken: list[str] = []
+
+    def audit(self, actor: str, action: str, subject: str, detail: Mapping[str, Json]) -> None:
+        """Append to the audit log, with this write or not at all."""
+        entry = AuditEntry(self.now(), storable(actor), storable(action), storable(subject), audit.canonical(detail))
+        self._entries.append(entry)
+
+    def wake(self, devices: Iterable[str]) -> None:
+        """Tell the other controllers, once committed, that more is wanted of these devices."""
+        self._woken.extend(devices)
+
+    def attempt(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` so that its exception leaves no trace in this transaction; unless the database failed: then nothing of it stays."""
+        entries, woken = len(self._entries), len(self._woken)
+        self._command("SAVEPOINT one_write")
+        try:
+            result = work(self)
+        except Exception as error:
+            if not (isinstance(error, SQLAlchemyError) and fatal(error)):
+                self._command("ROLLBACK TO SAVEPOINT one_write")
+                del self._entries[entries:], self._woken[woken:]
+            raise
+        self._command("RELEASE SAVEPOINT one_write")
+        return result
+
+    def finish(self) -> None:
+        """Write what was gathered, just before the commit."""
+        if records := audit.chain(self._head, self._entries):
+            self.put(_APPEND, *({name: getattr(record, name) for name in record.__slots__} for record in records))
+            self.put(_MOVE_HEAD, {"to": records[-1].seq, "end": records[-1].hash})
+        if self._woken and self.connection.dialect.name == "postgresql":
+            self.execute(_NOTIFY, {"devices": sorted(set(self._woken))})
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    work: Callable[[Transaction], Any]
+    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    value: Any = None
+    error: BaseException | None = None
+
+
+class _CommitFailed(Exception):
+    """Only from here on may something have been written: until then, a lost connection can be tried again."""
+
+    def __init__(self, cause: SQLAlchemyError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class Writer:
+    """The one thread that writes. `submit` from any event loop; `close` after the last."""
+
+    def __init__(self, engine: Engine, now: Callable[[], float]) -> None:
+        self._engine = engine
+        self._now = now
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="netcordon-writer", daemon=True)
+        self._thread.start()
+
+    async def submit(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in the writer's thread; its result once it is durable, or what it raised. Raises StoreUnavailable. Cancelling
+        the wait does not take back what is queued."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed: the daemon is stopping")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._queue.put(_Job(work, future, loop))
+        return await future
+
+    def close(self) -> None:
+        """Write what is queued, then end. Blocks."""
+        self._closed = True
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        dirty = False
+        while True:
+            try:
+                first = self._queue.get(timeout=_IDLE_SECONDS if dirty else None)
+            except queue.Empty:
+                self._checkpoint()
+                dirty = False
+                continue
+            batch, last = self._gather(first)
+            if batch:
+                _answer(batch, self._write(batch))
+                dirty = True
+            if last:
+                return
+
+    def _gather(self, first: _Job | None) -> tuple[list[_Job], bool]:
+        """What is queued by now, up to a bound, and whether the end was among it. Waits for nobody: a lone write goes at once."""
+        batch: list[_Job] = []
+        job: _Job | None = first
+        while job is not None:
+            batch.append(job)
+            if len(batch) == _BATCH:
+                return batch, False
+            try:
+                job = self._queue.get_nowait()
+            except queue.Empty:
+                return batch, False
+        return batch, True
+
+    def _write(self, batch: list[_Job]) -> list[_Answer]:
+        for left in reversed(range(_TRIES)):
+            try:
+                return self._transact(batch)
+            except _CommitFailed as error:
+                return [_Answer(error=translated(error.cause, committing=True)) for _ in batch]
+            except SQLAlchemyError as error:
+                if not (left and worth_again(error)):
+                    return [_Answer(error=translated(error)) for _ in batch]
+            except Exception as error:  # noqa: BLE001 (the thread's outermost loop: whoever waits is told, and the next batch is served)
+                return [_Answer(error=error) for _ in batch]
+        raise AssertionError("unreachable")
+
+    def _transact(self, batch: list[_Job]) -> list[_Answer]:
+        with self._engine.connect() as connection, connection.begin() as whole:
+            transaction = Transaction(connection, self._now)
+            answers = [_attempt(transaction, job) for job in batch]
+            transaction.finish()
+            try:
+                whole.commit()
+            except SQLAlchemyError as error:
+                connection.invalidate()  # closed rather than used again: what is half committed on it must not be finished by others
+                raise _CommitFailed(error) from error
+        return answers
+
+    def _checkpoint(self) -> None:
+        """Move the write-ahead log into the file while nobody waits, rather than within somebody's commit."""
+        if self._engine.dialect.name == "sqlite":
+            with (
+                contextlib.suppress(SQLAlchemyError, sqlite3.Error),
+                contextlib.closing(self._engine.raw_connection()) as raw,
+            ):
+                raw.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+
+def _attempt(transaction: Transaction, job: _Job) -> _Answer:
+    try:
+        return _Answer(transaction.attempt(job.work))
+    except SQLAlchemyError as error:
+        if fatal(error):
+            raise
+        return _Answer(error=translated(error))
+    except Exception as error:  # noqa: BLE001 (it is the caller's own, and is raised there)
+        return _Answer(error=error)
+
+
+def _answer(batch: list[_Job], answers: list[_Answer]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], _Answer]]] = {}
+    for job, answer in zip(batch, answers, strict=True):
+        by_loop.setdefault(job.loop, []).append((job.future, answer))
+    for loop, settled in by_loop.items():
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits there any more
+            loop.call_soon_threadsafe(_settle, settled)
+
+
+def _settle(settled: list[tuple[asyncio.Future[Any], _Answer]]) -> None:
+    for future, answer in settled:
+        if future.cancelled():
+            continue
+        if answer.error is not None:
+            future.set_exception(answer.error)
+        else:
+            future.set_result(answer.value)

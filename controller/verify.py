@@ -1,0 +1,276 @@
+"""From `installed` to `proven`: somebody besides our own belief has to have seen that the device is silent.
+
+Two kinds of evidence count, each only with silence for a whole window after it, a link that was up throughout, and no witness elsewhere:
+
+- *counted*: the device's own frames ran into the deny rule, while the switch let none of its port's frames past the containment tables
+- *probed*: a sensor's question that was answered shortly before the push is not answered any more, while a control host still answers
+
+Anything less stays `installed`, with the reason. An unplugged device shows nothing, and is never `proven`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+
+import structlog
+
+from controller import silence
+from controller.config import Verifying
+from controller.discovery.desk import SensorDesk
+from controller.discovery.probes import Kind, Probe, ProbeResult, ProbeTarget
+from controller.errors import NetcordonError, NotFound
+from controller.model import Address, Containment, Endpoint, Outcome, Stage, Want
+from controller.network.view import NetworkView
+from controller.silence import Counts, Look
+from controller.store import Store
+from drivers.base import Driver, DriverError, Scope, Sighting
+from drivers.rules import Action, Direction, Mac
+
+log = structlog.get_logger("verify")
+SLOWEST = 30.0
+"""Seconds between two looks at a containment that could not be proven within the configured patience."""
+CANDIDATES = 512
+"""Devices that are considered as a control host, those heard of last first."""
+
+
+class Verifier:
+    """Looks at each installed containment until it is proven, released or drifts. One task a containment."""
+
+    def __init__(
+        self,
+        store: Store,
+        drivers: Mapping[str, Driver],
+        desk: SensorDesk,
+        network: NetworkView,
+        settings: Verifying,
+        now: Callable[[], float],
+        on_changed: Callable[[Iterable[Containment]], None],
+    ) -> None:
+        self._store = store
+        self._drivers = drivers
+        self._desk = desk
+        self._network = network
+        self._settings = settings
+        self._now = now
+        self._on_changed = on_changed
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._watched: dict[Mac, Endpoint] = {}
+        self._elsewhere: dict[Mac, tuple[float, str]] = {}
+        self._answered_before: dict[str, float] = {}
+
+    def accepted(self, containment: Containment) -> None:
+        """A containment was just committed and is about to be pushed: what is known of it now is what was before."""
+        last = self._last_answer(containment.endpoint)
+        if last is not None:
+            self._answered_before[containment.id] = last
+
+    def changed(self, containments: Iterable[Containment]) -> None:
+        """The reconciler recorded something: begin to look at what is now installed, stop looking at what is not."""
+        for containment in containments:
+            if containment.want is Want.HELD and containment.outcome is Outcome.INSTALLED:
+                self._begin(containment)
+            elif containment.want is Want.RELEASED or containment.outcome is not Outcome.PROVEN:
+                self._end(containment)
+
+    def saw(self, sighting: Sighting) -> None:
+        """A switch saw a frame come in. One of a contained device at any port but its own is a leak, or a move."""
+        endpoint = self._watched.get(sighting.mac)
+        if endpoint is not None and (sighting.device, sighting.port) != (
+            endpoint.attachment.device,
+            endpoint.attachment.port,
+        ):
+            self._elsewhere[sighting.mac] = (sighting.at, f"{sighting.device}:{sighting.port}")
+
+    async def close(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _begin(self, containment: Containment) -> None:
+        self._watched |= dict.fromkeys(containment.endpoint.macs, containment.endpoint)
+        self._desk.watch(containment.endpoint.macs)
+        running = self._tasks.get(containment.id)
+        if running is not None and not running.done():
+            return
+        self._tasks[containment.id] = asyncio.create_task(
+            self._look_until_proven(containment.id), name=f"verify {containment.id}"
+        )
+
+    def _end(self, containment: Containment) -> None:
+        task = self._tasks.pop(containment.id, None)
+        if containment.want is Want.RELEASED:
+            self._answered_before.pop(containment.id, None)
+        if task is not None:
+            task.cancel()
+        for mac in containment.endpoint.macs:
+            self._watched.pop(mac, None)
+            self._elsewhere.pop(mac, None)
+        self._desk.unwatch(containment.endpoint.macs)
+
+    async def _look_until_proven(self, containment_id: str) -> None:
+        began, last_reason, pause = self._now(), "", 0.0
+        while True:
+            looked = self._now()
+            try:
+                containment = await self._store.containment(containment_id)
+                if containment.want is not Want.HELD or containment.outcome is not Outcome.INSTALLED:
+                    return
+                look = await self._look(containment)
+                if look.evidence:
+                    after = await self._store.set_proven(containment_id, self._now(), look.evidence)
+                    self._on_changed([after])
+                    if after.outcome is Outcome.PROVEN:
+                        log.info("proven", containment=containment_id, evidence=look.evidence)
+                    return
+                if look.reason != last_reason:
+                    self._on_changed([await self._store.set_unproven(containment_id, look.reason)])
+                    last_reason = look.reason
+            except NotFound:
+                return
+            except (DriverError, NetcordonError) as error:
+                log.warning("could not look", containment=containment_id, error=str(error))
+                pause = max(pause, 0.5)
+            if self._now() - began > self._settings.patience:
+                pause = min(SLOWEST, max(1.0, pause * 1.5))
+            await asyncio.sleep(max(pause, self._settings.window - (self._now() - looked)))
+
+    # --- one window -------------------------------------------------------------------------------------------------
+
+    async def _look(self, containment: Containment) -> Look:
+        """Watch for as long as the switch's counters may lag, and a window more; end as soon as silence is shown or refuted."""
+        endpoint = containment.endpoint
+        driver = self._drivers.get(endpoint.attachment.device)
+        if driver is None:
+            return Look(reason=f"no driver serves {endpoint.attachment.device}")
+        opened = self._now()
+        asking = asyncio.create_task(self._probe(endpoint))
+        try:
+            return await self._watch(containment, driver, asking, opened)
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+
+    async def _watch(
+        self, containment: Containment, driver: Driver, asking: asyncio.Task[list[ProbeResult]], opened: float
+    ) -> Look:
+        endpoint, window = containment.endpoint, self._settings.window
+        before = await self._counts(driver, containment)
+        old_news = self._old_news(containment, before, opened)
+        evidence, evident_at, probed = "", 0.0, Look(reason="no sensor was asked")
+        while True:
+            await asyncio.sleep(window / 4)
+            after, now = await self._counts(driver, containment), self._now()
+            flapped = self._network.graph.went_down_between(endpoint.attachment, opened, now)
+            if why := silence.doubt(endpoint, before, after, flapped=flapped, leak=self._leak(endpoint, opened)):
+                return Look(reason=why)
+            counted = silence.counted(old_news, after)
+            if asking.done() and not probed.evidence:
+                probed = self._probed(containment, asking.result(), opened)
+            if (found := counted.evidence or probed.evidence) and not evidence:
+                evidence, evident_at = found, opened if probed.evidence else now
+            if evidence and now - max(evident_at, opened) >= window:
+                both = "; ".join(look.evidence for look in (counted, probed) if look.evidence)
+                return Look(evidence=f"{both}; silence for {(now - opened) * 1000:.0f} ms")
+            if now - opened > silence.COUNTERS_LAG + window and not evidence and asking.done():
+                return Look(reason=f"{counted.reason}; {probed.reason}")
+
+    def _old_news(self, containment: Containment, before: Counts, opened: float) -> int | None:
+        """The count of denied frames that says nothing new: none while the rules are fresh, since they began at 0."""
+        installed = containment.stages.get(Stage.INSTALLED)
+        fresh = installed is not None and opened - installed < silence.COUNTERS_LAG
+        return 0 if fresh and before.denied is not None else before.denied
+
+    async def _counts(self, driver: Driver, containment: Containment) -> Counts:
+        place = containment.endpoint.attachment
+        here = [rule for device, rule in containment.rules if device == place.device]
+        denying = frozenset(
+            rule.id for rule in here if rule.action is Action.DENY and rule.match.direction is Direction.FROM
+        )
+        every, witness = frozenset(rule.id for rule in here), f"witness:{place.port}"
+        observed = await driver.observe(Scope(every | {witness}, frozenset({place.port})))
+        link = observed.ports.get(place.port)
+        if link is not None:
+            self._network.graph.set_port(place.device, place.port, up=link.up, at=self._now())
+        return Counts(
+            observed.boot_id,
+            every - {rule.rule_id for rule in observed.rules},
+            silence.count(observed, denying),
+            silence.count(observed, {witness}),
+            None if link is None else link.up,
+        )
+
+    async def _probe(self, endpoint: Endpoint) -> list[ProbeResult]:
+        target = self._probe_target(endpoint)
+        control = None if target is None else self._control(endpoint, target)
+        if target is None or control is None:
+            return []
+        with_address = any(sensor.live and sensor.ip is not None for sensor in self._desk.sensors())
+        by_link: Kind = "arp" if target.ip.version == 4 else "nd"
+        probe = Probe(
+            id=f"v-{min(endpoint.macs)}-{self._now():.6f}",
+            target=target,
+            kinds=(by_link, "icmp", "tcp", "udp") if with_address else (by_link,),
+            control=control,
+            count=3,
+            interval=self._settings.window / 4,
+            timeout=self._settings.window / 2,
+        )
+        return await self._desk.probe(probe, timeout=probe.duration + 0.1)
+
+    def _probed(self, containment: Containment, probes: list[ProbeResult], opened: float) -> Look:
+        if not any(sensor.live for sensor in self._desk.sensors()):
+            return Look(reason="no sensor is connected")
+        target = self._probe_target(containment.endpoint)
+        if target is None:
+            return Look(reason="no address of it is known that a sensor could ask")
+        last = self._last_answer(containment.endpoint)
+        installed = containment.stages.get(Stage.INSTALLED, opened)
+        before = self._answered_before.get(containment.id, last if last is not None and last <= installed else None)
+        return silence.probed(
+            probes,
+            answered_before=before,
+            answered_last=last,
+            pushed=containment.stages.get(Stage.COMMITTED, containment.created_at),
+            opened=opened,
+            fresh=self._settings.baseline_age,
+        )
+
+    def _last_answer(self, endpoint: Endpoint) -> float | None:
+        answers = [self._desk.last_answer(mac) for mac in endpoint.macs]
+        return max((at for at in answers if at is not None), default=None)
+
+    def _leak(self, endpoint: Endpoint, since: float) -> str:
+        for mac in endpoint.macs:
+            at, where = self._elsewhere.get(mac, (0.0, ""))
+            if at >= since:
+                return f"{mac} was seen at {where}"
+            seen = self._desk.seen_since(mac, since)
+            if seen:
+                return f"sensor {seen[0][0]} received a frame from {mac}"
+        return ""
+
+    def _probe_target(self, endpoint: Endpoint) -> ProbeTarget | None:
+        ip: Address | None = min((ip for ip in endpoint.ips if ip.version == 4), default=None) or min(
+            endpoint.ips, default=None
+        )
+        return None if ip is None else ProbeTarget(ip=ip, mac=min(endpoint.macs, default=None))
+
+    def _control(self, endpoint: Endpoint, asked: ProbeTarget) -> ProbeTarget | None:
+        """Another known device that answered a sensor lately and is not contained, best one on the same switch."""
+        fallback = None
+        for (realm, name), span in islice(self._network.bindings.recent(), CANDIDATES):
+            mac = Mac(name)
+            same_switch = span.device == endpoint.attachment.device
+            if fallback is not None and not same_switch:
+                continue
+            if mac in endpoint.macs or mac in self._watched or (self._desk.last_answer(mac) or 0.0) < self._now() - 60:
+                continue
+            other = self._probe_target(self._network.endpoint_at(realm, frozenset({mac}), span.place, self._now()))
+            if other is None or other.ip == asked.ip:
+                continue
+            if same_switch:
+                return other
+            fallback = other
+        return fallback

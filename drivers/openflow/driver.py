@@ -1,0 +1,194 @@
+"""The OpenFlow driver: one switch, reached through the speaker that holds its session. Imports no OpenFlow library."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from ipaddress import ip_address
+from typing import Any, ClassVar
+
+from drivers.base import (
+    EVERYTHING,
+    Capabilities,
+    Change,
+    DeviceDiff,
+    DeviceFacts,
+    Disconnected,
+    DriverEvent,
+    Interface,
+    LinkSeen,
+    Management,
+    Neighbour,
+    ObservedState,
+    PortState,
+    PortStatus,
+    PreState,
+    Receipt,
+    ReceiptStatus,
+    Reconnected,
+    RuleRemoved,
+    Scope,
+    Sighting,
+    UnsupportedAction,
+)
+from drivers.openflow import flows
+from drivers.openflow.converge import PIPELINE, Renderer, read_back
+from drivers.openflow.link import Events, SpeakerLink
+from drivers.rules import Action, Direction, PortName, RuleSet, parse_mac
+
+READ_DEADLINE = 10.0
+_ANYTHING = frozenset({"port", "mac", "ip", "peer", "protocol", "own_ports", "peer_ports"})
+_NO_PORT = _ANYTHING - {"port"}
+
+
+def device_id(dpid: int) -> str:
+    return f"of:{dpid:016x}"
+
+
+class OpenFlowDriver:
+    """Rules FROM match anything. Rules TO cannot match the port that a frame leaves by (OpenFlow 1.3 has no egress tables): a deny on the
+    port alone is its NO_FWD flag; with a MAC or an IP as well, those are matched and the port is where they are. A switch that is not
+    connected is DeviceUnreachable. `dhcp_ports`: where DHCP servers are; a lease told from any other port is the word of a host."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        matchable=frozenset(
+            {(action, Direction.FROM, _ANYTHING) for action in (Action.DENY, Action.PERMIT, Action.COUNT)}
+            | {(action, Direction.TO, _NO_PORT) for action in (Action.DENY, Action.PERMIT, Action.COUNT)}
+            | {(Action.DENY, Direction.TO, frozenset({"port", "mac", "ip"}))}
+        ),
+        counters=True,
+        events=True,
+    )
+
+    def __init__(
+        self, device: str, dpid: int, link: SpeakerLink, dhcp_ports: frozenset[PortName] = frozenset()
+    ) -> None:
+        self._device, self._dpid, self._link, self._dhcp_ports = device, dpid, link, dhcp_ports
+        self._subscribed: list[Events] = []
+        self._renderer = Renderer(device, self.capabilities)
+
+    async def facts(self) -> DeviceFacts:
+        """Interfaces as the switch describes them; neighbours by the speaker's LLDP. `description` is the LOCAL port's name."""
+        told = await self._link.request("switch", READ_DEADLINE, dpid=self._dpid)
+        ports = [port for port in told["ports"] if port["physical"]]
+        local = [port["name"] for port in told["ports"] if not port["physical"]]
+        return DeviceFacts(
+            device=self._device,
+            boot_id=told["boot_id"],
+            description=local[0] if local else "",
+            management=Management.OUT_OF_BAND if ip_address(told["peer"]).is_loopback else Management.UNKNOWN,
+            interfaces=tuple(
+                Interface(PortName(port["name"]), port["number"], parse_mac(port["hw_addr"]), port["up"])
+                for port in ports
+            ),
+            neighbours=tuple(
+                Neighbour(PortName(port["name"]), device_id(port["link"]["dpid"]), PortName(port["link"]["port"]))
+                for port in ports
+                if port["link"] is not None
+            ),
+        )
+
+    async def observe(self, scope: Scope = EVERYTHING) -> ObservedState:
+        """See `converge` for the ids that are not rules'. A scope of rules asks the switch for those alone."""
+        whole = scope.rule_ids is None
+        cookies = None if scope.rule_ids is None else sorted(set(_cookies(scope.rule_ids)))
+        told = await self._link.request("observe", READ_DEADLINE, dpid=self._dpid, cookies=cookies)
+        ports = {PortName(port["name"]): _port_state(port) for port in told["ports"]}
+        state = read_back(told["boot_id"], told["at"], told["flows"], ports, whole)
+        rules = tuple(rule for rule in state.rules if scope.rule_ids is None or rule.rule_id in scope.rule_ids)
+        kept = {name: port for name, port in ports.items() if scope.ports is None or name in scope.ports}
+        return ObservedState(state.boot_id, state.at, rules, kept, state.infrastructure)
+
+    def render(self, desired: RuleSet, observed: ObservedState, baseline: PreState) -> Change:
+        """Needs an `observed` of the whole switch. See `converge.Renderer.change`."""
+        return self._renderer.change(desired, observed, baseline)
+
+    async def preview(self, change: Change) -> DeviceDiff:
+        """OpenFlow switches have no diff of their own."""
+        raise UnsupportedAction("an OpenFlow switch cannot preview a change")
+
+    async def apply(self, change: Change, deadline: float) -> Receipt:
+        """Send all messages and a barrier. A rule of which the switch refused any message is in `refused`, with the switch's reason."""
+        if change.empty:
+            return Receipt(self._device, ReceiptStatus.UNCHANGED)
+        sent = [message for message in change.messages if message["kind"] != "absent"]
+        refused = {name: m["reason"] for m in change.messages if m["kind"] == "absent" for name in m["rules"]}
+        answer: dict[str, Any] = {"refused": {}}
+        if sent:
+            answer = await self._link.request("push", deadline, dpid=self._dpid, messages=sent)
+        for index, reason in answer["refused"].items():
+            refused |= dict.fromkeys(_named(sent[int(index)]), reason)
+        taken = len(sent) - len(answer["refused"])
+        status = ReceiptStatus.APPLIED if not refused else ReceiptStatus.PARTIAL if taken else ReceiptStatus.REFUSED
+        return Receipt(self._device, status, refused)
+
+    async def confirm(self, receipt: Receipt) -> Receipt:
+        """There is no dead-man timer: what was applied stands."""
+        return receipt
+
+    def events(self) -> AsyncIterator[DriverEvent]:
+        """What the speaker reports of this switch from now on; a switch that is up already is not announced again."""
+        told = self._link.subscribe(self._dpid)
+        self._subscribed.append(told)
+        return self._translated(told)
+
+    async def _translated(self, events: Events) -> AsyncIterator[DriverEvent]:
+        try:
+            async for told in events:
+                for event in self._event(told):
+                    yield event
+        finally:
+            events.close()
+            self._subscribed.remove(events)
+
+    async def close(self) -> None:
+        """Ends `events`. The link is its owner's, and the sessions are the speaker's."""
+        for events in self._subscribed:
+            events.close()
+
+    def _event(self, told: Mapping[str, Any]) -> Iterator[DriverEvent]:
+        device, at = self._device, float(told["at"])
+        match told["event"]:
+            case "up":
+                yield Reconnected(device, at, told["boot_id"])
+            case "down":
+                yield Disconnected(device, at, told["reason"])
+            case "port":
+                yield PortStatus(device, at, PortName(told["port"]), told["up"], told["present"])
+            case "link":
+                far = device_id(told["neighbour"]), PortName(told["neighbour_port"])
+                yield LinkSeen(device, at, PortName(told["port"]), *far)
+            case "removed":
+                flow = flows.Flow.from_wire(told["flow"] | {"goto": None, "output": None})
+                yield RuleRemoved(device, at, flow.text.partition(" ")[0])
+            case "sighting":
+                yield self._sighting(told, at)
+
+    def _sighting(self, told: Mapping[str, Any], at: float) -> Sighting:
+        ip = None if told["ip"] is None else ip_address(told["ip"])
+        trusted = told["lease"] and told["from_port"] in self._dhcp_ports
+        where = PortName(told["port"])
+        return Sighting(self._device, at, parse_mac(told["mac"]), where, ip, told["vlan"], told["source"], trusted)
+
+
+def _cookies(names: frozenset[str]) -> Iterator[int]:
+    for name in names:
+        if name == PIPELINE:
+            yield flows.COOKIE_MARK | flows.PIPELINE_ID
+        elif name.startswith("witness:"):
+            yield flows.COOKIE_MARK | flows.WITNESS_ID
+        else:
+            yield flows.cookie_of(name)
+
+
+def _port_state(port: Mapping[str, Any]) -> PortState:
+    """`no_fwd` is what we would touch; `number` and `hw_addr` are what a message must name."""
+    settings = {"no_fwd": port["no_fwd"], "number": port["number"], "hw_addr": port["hw_addr"]}
+    return PortState(port["up"], settings, port["rx"], port["tx"])
+
+
+def _named(message: Mapping[str, Any]) -> list[str]:
+    """Whom a refused message concerns: rules by their id, the pipeline's own flows by their text."""
+    if message["kind"] == "port":
+        return message["rules"] or [f"port {message['name']}"]
+    named = flows.rule_id_of(message["cookie"])
+    return [named] if named is not None else [flows.Flow.from_wire(message).text]

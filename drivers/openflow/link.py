@@ -1,0 +1,259 @@
+"""The controller's end of the speaker's socket: requests with deadlines, events by switch, and a connection that comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from drivers.base import DeviceRefused, DeviceUnreachable, DriverError, OutcomeUnknown
+
+PROTOCOL = 1
+ANOTHER_SPEAKER = 3  # exit code of a speaker whose socket another one serves
+DEFAULT_LISTEN = "127.0.0.1:6653"
+LONGEST_LINE = 1 << 28
+MOST_EVENTS = 10_000
+CHANGING = frozenset({"push", "packet_out"})
+BACKOFF = (0.05, 5.0)
+GREETING_TIME = 5.0
+Json = dict[str, Any]
+
+
+class ProtocolMismatch(DriverError):
+    """The speaker that runs is of another version."""
+
+
+class SpeakerLink:
+    """One connection to a speaker, shared by the drivers of all its switches. It reconnects by itself; `start` only waits for the first."""
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = Path(path)
+        self.speaker: Json = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._waiting: dict[int, tuple[str, asyncio.Future[Json]]] = {}
+        self._numbers = itertools.count(1)
+        self._queues: dict[int, list[Events]] = defaultdict(list)
+        self._switches: set[int] = set()
+        self._arrivals: list[asyncio.Queue[int]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Connect, or raise DeviceUnreachable or ProtocolMismatch."""
+        reader = await self._connect()
+        self._task = asyncio.create_task(self._run(reader), name=f"speaker link {self._path}")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        self._lost("the link was closed")
+
+    @property
+    def connected(self) -> bool:
+        return self._writer is not None
+
+    async def request(self, op: str, deadline: float, **arguments: Any) -> Json:
+        """The speaker's result within `deadline` seconds. Raises DeviceUnreachable when nothing was sent (or nothing was to be changed),
+        OutcomeUnknown when a change was sent and no answer came, DeviceRefused when the speaker would not take the request."""
+        if self._writer is None:
+            raise DeviceUnreachable(f"no speaker answers on {self._path}")
+        number = next(self._numbers)
+        answer: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = op, answer
+        try:
+            async with asyncio.timeout(deadline):
+                self._writer.write(json.dumps({"id": number, "op": op, **arguments}).encode() + b"\n")
+                return await answer
+        except TimeoutError:
+            raise _no_answer(op, f"no answer to {op} within {deadline} s") from None
+        finally:
+            self._waiting.pop(number, None)
+
+    def subscribe(self, dpid: int) -> Events:
+        """The switch's events from now on, until they are closed. After a lost connection: "down", then "up"."""
+        queue = Events(lambda: self._queues[dpid].remove(queue))
+        self._queues[dpid].append(queue)
+        return queue
+
+    def arrivals(self) -> asyncio.Queue[int]:
+        """A queue that gets the datapath id of every switch that comes up from now on, known or not."""
+        queue: asyncio.Queue[int] = asyncio.Queue()
+        self._arrivals.append(queue)
+        return queue
+
+    async def _connect(self) -> asyncio.StreamReader:
+        try:
+            async with asyncio.timeout(GREETING_TIME):
+                reader, writer = await asyncio.open_unix_connection(self._path, limit=LONGEST_LINE)
+                writer.write(json.dumps({"hello": {"protocol": PROTOCOL}}).encode() + b"\n")
+                answer = json.loads(await reader.readline() or b"{}")
+        except (OSError, ValueError, TimeoutError) as error:
+            raise DeviceUnreachable(
+                f"no speaker answers on {self._path}: {str(error) or type(error).__name__}"
+            ) from error
+        if answer.get("error") == "protocol":
+            raise ProtocolMismatch(str(answer["text"]))
+        if answer.get("hello", {}).get("protocol") != PROTOCOL:
+            raise ProtocolMismatch(f"what answers on {self._path} is no speaker of protocol {PROTOCOL}")
+        self.speaker, self._writer = answer["hello"], writer
+        writer.write(json.dumps({"id": 0, "op": "subscribe"}).encode() + b"\n")
+        return reader
+
+    async def _run(self, reader: asyncio.StreamReader) -> None:
+        while True:
+            reading = asyncio.create_task(self._read(reader))
+            try:
+                await self._announce()
+                await reading
+            except DriverError:
+                pass  # the connection went again while the switches were asked for; `_read` ends with it
+            finally:
+                reading.cancel()
+            self._lost("the connection to the speaker was lost")
+            reader = await self._reconnect()
+
+    async def _reconnect(self) -> asyncio.StreamReader:
+        pause, longest = BACKOFF
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                return await self._connect()
+            except DriverError:
+                pause = min(2 * pause, longest)
+
+    async def _announce(self) -> None:
+        """Tell every switch that the speaker has: also to those who lost it with the last connection."""
+        for switch in (await self.request("switches", GREETING_TIME))["switches"]:
+            up = {"event": "up", "dpid": switch["dpid"], "at": switch["connected_at"], "boot_id": switch["boot_id"]}
+            self._deliver(up)
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        with contextlib.suppress(OSError):
+            while line := await reader.readline():
+                message = json.loads(line)
+                if "event" in message:
+                    self._deliver(message)
+                else:
+                    self._answer(message)
+
+    def _answer(self, message: Mapping[str, Any]) -> None:
+        op, answer = self._waiting.get(message["id"], ("", None))
+        if answer is None or answer.done():
+            return
+        if "result" in message:
+            answer.set_result(message["result"])
+        elif message["error"] == "unreachable":
+            answer.set_exception(DeviceUnreachable(message["text"]))
+        elif message["error"] == "lost":
+            answer.set_exception(_no_answer(op, message["text"]))
+        else:
+            answer.set_exception(DeviceRefused(message["text"]))
+
+    def _deliver(self, event: Json) -> None:
+        dpid = event["dpid"]
+        if event["event"] == "up":
+            self._switches.add(dpid)
+            for arrivals in self._arrivals:
+                arrivals.put_nowait(dpid)
+        elif event["event"] == "down":
+            self._switches.discard(dpid)
+        for queue in self._queues.get(dpid, ()):
+            queue.put(event)
+
+    def _lost(self, reason: str) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = None
+        for op, answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(_no_answer(op, reason))
+        for dpid in list(self._switches):
+            self._deliver({"event": "down", "dpid": dpid, "at": time.time(), "reason": reason})
+
+
+class Events:
+    """A bounded queue of one reader; when it is full the oldest sighting goes, or else the oldest event."""
+
+    def __init__(self, forget: Callable[[], None]) -> None:
+        self._forget = forget
+        self._open = True
+        self._kept: deque[Json] = deque()
+        self._filled = asyncio.Event()
+
+    def put(self, event: Json) -> None:
+        if len(self._kept) >= MOST_EVENTS:
+            oldest = next((kept for kept in self._kept if kept["event"] == "sighting"), self._kept[0])
+            self._kept.remove(oldest)
+        self._kept.append(event)
+        self._filled.set()
+
+    def close(self) -> None:
+        """The reader gets nothing more; twice is as good as once."""
+        if self._open:
+            self._open = False
+            self._forget()
+            self._filled.set()
+
+    def __aiter__(self) -> Events:
+        return self
+
+    async def __anext__(self) -> Json:
+        while self._open and not self._kept:
+            self._filled.clear()
+            await self._filled.wait()
+        if not self._open:
+            raise StopAsyncIteration
+        return self._kept.popleft()
+
+
+def _no_answer(op: str, text: str) -> DriverError:
+    return OutcomeUnknown(text) if op in CHANGING else DeviceUnreachable(text)
+
+
+async def ensure_speaker(
+    path: Path, listen: str = DEFAULT_LISTEN, log: Path | None = None, runtime: str = "os-ken", wait: float = 15.0
+) -> tuple[int, bool]:
+    """The process id of the speaker on `path`, and whether it was started here: as a process of its own, which outlives this one,
+    with stderr appended to `log`. Raises DeviceUnreachable when none answers within `wait` seconds, ProtocolMismatch for one of
+    another version."""
+    with contextlib.suppress(DeviceUnreachable):
+        return await _ask_pid(path), False
+    arguments = ["-m", "drivers.openflow.speaker", "--socket", str(path), "--listen", listen, "--runtime", runtime]
+    process = _spawn([sys.executable, *arguments], log or Path(os.devnull))
+    ends = time.monotonic() + wait
+    while time.monotonic() < ends:
+        with contextlib.suppress(DeviceUnreachable):
+            pid = await _ask_pid(path)
+            return pid, pid == process.pid
+        if process.poll() not in (None, ANOTHER_SPEAKER):  # another one that was started just now will answer
+            raise DeviceUnreachable(f"the speaker ended with code {process.returncode}; its log: {log or 'none kept'}")
+        await asyncio.sleep(0.02)
+    process.terminate()
+    raise DeviceUnreachable(f"the speaker that was started does not answer on {path}")
+
+
+def _spawn(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
+    """Not asyncio's: that one kills its children when the event loop is closed."""
+    with log.open("ab") as stderr:
+        return subprocess.Popen(
+            arguments, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, start_new_session=True
+        )
+
+
+async def _ask_pid(path: Path) -> int:
+    link = SpeakerLink(path)
+    try:
+        await link.start()
+        return int(link.speaker["pid"])
+    finally:
+        await link.close()

@@ -1,0 +1,151 @@
+"""Where a PERMIT of one containment and a DENY of another speak of the same frame. Pure.
+
+A flow table takes the highest priority; `drivers.semantics` lets a permit outweigh only its own containment's deny. So for every set T
+of containments that permit a common part of the frames, that part gets a flow which goes on (band of |T|), and above it a drop for what
+a containment outside T denies of it. Containments that do not overlap, which is nearly all, get nothing from here.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from drivers.base import UnsupportedAction
+from drivers.openflow.flows import SLOTS, Band, Field, Flow, is_port_flag, rule_id_of
+from drivers.rules import Action, Direction, Rule
+
+DEEPEST = 8
+MOST_FLOWS = 4096
+ANCHORS = ("in_port", "eth_src", "eth_dst")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some frames, the rule that speaks of them, and the containments that permit them."""
+
+    fields: Mapping[str, Field]
+    rule: Rule
+    permitting: frozenset[str]
+
+
+class _Index:
+    """Parts by the first exact field that they have, so that ten thousand permits on different ports are not compared in pairs."""
+
+    def __init__(self, parts: Iterable[Part]) -> None:
+        self._by: dict[str, dict[Field | None, list[Part]]] = defaultdict(lambda: defaultdict(list))
+        for part in parts:
+            anchor = next((name for name in ANCHORS if name in part.fields), "")
+            self._by[anchor][part.fields.get(anchor)].append(part)
+
+    def near(self, fields: Mapping[str, Field]) -> Iterator[Part]:
+        for anchor, parts in self._by.items():
+            if anchor in fields:
+                yield from parts.get(fields[anchor], ())
+            else:
+                for some in parts.values():
+                    yield from some
+
+
+def derived(held: Iterable[tuple[Rule, tuple[Flow, ...]]]) -> dict[str, list[Flow]]:
+    """The further flows by the id of the rule that they belong to. Raises UnsupportedAction where a permit cannot be kept."""
+    rules = list(held)
+    _refuse_permit_behind_flag(rule for rule, _ in rules)
+    found: dict[str, list[Flow]] = defaultdict(list)
+    for direction in Direction:
+        for flow in _one_table([pair for pair in rules if pair[0].match.direction is direction]):
+            found[rule_id_of(flow.cookie) or ""].append(flow)
+            if sum(map(len, found.values())) > MOST_FLOWS:
+                raise UnsupportedAction(f"permits of different containments overlap in more than {MOST_FLOWS} ways")
+    return {rule_id: list(dict.fromkeys(flows)) for rule_id, flows in found.items()}
+
+
+def _refuse_permit_behind_flag(rules: Iterable[Rule]) -> None:
+    flagged, permitting = set(), set()
+    for rule in rules:
+        if is_port_flag(rule):
+            flagged.add(rule.provenance.containment)
+        elif rule.action is Action.PERMIT and rule.match.direction is Direction.TO:
+            permitting.add(rule.provenance.containment)
+    if both := flagged & permitting:
+        raise UnsupportedAction(
+            f"{', '.join(sorted(both))}: deny to a whole port is its NO_FWD flag, and lets no permit through"
+        )
+
+
+def _one_table(rules: list[tuple[Rule, tuple[Flow, ...]]]) -> Iterator[Flow]:
+    permits = _parts(rules, Action.PERMIT, Band.PERMIT)
+    denies = _Index(_parts(rules, Action.DENY, Band.DENY))
+    more, level, depth = _Index(permits), permits, 1
+    while level:
+        if depth > DEEPEST:
+            raise UnsupportedAction(f"more than {DEEPEST} containments permit the same frames")
+        band = Band.PERMIT + 2 * SLOTS * (depth - 1)
+        for part in level:
+            if depth > 1:
+                yield _flow(part, band, part.rule.match.direction)
+            for deny in _meeting(part, denies):
+                yield _flow(deny, band + SLOTS, None)
+        level = [deeper for part in level for deeper in _meeting(part, more)]
+        depth += 1
+
+
+def _parts(rules: list[tuple[Rule, tuple[Flow, ...]]], action: Action, band: Band) -> list[Part]:
+    return [
+        Part(dict(flow.match), rule, frozenset({rule.provenance.containment} if action is Action.PERMIT else ()))
+        for rule, flows in rules
+        if rule.action is action and not is_port_flag(rule)
+        for flow in flows
+        if band <= flow.priority < band + SLOTS
+    ]
+
+
+def _meeting(part: Part, index: _Index) -> Iterator[Part]:
+    """What `part` has in common with others whose containment is not in it; of permits only later ones, so that each set comes once."""
+    for other in index.near(part.fields):
+        name = other.rule.provenance.containment
+        if name in part.permitting or (other.permitting and name < max(part.permitting)):
+            continue
+        if (fields := intersect(part.fields, other.fields)) is not None:
+            yield Part(fields, other.rule, part.permitting | other.permitting)
+
+
+def _flow(part: Part, band: int, onward: Direction | None) -> Flow:
+    number = int(part.rule.id, 16)
+    table = 0 if part.rule.match.direction is Direction.FROM else 1
+    return Flow.make(table, band + number % SLOTS, number, part.fields, None if onward is None else table + 1)
+
+
+def intersect(one: Mapping[str, Field], other: Mapping[str, Field]) -> dict[str, Field] | None:
+    """The match of the frames that both matches speak of; None when there are none."""
+    merged = dict(one)
+    for name, value in other.items():
+        meet = _meet(name, merged[name], value) if name in merged else value
+        if meet is None:
+            return None
+        merged[name] = meet
+    return merged
+
+
+def _meet(name: str, one: Field, other: Field) -> Field | None:
+    if one == other:
+        return one
+    if name.startswith(("ipv4_", "ipv6_", "arp_")):
+        a, b = ip_network(one), ip_network(other)
+        if not a.overlaps(b):
+            return None
+        return one if a.prefixlen > b.prefixlen else other
+    if name.startswith(("tcp_", "udp_")):
+        (a_value, a_mask), (b_value, b_mask) = _bits(one), _bits(other)
+        if (a_value ^ b_value) & a_mask & b_mask:
+            return None
+        return one if a_mask & b_mask == b_mask else other
+    return None
+
+
+def _bits(value: Field) -> tuple[int, int]:
+    if isinstance(value, int):
+        return value, 0xFFFF
+    bits, _, mask = value.partition("/")
+    return int(bits, 16), int(mask, 16)

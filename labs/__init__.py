@@ -1,0 +1,1 @@
+"""Containment rehearsals: an attack, what must stop, what must keep flowing."""

@@ -1,0 +1,76 @@
+"""The configuration file of a lab's own Netcordon, as its administrator would write it for this network. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from labs.scenario import Scenario
+from topologies.plan import NetworkPlan, Role
+
+HERE = str(ip_address("127.0.0.1"))
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things of one lab run lie: all in `folder`, which nobody else may read, and on two free local ports."""
+
+    folder: Path
+    api_port: int
+    openflow_port: int
+
+    @property
+    def configuration(self) -> Path:
+        return self.folder / "netcordon.yaml"
+
+    @property
+    def api_socket(self) -> Path:
+        return self.folder / "api.sock"
+
+    @property
+    def url(self) -> str:
+        return f"http://{HERE}:{self.api_port}"
+
+    def log(self, of: str) -> Path:
+        return self.folder / f"{of}.log"
+
+    def token(self, role: str) -> Path:
+        return self.folder / f"{role}.token"
+
+
+def configuration(scenario: Scenario, plan: NetworkPlan, places: Places) -> dict[str, Any]:
+    """Ready to be written as YAML. The switches' names are those that they have on this machine."""
+    gateway = plan.actor(Role.GATEWAY)
+    return {
+        "store": f"sqlite:///{places.folder / 'netcordon.db'}",
+        "listen": {"address": HERE, "port": places.api_port, "socket": str(places.api_socket)},
+        "openflow": {
+            "adopt": True,
+            "speaker": {
+                "socket": str(places.folder / "speaker.sock"),
+                "listen": f"{HERE}:{places.openflow_port}",
+                "start": True,
+                "keep": False,
+                "log": str(places.log("speaker")),
+            },
+        },
+        # Mininet's switches reach the controller over this machine's loopback, not through the network they carry.
+        "devices": [{"id": f"of:{switch.datapath}", "management": "oob"} for switch in plan.switches],
+        "network": {
+            "on_link": [str(plan.prefix)],
+            "routers": [{"name": gateway.name, "macs": [gateway.mac], "ips": [str(gateway.ip)]}],
+        },
+        "protected": [
+            {"ip": str(host.ip), "why": f"the {host.role.value}"}
+            for host in plan.hosts
+            if host.role in scenario.protected
+        ],
+        "assets": [
+            {"mac": host.mac, "name": host.name, "managed": "managed", "role": host.role.value}
+            for host in plan.hosts
+            if host.managed
+        ],
+        "policy": scenario.policy,
+    }

@@ -1,0 +1,163 @@
+"""A Netcordon of a lab's own, used as its users do: tokens and containments by the command line, alerts over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from labs.configuration import HERE, Places, configuration
+from labs.process import LabError, process, wait
+from labs.scenario import Scenario
+from topologies import ownership
+from topologies.network import RunningNetwork
+from topologies.plan import Host, NetworkPlan
+
+START_PATIENCE = 20.0
+COMMAND_PATIENCE = 60.0
+HTTP_PATIENCE = 10.0
+FOLDER_PREFIX, OWNER_FILE = "netcordon-lab-", "owner"
+TOKEN_ROLES = ("admin", "operator", "intake", "sensor")
+
+
+@dataclass
+class Installation:
+    """`http` keeps one connection for the whole run: an alert's way does not begin with a handshake."""
+
+    places: Places
+    environment: Mapping[str, str]
+    http: httpx.Client
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    def command(self, *arguments: str, role: str = "operator", fine: Collection[int] = (0,)) -> dict[str, Any]:
+        """What `netcordon ARGUMENTS --json` prints. Raises LabError for an exit code that is not among `fine`."""
+        environment = {**self.environment, "NETCORDON_TOKEN": self.tokens.get(role, "")}
+        done = subprocess.run(
+            [netcordon(), *arguments, "--json"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_PATIENCE,
+            check=False,
+        )
+        if done.returncode not in fine:
+            said = (done.stderr or done.stdout).strip()
+            raise LabError(f"netcordon {' '.join(arguments)} ended with {done.returncode}: {said}")
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    def get(self, path: str, **query: str) -> Any:
+        return self.request("GET", path, "operator", params=query)
+
+    def request(self, method: str, path: str, role: str, **content: Any) -> Any:
+        """The body of a successful answer. Raises LabError, also when nobody answers."""
+        headers = {"Authorization": f"Bearer {self.tokens[role]}"}
+        try:
+            answer = self.http.request(method, path, headers=headers, **content)
+        except httpx.HTTPError as error:
+            raise LabError(f"{method} {path}: {error}") from error
+        if not answer.is_success:
+            raise LabError(f"{method} {path} was answered with {answer.status_code}: {answer.text.strip()}")
+        return answer.json()
+
+
+def netcordon() -> str:
+    """The command that belongs to this Python, else the one in PATH. Raises LabError."""
+    beside = Path(sys.executable).parent / "netcordon"
+    found = str(beside) if beside.exists() else shutil.which("netcordon")
+    if found is None:
+        raise LabError("the command netcordon is not installed: pip install netcordon[lab]")
+    return found
+
+
+@contextmanager
+def places() -> Iterator[Places]:
+    """A folder with mode 0700, gone afterwards, and two ports that nobody listens on."""
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
+    (folder / OWNER_FILE).write_text(ownership.mark(os.getpid()))
+    try:
+        yield Places(folder, *_free_ports(2))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def abandoned_folders() -> list[Path]:
+    """Folders of lab runs that are no more: they hold tokens and a database."""
+    marks = Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*/{OWNER_FILE}")
+    return [mark.parent for mark in marks if not ownership.alive(mark.read_text())]
+
+
+def keep_logs(where: Places) -> str:
+    """A folder that outlives the run, with its logs and nothing secret."""
+    kept = tempfile.mkdtemp(prefix="netcordon-lab-logs-")
+    for log in where.folder.glob("*.log"):
+        shutil.copy(log, kept)
+    return kept
+
+
+def _free_ports(number: int) -> list[int]:
+    """Ports that are free now. Somebody may take one meanwhile: the daemon then says so and the lab ends."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server((HERE, 0))) for _ in range(number)]
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
+@contextmanager
+def installed(scenario: Scenario, plan: NetworkPlan, where: Places) -> Iterator[Installation]:
+    """Configured, with tokens, and serving; ended afterwards by its process id. Raises LabError with the log's end."""
+    where.configuration.write_text(yaml.safe_dump(configuration(scenario, plan, where), sort_keys=False))
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("NETCORDON_")},
+        "NETCORDON_CONFIG": str(where.configuration),
+        "NETCORDON_URL": where.url,
+    }
+    with httpx.Client(base_url=where.url, timeout=HTTP_PATIENCE) as http:
+        installation = Installation(where, environment, http)
+        for role in TOKEN_ROLES:
+            secret = installation.command("token", "add", f"lab-{role}", "--role", role, "--offline")["token"]
+            installation.tokens[role] = secret
+            _write_secret(where.token(role), secret)
+        with process([netcordon(), "serve"], where.log("daemon"), environment) as daemon:
+            wait(
+                lambda: _answers(installation),
+                "Netcordon to answer",
+                START_PATIENCE,
+                alive=daemon,
+                log=where.log("daemon"),
+            )
+            yield installation
+
+
+def _write_secret(path: Path, secret: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secret + "\n")
+
+
+def _answers(installation: Installation) -> bool:
+    try:
+        return bool(installation.get("/healthz"))
+    except LabError:
+        return False
+
+
+@contextmanager
+def sensor(installation: Installation, network: RunningNetwork, host: Host) -> Iterator[None]:
+    """`netcordon sensor run` inside the network, on this host. It reaches the daemon over its Unix socket."""
+    where = installation.places
+    command = ["sensor", "run", "--name", "lab", "--interface", host.interface, "--url", f"unix:{where.api_socket}"]
+    environment = {**installation.environment, "NETCORDON_TOKEN": installation.tokens["sensor"]}
+    with process([*network.inside(host), netcordon(), *command], where.log("sensor"), environment):
+        yield

@@ -1,0 +1,76 @@
+"""From what was counted and what the controller says of the case to the run's result. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from labs.frames import Phase
+from labs.result import STAGES, Result
+from labs.scenario import Trial
+from labs.traffic import Tally, Traffic
+from labs.verdicts import Row, must_flow, must_stop
+
+Case = Mapping[str, Any]
+"""A containment as the API shows it."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a run brought together. `case` is as it stood before the release; `began` and `released_at` are when the alert
+    and the release were sent, in seconds since the epoch (None: not known); `differences` what is not as it was."""
+
+    traffic: Traffic
+    tried: Sequence[Trial]
+    bait: Trial
+    tally: Tally
+    case: Case
+    began: float
+    released_at: float | None
+    differences: Sequence[str]
+
+
+def judge(lab: str, evidence: Evidence, seed: int | None) -> Result:
+    case, tried = evidence.case, evidence.tried
+    measured = {**case["stages_ms"], "alert_to_last_packet": _last_packet(evidence)}
+    return Result(
+        lab=lab,
+        topology=evidence.traffic.plan.name,
+        seed=seed,
+        outcome=case["outcome"],
+        unproven=case["unproven"],
+        containment=case["id"],
+        stages_ms={stage: measured.get(stage) for stage in STAGES},
+        release_to_first_packet_ms=_first_packet(evidence),
+        must_stop=[_row(evidence, trial) for trial in tried if trial.must_stop],
+        must_flow=[_row(evidence, trial) for trial in tried if not trial.must_stop],
+        differences=evidence.differences,
+    )
+
+
+def _row(evidence: Evidence, trial: Trial) -> Row:
+    phases = (Phase.BEFORE, Phase.DURING, Phase.AFTER)
+    before, during, after = (evidence.traffic.count(trial, phase, evidence.tally) for phase in phases)
+    if trial.must_stop:
+        verdict = must_stop(before, during, after)
+    else:
+        verdict = must_flow(before, during, after, lossless=trial.every is not None)
+    return Row(trial.name, before, during, after, verdict)
+
+
+def _last_packet(evidence: Evidence) -> float | None:
+    """Of the bait's packets between the alert and the proof, when the last one came through."""
+    seen = evidence.tally.times(evidence.bait.to.name, Phase.REACTION, evidence.bait.number)
+    return None if seen is None else round((seen[1] - evidence.began) * 1000, 3)
+
+
+def _first_packet(evidence: Evidence) -> float | None:
+    arrived = [
+        seen[0]
+        for phase in (Phase.RELEASING, Phase.AFTER)
+        if (seen := evidence.tally.times(evidence.bait.to.name, phase, evidence.bait.number))
+    ]
+    if not arrived or evidence.released_at is None:
+        return None
+    return round((min(arrived) - evidence.released_at) * 1000, 3)

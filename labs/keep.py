@@ -1,0 +1,50 @@
+"""A finished lab that stays up for a person to look around in, until they are done."""
+
+from __future__ import annotations
+
+import select
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+
+from labs.installation import netcordon
+from labs.runner import Site
+from topologies.plan import Role
+
+
+def stay(site: Site) -> None:
+    """Print how to look around, and return when somebody types q or presses Ctrl-C. Without a terminal only a signal
+    ends it: a script's empty input is no answer."""
+    for line in how_to_look_around(site):
+        site.story.literally(line)
+    try:
+        while not _quit():
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        return
+
+
+def _quit() -> bool:
+    if not sys.stdin.isatty() or not select.select([sys.stdin], [], [], 0)[0]:
+        return False
+    line = sys.stdin.readline()
+    return not line or line.strip().lower() in ("q", "quit")
+
+
+def how_to_look_around(site: Site) -> Iterator[str]:
+    where, rogue, victim = site.netcordon.places, site.rogue, site.plan.actor(Role.VICTIM)
+    switch = site.plan.switch(rogue.switch).name
+    command = shlex.quote(netcordon())
+    yield "\nIt is still up. In another terminal, as root:\n"
+    yield f"  export NETCORDON_URL={where.url} NETCORDON_TOKEN=$(cat {where.token('admin')})"
+    yield f"  {command} list"
+    yield f"  {command} locate {rogue.ip}"
+    yield f"  {command} contain {rogue.ip} --reason 'looking around' --wait"
+    yield f"  {command} release {rogue.ip}"
+    yield f"  ovs-ofctl -O OpenFlow13 dump-flows {switch}"
+    yield f"  mnexec -a {site.network.pids[rogue.name]} ping -c 3 {victim.ip}      # {rogue.name}, the rogue"
+    for host in site.plan.hosts:
+        if host is not rogue:
+            yield f"  mnexec -a {site.network.pids[host.name]} bash      # {host.name} {host.ip}"
+    yield f"\nLogs and the configuration are in {where.folder}. Type q and Enter, or Ctrl-C, to take it all down."

@@ -1,0 +1,249 @@
+"""One lab from its beginning to its end, on a network and a Netcordon of its own. `rehearse` is the table of contents."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from labs import state
+from labs.attack import Damage, carry_out, eve, in_words
+from labs.configuration import Places
+from labs.crew import crew
+from labs.frames import Phase
+from labs.installation import Installation, installed, sensor
+from labs.judgement import Case, Evidence, judge
+from labs.process import LabError, wait
+from labs.result import Result
+from labs.scenario import Scenario, Trial, trials
+from labs.story import Story
+from labs.traffic import Tally, Traffic
+from topologies.network import RunningNetwork, running
+from topologies.plan import Host, NetworkPlan, Role
+
+KNOWN_PATIENCE = 30.0
+PROVEN_PATIENCE = 15.0
+REMOVED_PATIENCE = 15.0
+BETWEEN_ANNOUNCEMENTS = 1.0
+BETWEEN_LOOKS = 0.1
+"""Seconds; looking more often would cost the controller the time that is being measured."""
+RUN_UP = 0.5
+"""Seconds for which streams run before the alert, and again after the release."""
+OPENING = 0.25
+"""Seconds from the rules' removal to the first frame that must arrive again: Open vSwitch drops cached decisions a little
+after it acknowledged the change (up to 100 ms on a busy machine). How long it took is in the result."""
+FINAL = {"proven", "partial", "failed"}
+ACCEPTED_BUT_NOT_PROVEN = (4, 5, 8)
+"""Exit codes of `contain --wait` (docs/exit-codes.md): partial, failed, not proven in time. What holds is then judged."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Everything that stands while a lab runs. `bait` is the rogue's own stream to its victim: when its last packet came
+    through is when the block began."""
+
+    scenario: Scenario
+    network: RunningNetwork
+    netcordon: Installation
+    traffic: Traffic
+    story: Story
+    trials: list[Trial]
+
+    @property
+    def plan(self) -> NetworkPlan:
+        return self.network.plan
+
+    @property
+    def rogue(self) -> Host:
+        return self.plan.actor(Role.ROGUE)
+
+    @property
+    def bait(self) -> Trial:
+        return next(trial for trial in self.trials if trial.must_stop and trial.every is not None)
+
+    @property
+    def innocent_streams(self) -> list[Trial]:
+        return [trial for trial in self.trials if not trial.must_stop and trial.every is not None]
+
+    def streams_go_on_as(self, phase: Phase) -> None:
+        """The innocent streams; none of them pauses for it."""
+        self.traffic.phase(phase, {trial.source.name: trial.source for trial in self.innocent_streams}.values())
+
+
+@contextmanager
+def site(scenario: Scenario, plan: NetworkPlan, where: Places, story: Story) -> Iterator[Site]:
+    """Netcordon serving and the network up. Torn down in the opposite order, whatever happens."""
+    nonce = secrets.token_bytes(4)
+    with ExitStack() as stack:
+        with story.step("Netcordon starts, with a database of its own"):
+            netcordon = stack.enter_context(installed(scenario, plan, where))
+        with story.step(f"Mininet builds {len(plan.switches)} switches and {len(plan.hosts)} hosts"):
+            network = stack.enter_context(running(plan, where.openflow_port))
+            traffic = Traffic(stack.enter_context(crew(network, nonce)), network.plan, nonce)
+            traffic.start()
+        stack.enter_context(sensor(netcordon, network, network.plan.actor(Role.SENSOR)))
+        yield Site(scenario, network, netcordon, traffic, story, trials(scenario, network.plan))
+
+
+def rehearse(site: Site, seed: int | None = None) -> Result:
+    """The whole lab. Raises LabError or AgentError when it cannot be carried through."""
+    get_known(site)
+    with site.story.step("The switches' whole state is noted, and who reaches whom"):
+        before = state.take(site.traffic, Phase.MATRIX_BEFORE)
+    try_before(site)
+    damage = attack(site)
+    case, began = contain(site, damage)
+    case = try_during(site, case)
+    released_at = release(site, case)
+    tally = try_after(site)
+    with site.story.step("The switches' state is compared with what it was"):
+        differences = before.differences(state.take(site.traffic, Phase.MATRIX_AFTER))
+    evidence = Evidence(site.traffic, site.trials, site.bait, tally, case, began, released_at, differences)
+    return judge(site.scenario.name, evidence, seed)
+
+
+def get_known(site: Site) -> None:
+    with site.story.step("The controller has taken over the switches"):
+        wait(lambda: not _not_adopted(site), "the switches", KNOWN_PATIENCE, seen=lambda: _not_adopted(site))
+    with site.story.step("Everyone is known: address, MAC and switch port"):
+        announced = [0.0]
+
+        def everyone() -> bool:
+            if time.monotonic() - announced[0] > BETWEEN_ANNOUNCEMENTS:
+                site.traffic.announce()
+                announced[0] = time.monotonic()
+            return not _not_placed(site)
+
+        wait(everyone, "every host to be located", KNOWN_PATIENCE, seen=lambda: _not_placed(site))
+
+
+def _not_adopted(site: Site) -> list[str]:
+    devices = {device["id"]: device for device in site.netcordon.get("/api/v1/devices")}
+    wanted = [f"of:{switch.datapath}" for switch in site.plan.switches]
+    return [
+        f"{one}: {'unknown' if one not in devices else 'up' if devices[one]['up'] else 'down'}"
+        for one in wanted
+        if one not in devices or not (devices[one]["up"] and devices[one]["converged"])
+    ]
+
+
+def _not_placed(site: Site) -> list[str]:
+    """Hosts that are not located where they are plugged in. What is at the gateway's MAC is behind it, by definition."""
+    wrong = []
+    for host in site.plan.hosts:
+        if host.role is Role.GATEWAY:
+            continue
+        found = site.netcordon.get("/api/v1/locate", target=str(host.ip))
+        place = (found["endpoint"] or {}).get("attachment") or {}
+        if (place.get("device"), place.get("port")) != (f"of:{site.plan.switch(host.switch).datapath}", host.edge):
+            wrong.append(f"{host.name}: {found['status']} {place.get('port', '')} {'; '.join(found['against'])}")
+    return wrong
+
+
+def try_before(site: Site) -> None:
+    with site.story.step("Traffic of every kind is tried, in both directions"):
+        for trial in (*site.innocent_streams, site.bait):
+            site.traffic.stream(trial)
+        site.traffic.burst(site.trials, Phase.BEFORE)
+        site.traffic.settle([trial for trial in site.trials if trial.every is None], Phase.BEFORE)
+
+
+def attack(site: Site) -> Damage:
+    with site.story.step(f"{site.rogue.name} attacks"):
+        damage = carry_out(site.scenario.attack, site.plan, site.traffic.crew)
+    for line in in_words(damage):
+        site.story.say(line)
+    return damage
+
+
+def contain(site: Site, damage: Damage) -> tuple[Case, float]:
+    """The containment as far as it came, and when its clock began (seconds since the epoch)."""
+    time.sleep(RUN_UP)
+    site.traffic.phase(Phase.REACTION, [site.rogue])
+    site.streams_go_on_as(Phase.DURING)
+    if site.scenario.alert is not None:
+        with site.story.step("Suricata's alert is posted, and Netcordon acts on it"):
+            began = time.time()
+            case = _final(site, _post_alert(site, damage))
+    else:
+        with site.story.step(f"An operator contains {site.rogue.ip} by the command line"):
+            case = _contain_by_hand(site)
+            began = datetime.fromisoformat(case["created_at"]).timestamp()
+    site.story.containment(case)
+    return case, began
+
+
+def _post_alert(site: Site, damage: Damage) -> str:
+    """The id of the containment that the alert led to. Raises LabError with Netcordon's reason when there is none."""
+    if site.scenario.alert is None:
+        raise LabError("this scenario has no alert")
+    record = eve(site.scenario.alert, damage.last, site.rogue.edge)
+    answer = site.netcordon.request("POST", "/api/v1/alerts/suricata", "intake", json=record)
+    (taken,) = answer["results"]
+    if taken["containment"] is None:
+        raise LabError(f"the alert led to no containment: {taken['disposition'] or taken['status']}: {taken['reason']}")
+    return str(taken["containment"])
+
+
+def _final(site: Site, containment: str) -> Case:
+    """The case once it is proven or can get no further by itself; as it stands when neither comes in time."""
+    deadline = time.monotonic() + PROVEN_PATIENCE
+    while True:
+        case: Case = site.netcordon.get(f"/api/v1/containments/{containment}")
+        if case["outcome"] in FINAL or time.monotonic() > deadline:
+            return case
+        time.sleep(BETWEEN_LOOKS)
+
+
+def _contain_by_hand(site: Site) -> Case:
+    operator = site.scenario.operator
+    if operator is None:
+        raise LabError("this scenario has no operator")
+    words = ["contain", str(site.rogue.ip), "--reason", operator.reason, "--for", operator.duration, "--yes", "--wait"]
+    answer = site.netcordon.command(*words, fine=(0, *ACCEPTED_BUT_NOT_PROVEN))
+    return _final(site, answer["containment"]["id"])
+
+
+def try_during(site: Site, case: Case) -> Case:
+    """The case as it stands after all was tried against it."""
+    with site.story.step("The same is tried again, and all ways around the block"):
+        site.traffic.phase(Phase.DURING, [site.rogue])
+        site.traffic.burst(site.trials, Phase.DURING, claims=True)
+        site.traffic.settle_silence()
+        site.traffic.phase(Phase.RELEASING, [site.rogue])
+    now: Case = site.netcordon.get(f"/api/v1/containments/{case['id']}")
+    return now
+
+
+def release(site: Site, case: Case) -> float | None:
+    """When it was asked for, in seconds since the epoch; None by the command line, whose own start is not to be counted.
+    Raises LabError when the rules do not go away in time."""
+    path = f"/api/v1/containments/{case['id']}"
+    with site.story.step("The host is released"):
+        site.streams_go_on_as(Phase.AFTER)
+        asked_at = time.time()
+        if site.scenario.operator is not None:
+            site.netcordon.command("release", case["id"], "--reason", "cleaned")
+        else:
+            site.netcordon.request("POST", f"{path}/release", "operator", json={"reason": "cleaned"})
+        wait(
+            lambda: site.netcordon.get(path)["outcome"] == "removed",
+            "the containment to be removed",
+            REMOVED_PATIENCE,
+            seen=lambda: [site.netcordon.get(path)[key] for key in ("outcome", "devices")],
+        )
+        time.sleep(OPENING)
+        site.traffic.phase(Phase.AFTER, [site.rogue])
+    return asked_at if site.scenario.operator is None else None
+
+
+def try_after(site: Site) -> Tally:
+    with site.story.step("Traffic of every kind is tried once more"):
+        site.traffic.burst(site.trials, Phase.AFTER)
+        time.sleep(RUN_UP)
+        for trial in (*site.innocent_streams, site.bait):
+            site.traffic.stop(trial)
+        return site.traffic.settle(site.trials, Phase.AFTER)

@@ -1,0 +1,149 @@
+"""What a person who watches a lab sees: each step as it goes on, then what happened, in times, counts and one verdict."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from labs.result import STAGES, Result
+from labs.scenario import Scenario
+from labs.verdicts import Count, Row, Verdict
+from topologies.plan import NetworkPlan, Role
+
+GOOD, BAD = "[green]✓[/]", "[red]✗[/]"
+MOST_DIFFERENCES = 20
+MOST_KINDS_NAMED = 3
+
+
+class Story:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def opening(self, scenario: Scenario, plan: NetworkPlan, seed: int | None) -> None:
+        self._console.print(f"[bold]{escape(scenario.name)}[/]: {escape(scenario.title)}\n", highlight=False)
+        self._console.print(escape(scenario.story), "\n")
+        chance = "" if seed is None else f", grown from seed {seed}"
+        self._console.print(f"[bold]The network[/] {plan.name}, {plan.prefix}{chance}")
+        for line in plan.describe():
+            self._console.print(f"  {escape(line)}", highlight=False)
+        rogue, victim = plan.actor(Role.ROGUE), plan.actor(Role.VICTIM)
+        self._console.print(f"  The attacker is {rogue.name} ({rogue.ip}, {rogue.mac}), its victim {victim.name}.\n")
+
+    @contextmanager
+    def step(self, text: str) -> Iterator[None]:
+        """Shown as going on until the block ends, then with how long it took and whether it went well."""
+        began = time.monotonic()
+        try:
+            with self._console.status(escape(text)):
+                yield
+        except BaseException:
+            self._console.print(f"{BAD} {escape(text)}", highlight=False)
+            raise
+        self._console.print(f"{GOOD} {escape(text)} [dim]({time.monotonic() - began:.1f} s)[/]", highlight=False)
+
+    def say(self, text: str) -> None:
+        self._console.print(f"    {escape(text)}", highlight=False)
+
+    def literally(self, text: str) -> None:
+        """For what is to be copied: as it stands, however long."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        self._console.print(f"[yellow]! {escape(text)}[/]", highlight=False)
+
+    def error(self, text: str) -> None:
+        self._console.print(f"{BAD} {escape(text)}", highlight=False, soft_wrap=True)
+
+    def containment(self, case: Mapping[str, Any]) -> None:
+        """What the controller says of the case, in its own words."""
+        place = case["endpoint"]["attachment"]
+        self.say(f"{case['target']} is at {place['port']} of {place['device']}")
+        if case["policy_rule"] != "operator":
+            self.say(f"contained because of policy rule {case['policy_rule']!r}")
+        for rule in (rule for rules in case["rules"].values() for rule in rules):
+            self.say(f"rule: {rule['action']} what goes {rule['match']['direction']} the host at its port")
+        for line in case["evidence"]:
+            self.say(f"evidence: {line}")
+        self.say(f"{case['id']} is {case['outcome']}{': ' + case['unproven'] if case['unproven'] else ''}")
+
+    def closing(self, result: Result) -> None:
+        tried = sorted({row.name.partition(" ")[0] for row in result.must_stop})
+        self._console.print(f"\nTraffic was tried by {', '.join(tried)}.\n", highlight=False)
+        self._console.print(_times(result))
+        self._console.print(_rows("Must stop", result.must_stop))
+        self._console.print(_rows("Must keep flowing", result.must_flow))
+        self._restored(result)
+        mark, word = (GOOD, "passed") if result.passed else (BAD, "did NOT pass")
+        unproven = f" ({result.unproven})" if result.unproven and result.outcome != "proven" else ""
+        self._console.print(
+            f"\n{mark} [bold]{result.lab} {word}[/]: the containment was {result.outcome}{escape(unproven)}"
+        )
+
+    def _restored(self, result: Result) -> None:
+        if result.restored:
+            self._console.print(f"{GOOD} Restored: flows, groups, meters, ports, database rows and reach")
+            return
+        self._console.print(f"{BAD} Not restored: {len(result.differences)} differences")
+        for line in result.differences[:MOST_DIFFERENCES]:
+            self.say(line)
+
+
+def _times(result: Result) -> Table:
+    table = Table(title="From the alert on", title_justify="left", title_style="bold")
+    table.add_column("until")
+    table.add_column("ms", justify="right")
+    for stage in STAGES:
+        value = result.stages_ms.get(stage)
+        table.add_row(stage.removeprefix("alert_to_").replace("_", " "), _number(value))
+    table.add_section()
+    table.add_row("release to first packet", _number(result.release_to_first_packet_ms))
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def _rows(title: str, rows: Sequence[Row]) -> Table:
+    """What holds is shown as one line for each pair of hosts, and every single row that does not hold by itself."""
+    table = Table(title=f"{title}: sent > arrived", title_justify="left", title_style="bold")
+    for name in ("from -> to", "kinds"):
+        table.add_column(name)
+    for name in ("before", "during", "after"):
+        table.add_column(name, justify="right")
+    table.add_column("verdict")
+    for pair, group in _by_pair(rows).items():
+        held = [row for row in group if row.verdict is Verdict.HOLDS]
+        if held:
+            _add(table, pair, held, "[green]holds[/]")
+        for row in group:
+            if row.verdict is not Verdict.HOLDS:
+                _add(table, pair, [row], f"[red]{row.verdict.value}[/]")
+    return table
+
+
+def _by_pair(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Names are `kind source -> to`; a stream stays a line of its own."""
+    pairs: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        _kind, _, pair = row.name.partition(" ")
+        pairs[pair.replace("stream ", "") + (" (stream)" if pair.startswith("stream ") else "")].append(row)
+    return pairs
+
+
+def _add(table: Table, pair: str, rows: Sequence[Row], verdict: str) -> None:
+    kinds = [row.name.partition(" ")[0] for row in rows]
+    named = ", ".join(kinds) if len(kinds) <= MOST_KINDS_NAMED else f"{len(kinds)} kinds"
+    phases = [[getattr(row, phase) for row in rows] for phase in ("before", "during", "after")]
+    table.add_row(escape(pair), named, *(_sum(counts) for counts in phases), verdict)
+
+
+def _sum(counts: Sequence[Count]) -> str:
+    return f"{sum(count.sent for count in counts)} > {sum(count.received for count in counts)}"

@@ -1,0 +1,193 @@
+"""Trying a lab's traffic phase by phase, and counting on both ends what became of it.
+
+What is counted as sent was seen leaving at the sender's interface; what is counted as received was seen coming in at
+the receiver's, by its tag (frames) or its source port (TCP), both of which are used in one phase of one trial only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from labs.crew import AgentError, Crew
+from labs.frames import PHASES, Kind, Phase, Station, Surroundings, Tag, claim, encode_tag, frame, tag_offset
+from labs.scenario import Trial
+from labs.verdicts import Count
+from topologies.plan import Host, NetworkPlan, Role
+
+FRAMES = 5
+GAP = 0.001
+TCP_PATIENCE = 0.6
+ARRIVAL_PATIENCE = 2.0
+SILENCE = 0.5
+"""How long after the last frame of a phase in which nothing must arrive is waited for stragglers."""
+FIRST_SOURCE_PORT = 10_000
+SMB, WEB = 445, 80
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What all agents have counted so far. `tagged` is by (host, way, phase, flow): frames, first and last time."""
+
+    tagged: Mapping[tuple[str, str, str, int], tuple[int, float, float]]
+    opened: frozenset[tuple[str, str, int]]
+
+    def frames(self, host: str, way: str, phase: Phase, flow: int) -> int:
+        return self.tagged.get((host, way, phase.value, flow), (0, 0.0, 0.0))[0]
+
+    def times(self, host: str, phase: Phase, flow: int) -> tuple[float, float] | None:
+        """When the first and the last frame of the flow's phase came in there, in seconds since the epoch."""
+        seen = self.tagged.get((host, "in", phase.value, flow))
+        return None if seen is None else seen[1:]
+
+
+@dataclass
+class Traffic:
+    """One run's traffic on one network. Not to be used from two threads."""
+
+    crew: Crew
+    plan: NetworkPlan
+    nonce: bytes
+    _ports: Iterator[int] = field(default_factory=lambda: count(FIRST_SOURCE_PORT))
+    _conversations: dict[tuple[int, Phase], list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+
+    def start(self) -> None:
+        """Listeners where a host offers a service, then one frame from everyone so that switches and controller know it."""
+        self.crew.ask_all("listen", {host.name: {"ports": [service(host)]} for host in self.plan.hosts})
+        self.announce()
+
+    def announce(self) -> None:
+        """Every host asks for every other host's address, as hosts do. Untagged: it belongs to no phase."""
+        asked = {
+            host.name: [
+                frame(Kind.ARP, station(host), station(other), self.around, b"").hex()
+                for other in self.plan.hosts
+                if other is not host
+            ]
+            for host in self.plan.hosts
+        }
+        self.crew.ask_all("send", {name: {"frames": frames, "gap": GAP} for name, frames in asked.items()})
+
+    @property
+    def around(self) -> Surroundings:
+        gateway = self.plan.actor(Role.GATEWAY)
+        return Surroundings(self.plan.prefix, gateway.ip, self.plan.unused_ip())
+
+    def burst(
+        self, trials: Iterable[Trial], phase: Phase, frames: int = FRAMES, *, first: int = 0, claims: bool = False
+    ) -> None:
+        """Try each trial `frames` times; `first` is the first one's number, where it is not the first burst of its phase.
+        `claims`: an attacker that changes its addresses also announces them by ARP."""
+        trials = [trial for trial in trials if trial.every is None]
+        outgoing: dict[str, list[str]] = defaultdict(list)
+        attempts: dict[str, list[tuple[Trial, dict[str, Any]]]] = defaultdict(list)
+        for trial in trials:
+            if trial.kind is Kind.TCP:
+                attempts[trial.source.name] += [(trial, self._attempt(trial, phase, n)) for n in range(frames)]
+            else:
+                outgoing[trial.source.name] += self._frames(trial, phase, range(first, first + frames), claims=claims)
+        self.crew.ask_all("send", {name: {"frames": sent, "gap": GAP} for name, sent in outgoing.items()})
+        self._converse(attempts, phase)
+
+    def _frames(self, trial: Trial, phase: Phase, numbers: range, *, claims: bool) -> list[str]:
+        source, to = station(trial.source), station(trial.to)
+
+        def tag(number: int) -> bytes:
+            return encode_tag(self.nonce, Tag(phase, trial.number, number))
+
+        built = [frame(trial.kind, source, to, self.around, tag(number), turn=number) for number in numbers]
+        claimed = claim(trial.kind, source, self.around, tag(numbers.stop)) if claims else None
+        return [one.hex() for one in ([claimed, *built] if claimed else built)]
+
+    def _attempt(self, trial: Trial, phase: Phase, number: int) -> dict[str, Any]:
+        said = encode_tag(self.nonce, Tag(phase, trial.number, number)).hex()
+        port = next(self._ports)
+        return {"ip": str(trial.to.ip), "port": service(trial.to), "source_port": port, "say": said}
+
+    def _converse(self, attempts: Mapping[str, list[tuple[Trial, dict[str, Any]]]], phase: Phase) -> None:
+        asked = {
+            name: {"attempts": [attempt for _, attempt in some], "patience": TCP_PATIENCE}
+            for name, some in attempts.items()
+        }
+        for name, results in self.crew.ask_all("connect", asked).items():
+            for (trial, _), result in zip(attempts[name], results, strict=True):
+                self._conversations[trial.number, phase].append(result)
+
+    def stream(self, trial: Trial) -> None:
+        """Start the trial's stream, in the phase before; `phase` moves it on."""
+        if trial.every is None:
+            raise ValueError(f"{trial.name} is no stream")
+        tag = encode_tag(self.nonce, Tag(Phase.BEFORE, trial.number, 0))
+        template = frame(trial.kind, station(trial.source), station(trial.to), self.around, tag)
+        at = tag_offset(self.nonce, template) + 8
+        self.crew.ask(trial.source, "stream", name=trial.name, template=template.hex(), at=at, gap=trial.every)
+
+    def phase(self, phase: Phase, hosts: Iterable[Host]) -> None:
+        """All streams of these hosts go on in this phase."""
+        self.crew.ask_all("phase", {host.name: {"phase": PHASES.index(phase)} for host in hosts})
+
+    def stop(self, trial: Trial) -> None:
+        self.crew.ask(trial.source, "stop", name=trial.name)
+
+    def tally(self) -> Tally:
+        """Raises AgentError when a frame was lost to the counting itself."""
+        tagged, opened = {}, set()
+        for host, counts in self.crew.everyone("counts").items():
+            if counts["lost"]:
+                raise AgentError(f"{counts['lost']} frames were lost to counting on {host}: this machine is too slow")
+            tagged.update(
+                {(host, way, phase, flow): (n, first, last) for way, phase, flow, n, first, last in counts["tagged"]}
+            )
+            opened |= {(host, way, source_port) for way, source_port, _ in counts["opened"]}
+        return Tally(tagged, frozenset(opened))
+
+    def count(self, trial: Trial, phase: Phase, tally: Tally) -> Count:
+        """What was sent and received. Of what a rogue sends while it is contained, coming out anywhere counts."""
+        anywhere = trial.must_stop and trial.source.role is Role.ROGUE and phase is Phase.DURING
+        watched = [host for host in self.plan.hosts if host is not trial.source] if anywhere else [trial.to]
+        if trial.kind is not Kind.TCP:
+            return Count(
+                tally.frames(trial.source.name, "out", phase, trial.number),
+                max(tally.frames(host.name, "in", phase, trial.number) for host in watched),
+            )
+        said = self._conversations[trial.number, phase]
+        ports = {result["source_port"] for result in said}
+        return Count(
+            sum((trial.source.name, "out", port) in tally.opened for port in ports),
+            max(sum((host.name, "in", port) in tally.opened for port in ports) for host in watched),
+            sum(result["exchanged"] for result in said),
+        )
+
+    def settle(self, trials: Sequence[Trial], phase: Phase) -> Tally:
+        """Wait until all that was sent arrived, or has had the time to."""
+        return self._until(lambda tally: all(self._there(trial, phase, tally) for trial in trials), ARRIVAL_PATIENCE)
+
+    def _there(self, trial: Trial, phase: Phase, tally: Tally) -> bool:
+        seen = self.count(trial, phase, tally)
+        return seen.sent <= seen.received
+
+    def settle_silence(self) -> Tally:
+        """Nothing is expected: what is still on its way gets the time to arrive and be counted."""
+        time.sleep(SILENCE)
+        return self.tally()
+
+    def _until(self, done: Callable[[Tally], bool], patience: float) -> Tally:
+        deadline = time.monotonic() + patience
+        while True:
+            tally = self.tally()
+            if done(tally) or time.monotonic() > deadline:
+                return tally
+            time.sleep(0.02)
+
+
+def station(host: Host) -> Station:
+    return Station(host.mac, host.ip, host.link_local)
+
+
+def service(host: Host) -> int:
+    """The TCP port that a host listens on: a camera has a web page, everybody else shares files."""
+    return WEB if host.role is Role.ROGUE else SMB

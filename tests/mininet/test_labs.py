@@ -1,0 +1,282 @@
+"""The labs, run as a person runs them; and that they do not pass where a containment does not hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+from rich.console import Console
+
+from labs.attack import carry_out, eve
+from labs.frames import Phase
+from labs.installation import netcordon, places
+from labs.process import wait
+from labs.runner import Site, get_known, site
+from labs.scenario import load
+from labs.story import Story
+from topologies.campus import campus
+from topologies.network import OWNER_KEY, vsctl
+from topologies.plan import Role
+
+pytestmark = pytest.mark.mininet
+
+SEED_VARIABLE = "NETCORDON_LAB_SEED"
+PATIENCE = 240
+KINDS = {"arp", "broadcast-udp", "broadcast-l2", "tcp", "udp", "non-ip"}
+EVASIONS = {"changed-ip", "changed-mac", "gateway-ip", "ipv6-link-local"}
+
+
+@dataclass(frozen=True)
+class Run:
+    code: int
+    result: dict[str, Any]
+    progress: str
+
+    def rows(self, which: str, kind: str = "") -> list[dict[str, Any]]:
+        return [row for row in self.result[which] if row["name"].startswith(kind)]
+
+
+def start(*arguments: str, progress: IO[str] | int = subprocess.PIPE) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [netcordon(), "lab", "run", *arguments, "--json"],
+        env={**os.environ, "COLUMNS": "160"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=progress,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> Run:
+    out, progress = process.communicate(timeout=PATIENCE)
+    print(progress)  # noqa: T201  # pytest shows it when the test fails
+    lines = out.splitlines()
+    assert len(lines) == 1, f"standard output must be one JSON object: {out!r}"
+    return Run(process.returncode, json.loads(lines[0]), progress)
+
+
+def bridges_of(pid: int) -> list[str]:
+    rows = json.loads(vsctl("--format=json", "--columns=name,external_ids", "list", "Bridge"))["data"]
+    return [name for name, ids in rows if dict(ids[1]).get(OWNER_KEY, "").startswith(f"run-{pid}-")]
+
+
+def seen(text: str, progress: Path) -> bool:
+    return text in progress.read_text()
+
+
+# --- what passes ------------------------------------------------------------------------------------------------------
+
+
+def assert_good(run: Run) -> None:
+    result = run.result
+    bad = [row for row in (*result["must_stop"], *result["must_flow"]) if row["verdict"] != "holds"]
+    assert not bad
+    assert result["error"] is None
+    assert result["outcome"] == "proven", result["unproven"]
+    assert result["differences"] == []
+    assert (result["passed"], result["restored"], run.code) == (True, True, 0)
+
+
+def assert_everything_was_tried(run: Run) -> None:
+    """The verdicts are the lab's own; the counts are looked at here."""
+    out = {row["name"].split()[0] for row in run.rows("must_stop") if " camera -> " in row["name"]}
+    back = {row["name"].split()[0] for row in run.rows("must_stop") if row["name"].endswith("-> camera")}
+    assert out == KINDS | EVASIONS
+    assert back == KINDS | {"ipv6-link-local"}
+    assert {row["name"].split()[0] for row in run.rows("must_flow")} >= KINDS
+    for row in run.rows("must_stop"):
+        assert row["during"]["sent"] > 0, row
+        assert row["during"]["received"] == 0, row
+        assert all(row[phase]["sent"] > 0 < row[phase]["received"] for phase in ("before", "after")), row
+    for row in run.rows("must_flow"):
+        assert all(row[phase]["sent"] > 0 < row[phase]["received"] for phase in ("before", "during", "after")), row
+
+
+def assert_stages_in_order(run: Run) -> None:
+    stages = run.result["stages_ms"]
+    way = [stages[f"alert_to_{stage}"] for stage in ("located", "decided", "committed", "installed", "proven")]
+    assert None not in way, stages
+    assert way == sorted(way)
+    assert 0 < stages["alert_to_last_packet"] < stages["alert_to_proven"]
+
+
+@pytest.fixture(scope="module")
+def rogue_host() -> Run:
+    return finish(start("rogue-host"))
+
+
+@pytest.fixture(scope="module")
+def undo() -> Run:
+    return finish(start("undo"))
+
+
+def test_a_rogue_host_is_contained_proven_and_released(rogue_host: Run) -> None:
+    assert rogue_host.result["lab"] == "rogue-host"
+    assert_good(rogue_host)
+    assert_everything_was_tried(rogue_host)
+
+
+def test_every_stage_is_timed(rogue_host: Run) -> None:
+    assert_stages_in_order(rogue_host)
+
+
+def test_neighbours_on_the_same_switch_lose_no_packet(rogue_host: Run) -> None:
+    """Streams through containment and release, without a pause."""
+    for name in ("udp stream pc2 -> pc1", "udp stream pc1 -> pc2"):
+        (row,) = rogue_host.rows("must_flow", name)
+        assert all(row[phase]["sent"] > 100 for phase in ("before", "during", "after"))
+        assert sum(row[phase]["sent"] - row[phase]["received"] for phase in ("before", "during", "after")) == 0
+
+
+def test_what_an_operator_contains_and_releases_leaves_nothing(undo: Run) -> None:
+    assert_good(undo)
+    assert_everything_was_tried(undo)
+    assert_stages_in_order(undo)
+
+
+def test_a_network_grown_by_chance_has_the_same_verdicts() -> None:
+    seed = os.environ.get(SEED_VARIABLE) or str(secrets.randbelow(1 << 32))
+    print(f"{SEED_VARIABLE}={seed}")  # noqa: T201  # to run the same one again
+    run = finish(start("rogue-host", "--seed", seed))
+    assert run.result["seed"] == int(seed)
+    assert run.result["topology"] == f"random-{seed}"
+    assert_good(run)
+    assert_everything_was_tried(run)
+    assert_stages_in_order(run)
+
+
+# --- what does not pass -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def campus_site() -> Iterator[Site]:
+    """The campus with everyone known, and a service port open on everybody."""
+    with places() as where, site(load("rogue-host"), campus(), where, Story(Console(file=sys.stderr))) as standing:
+        get_known(standing)
+        yield standing
+
+
+def alert(standing: Site, at: float) -> dict[str, Any]:
+    damage = carry_out(standing.scenario.attack, standing.plan, standing.traffic.crew)
+    assert standing.scenario.alert is not None
+    record = eve(standing.scenario.alert, damage.last, standing.rogue.edge)
+    return record | {"timestamp": datetime.fromtimestamp(at, UTC).isoformat()}
+
+
+@pytest.mark.parametrize("what", ["rules", "port flag"])
+def test_a_lab_whose_containment_is_taken_away_again_does_not_pass(tmp_path: Path, what: str) -> None:
+    """Somebody takes the rogue's rules, or its port's flag, off its switch as fast as they can. The controller puts them
+    back, which is not enough."""
+    progress = tmp_path / "progress"
+    with progress.open("w") as out:
+        process = start("rogue-host", progress=out)
+        wait(lambda: seen("camera attacks", progress), "the attack", PATIENCE, seen=progress.read_text)
+        (access,) = [bridge for bridge in bridges_of(process.pid) if bridge.endswith("s2")]
+        over = threading.Event()
+        port = campus().actor(Role.ROGUE).port
+        take_away = {
+            "rules": ["del-flows", access, f"table=0,in_port={port}"],
+            "port flag": ["mod-port", access, str(port), "forward"],
+        }
+        saboteur = threading.Thread(target=sabotage, args=(take_away[what], over))
+        saboteur.start()
+        try:
+            wait(lambda: seen("all ways around", progress), "the tries", PATIENCE, seen=progress.read_text)
+        finally:
+            over.set()
+            saboteur.join()
+        run = finish(process)
+    assert {row["verdict"] for row in run.rows("must_stop")} > {"holds"} or run.result["outcome"] != "proven"
+    assert run.code == 1
+    assert run.result["passed"] is False
+
+
+def sabotage(words: list[str], over: threading.Event) -> None:
+    while not over.wait(0.01):
+        subprocess.run(["ovs-ofctl", "-O", "OpenFlow13", *words], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("pause", [2.0, 0.0], ids=["unplugged before", "unplugged at the same moment"])
+def test_an_unplugged_rogue_is_never_proven(campus_site: Site, pause: float) -> None:
+    record = alert(campus_site, time.time())
+    rogue = campus_site.rogue
+    unplug = [*campus_site.network.inside(rogue), "ip", "link", "set", rogue.interface, "down"]
+    subprocess.run(unplug, check=True)
+    time.sleep(pause)
+    answer = campus_site.netcordon.request("POST", "/api/v1/alerts/suricata", "intake", json=record)
+    containment = answer["results"][0]["containment"]
+    if containment is None:
+        return  # refused because nobody is on that port any more: nothing is claimed
+    deadline, outcomes, case = time.monotonic() + 8, set(), {}
+    while time.monotonic() < deadline:
+        case = campus_site.netcordon.get(f"/api/v1/containments/{containment}")
+        outcomes.add(case["outcome"])
+        time.sleep(0.05)
+    assert "proven" not in outcomes, case["evidence"]
+    assert case["outcome"] == "installed"
+    assert case["unproven"]
+
+
+def test_what_a_rogue_sends_is_counted_wherever_it_comes_out(campus_site: Site) -> None:
+    """The counting that the verdicts stand on: nothing is contained here, so all of it is a leak."""
+    trial = next(one for one in campus_site.trials if one.name == "arp camera -> files")
+    campus_site.traffic.burst([trial], Phase.DURING)
+    tally = campus_site.traffic.settle_silence()
+    assert campus_site.traffic.count(trial, Phase.DURING, tally).received == 5
+
+
+# --- what is left behind ----------------------------------------------------------------------------------------------
+
+
+def folders() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("netcordon-lab-*/owner"))
+
+
+def interfaces(bridges: list[str]) -> list[str]:
+    return [name for name in os.listdir("/sys/class/net") if any(name.startswith(bridge) for bridge in bridges)]
+
+
+def standing_run(progress: Path) -> tuple[subprocess.Popen[str], list[str]]:
+    """A lab in the middle of its way, and its bridges."""
+    with progress.open("w") as out:
+        process = start("rogue-host", progress=out)
+    wait(lambda: seen("Everyone is known", progress), "the network", PATIENCE, seen=progress.read_text)
+    return process, bridges_of(process.pid)
+
+
+def test_an_interrupted_lab_leaves_nothing(tmp_path: Path) -> None:
+    before = folders()
+    process, bridges = standing_run(tmp_path / "progress")
+    assert len(bridges) == 3
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert bridges_of(process.pid) == []
+    assert interfaces(bridges) == []
+    assert folders() == before
+
+
+def test_what_a_killed_lab_leaves_is_found_and_cleaned(tmp_path: Path) -> None:
+    before = folders()
+    process, bridges = standing_run(tmp_path / "progress")
+    process.kill()
+    process.communicate(timeout=PATIENCE)
+    assert sorted(bridges_of(process.pid)) == sorted(bridges)
+    cleaned = subprocess.run([netcordon(), "lab", "clean"], check=True, capture_output=True, text=True).stdout
+    assert all(bridge in cleaned for bridge in bridges)
+    assert bridges_of(process.pid) == []
+    wait(lambda: not interfaces(bridges), "the interfaces to go", 10, seen=lambda: interfaces(bridges))
+    assert folders() == before

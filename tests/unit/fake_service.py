@@ -1,0 +1,174 @@
+"""A daemon that decides nothing: the API's `Service` over a real store, with answers made for each test."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
+
+from controller.api.service import Service
+from controller.discovery.probes import SensorResults, SensorWork
+from controller.errors import NetcordonError, NotFound, RefusalCode, Refused
+from controller.model import (
+    FULL,
+    Address,
+    Alert,
+    Attachment,
+    Binding,
+    Containment,
+    Decision,
+    Endpoint,
+    Located,
+    Location,
+    Mode,
+    Outcome,
+    Plan,
+    Proof,
+    Reach,
+    Stage,
+    Survival,
+    Target,
+    Want,
+)
+from controller.requests import AlertAnswer, ContainRequest, DeviceView, Disposition, Preview
+from controller.store import Accepted, Store
+from drivers.base import DiffLine, Interface, Management, Neighbour
+from drivers.rules import Mac, PortName
+from tests.unit.store_cases import START, converge, draft, endpoint, nothing, rules
+
+HOSTILE = "\x1b[31mred\u202e [bold]not markup[/bold]\nnext"
+"""What an attacker might call itself."""
+
+
+@dataclass
+class FakeService:
+    """`refuse` is raised by what would change something. `then` is what a change comes to on the device, a moment
+    later; without, it is never pushed. `results` and `requests` are what came in. Target 10.0.0.N is the N-th endpoint
+    of `store_cases`, alone at its port."""
+
+    store: Store
+    refuse: NetcordonError | None = None
+    then: Outcome | None = None
+    reasons: list[str] = field(default_factory=list)
+    results: list[tuple[str, SensorResults]] = field(default_factory=list)
+    requests: list[ContainRequest] = field(default_factory=list)
+    taken: list[Alert] = field(default_factory=list)
+    located: list[tuple[Target, float | None]] = field(default_factory=list)
+    pushing: asyncio.Task[None] | None = None
+
+    async def contain(self, request: ContainRequest) -> Accepted:
+        self.requests.append(request)
+        self._guard()
+        made = draft(
+            _number(request.target),
+            containment=f"c-{len(self.requests):012x}",
+            by=request.by,
+            reason=request.reason,
+            stages={stage: START + i * 0.001 for i, stage in enumerate((Stage.RECEIVED, Stage.LOCATED, Stage.DECIDED))},
+            evidence=(HOSTILE,),
+        )
+        accepted = await self.store.accept(made, recheck=nothing, idempotency_key=request.key)
+        self._push()
+        return accepted
+
+    async def plan(self, request: ContainRequest) -> Preview:
+        self.requests.append(request)
+        location = self.locate(request.target, None)
+        if isinstance(self.refuse, Refused):
+            return Preview(location, refusal=(self.refuse.code, self.refuse.reason))
+        number = _number(request.target)
+        decision = Decision(Mode.CONTAIN, FULL, 3600.0, "operator", request.reason, request.by, automatic=False)
+        planned = Plan("c-1", endpoint(number), FULL, {"s1": rules("c-1", number)}, ("its own edge port",))
+        proof = Proof((Reach("10.0.0.1", "any", "arp", "who-has"),), (), (), {"s1": Survival.UNKNOWN})
+        changes = {"s1": (DiffLine("+", "deny from eth1"), DiffLine("~", "port eth1: flood"), DiffLine("-", HOSTILE))}
+        return Preview(location, decision, planned, proof, changes=changes)
+
+    async def take_alert(self, alert: Alert, raw: str) -> AlertAnswer:
+        self._guard()
+        id, duplicate = await self.store.save_alert(alert, raw)
+        self.taken.append(alert)
+        await self.store.alert_disposition(id, "observed: only looked at")
+        return AlertAnswer(id, duplicate, Disposition.OBSERVED, f"only looked at {alert.signature}")
+
+    async def release(self, target_or_id: str, *, by: str, reason: str, key: str | None) -> list[Containment]:
+        self._guard()
+        held = await self.store.containments(want=Want.HELD)
+        found = [one for one in held if target_or_id in (one.id, one.target)]
+        if not found:
+            raise NotFound(f"nothing holds {target_or_id}")
+        released = [await self.store.release(one.id, by=by, reason=reason, idempotency_key=key) for one in found]
+        self._push()
+        return released
+
+    async def release_all(self, *, by: str, reason: str) -> list[Containment]:
+        held = await self.store.containments(want=Want.HELD)
+        return [await self.store.release(one.id, by=by, reason=reason) for one in held]
+
+    def locate(self, target: Target, at: float | None) -> Location:
+        self.located.append((target, at))
+        if target.ip == ip_address("10.0.0.99"):
+            places = (Attachment("s1", PortName("eth1")), Attachment("s2", PortName("eth2"), 7))
+            return Location(Located.AMBIGUOUS, target, START, against=("two holders",), candidates=places)
+        return Location(Located.FOUND, target, START, endpoint(_number(target)), 0.98, ("ARP 2 s before", HOSTILE))
+
+    def endpoints(self) -> list[Endpoint]:
+        return [replace(endpoint(1), type=HOSTILE), endpoint(2)]
+
+    def bindings(self, ip: Address | None, mac: Mac | None) -> list[Binding]:
+        one = endpoint(1)
+        return [Binding("default", min(one.ips, key=str), min(one.macs), one.attachment, START, START + 1, "arp")]
+
+    async def devices(self) -> list[DeviceView]:
+        port = PortName("eth1")
+        return [
+            DeviceView(
+                id="s1",
+                driver="memory",
+                description=HOSTILE,
+                up=True,
+                management=Management.UNKNOWN,
+                want_revision=3,
+                have_revision=2,
+                rules=2,
+                error="refused one rule",
+                neighbours=(Neighbour(port, "s2", port),),
+                interfaces=(Interface(port, 1),),
+            )
+        ]
+
+    def ready(self) -> list[str]:
+        return self.reasons
+
+    async def sensor_work(self, name: str, wait: float) -> SensorWork:
+        return SensorWork()
+
+    async def sensor_results(self, name: str, results: SensorResults) -> None:
+        self.results.append((name, results))
+
+    def sources(self) -> list[str]:
+        return ["suricata", "generic"]
+
+    def _push(self) -> None:
+        if self.then is not None:
+            self.pushing = asyncio.create_task(self._pushed(self.then))
+
+    async def _pushed(self, outcome: Outcome) -> None:
+        await asyncio.sleep(0.05)
+        await converge(self.store, "s1", outcome)
+
+    def _guard(self) -> None:
+        if self.refuse is not None:
+            raise self.refuse
+
+
+def refused(code: RefusalCode = RefusalCode.PROTECTED) -> Refused:
+    return Refused(code, f"it is the gateway {HOSTILE}")
+
+
+def _number(target: Target) -> int:
+    return 1 if target.ip is None else int(target.ip) & 0xFF
+
+
+def _is_a_service(service: FakeService) -> Service:
+    """mypy compares the two."""
+    return service

@@ -1,0 +1,466 @@
+"""The command line as people and programs use it, over HTTP, against a daemon that decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.api.app import create_app
+from controller.api.server import ApiServers
+from controller.cli.exit_codes import ExitCode
+from controller.cli.main import COMMANDS, run
+from controller.config import Listen
+from controller.errors import Conflict, NetcordonError, StoreUnavailable
+from controller.model import Outcome
+from controller.roles import Role
+from controller.store import Store
+from tests.unit.fake_service import FakeService, refused
+from tests.unit.store_cases import Clock
+
+EVE = Path(__file__).parent / "suricata_eve.jsonl"
+GENERIC = {"observed_at": "2026-01-31T12:00:00Z", "signature": "\x1b[2Jseen", "src": {"ip": "10.0.0.66"}}
+_DEADLINE = 20.0
+
+
+@dataclass
+class Daemon:
+    """Runs in a thread of its own. `tell` runs a coroutine there."""
+
+    service: FakeService
+    loop: asyncio.AbstractEventLoop
+    tokens: Mapping[Role, str]
+    url: str
+    socket: Path
+
+    def tell(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(_DEADLINE)
+
+
+@dataclass
+class Ended:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Command = Callable[..., Ended]
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="daemon")
+    thread.start()
+
+    def here(work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(_DEADLINE)
+
+    path = tmp_path / "api.sock"
+    store: Store = here(Store.open(f"sqlite:///{tmp_path}/netcordon.db", Clock()))
+    service = FakeService(store)
+    servers = ApiServers(create_app(service), Listen(port=0, socket=path))
+    here(servers.start())
+    tokens = {role: here(store.add_token(role.value, role)) for role in (Role.ADMIN, Role.VIEWER)}
+    monkeypatch.setenv("NETCORDON_URL", servers.url)
+    monkeypatch.setenv("NETCORDON_TOKEN", tokens[Role.ADMIN])
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    yield Daemon(service, loop, tokens, servers.url, path)
+    here(servers.stop())
+    here(store.close())
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(_DEADLINE)
+    loop.close()
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run one command line in this process. No secret is ever on its output, and nothing that acts on a terminal."""
+
+    def call(*arguments: str, stdin: bytes = b"", may_show_token: bool = False) -> Ended:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        code = run(arguments)
+        out, err = capsys.readouterr()
+        assert re.fullmatch(r"[^\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*", out + err)
+        assert may_show_token or "nct_" not in out + err
+        assert "Traceback" not in err
+        return Ended(code, out, err)
+
+    return call
+
+
+# --- help -------------------------------------------------------------------------------------------------------------
+
+
+def test_help_names_every_command_and_imports_none() -> None:
+    script = (
+        "import sys; from controller.cli.main import run; run(['--help'])\n"
+        "heavy = {'httpx', 'pydantic', 'sqlalchemy', 'fastapi', 'rich', 'scapy', 'labs', 'networkx', 'os_ken'}\n"
+        "sys.exit('imported: ' + ', '.join(sorted(heavy & sys.modules.keys())) if heavy & sys.modules.keys() else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for name in (*COMMANDS, "lab"):
+        assert re.search(rf"^  {name} ", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(command: Command, name: str) -> None:
+    ended = command(name, "--help")
+    assert ended.code == 0
+    assert "Usage: netcordon" in ended.out
+    assert COMMANDS[name].help[:10] in ended.out or "Commands:" in ended.out or ended.out.count("\n") > 5
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *([name] for name in COMMANDS if name not in ("alert", "audit", "token", "sensor", "serve")),
+        ["alert", "send"],
+        ["alert", "list"],
+        ["alert", "dead-letters"],
+        ["audit", "verify"],
+        ["audit", "list"],
+        ["token", "add"],
+        ["token", "list"],
+        ["token", "revoke"],
+    ],
+)
+def test_every_command_speaks_json(command: Command, words: list[str]) -> None:
+    assert "--json" in command(*words, "--help").out
+
+
+def test_a_mistyped_command_is_a_usage_error_with_a_suggestion(command: Command) -> None:
+    ended = command("contian", "10.0.0.1")
+    assert ended.code == ExitCode.USAGE
+    assert "'contain'" in ended.err
+
+
+def test_version(command: Command) -> None:
+    assert re.fullmatch(r"netcordon \d+\.\d+\.\d+\n", command("--version").out)
+
+
+# --- contain ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_plan_is_shown_as_a_diff_with_its_evidence_and_proof(daemon: Daemon, command: Command) -> None:
+    ended = command("contain", "10.0.0.1", "--dry-run")
+    assert ended.code == ExitCode.OK
+    for line in (
+        "10.0.0.1 is 02:00:00:00:00:01, 10.0.0.1, fd00::1 at s1:eth1  (confidence 0.98)",
+        "    + ARP 2 s before",
+        "  # s1",
+        "    + deny from eth1",
+        "    ~ port eth1: flood",
+        "    - \\x1b[31mred\\u202e [bold]not markup[/bold]\\nnext",
+        "Plan: 1 to add, 1 to change, 1 to remove.",
+        "Proof holds on the model of the network:",
+        "  blocked: 1",
+        "  residual: none",
+        "  collateral: none",
+        "  management of s1: unknown",
+    ):
+        assert line in ended.out.splitlines(), line
+    assert "Nothing was changed" in ended.err
+    assert command("list", "--json").json == {"containments": []}
+
+
+def test_without_a_terminal_and_without_yes_nothing_is_done(daemon: Daemon, command: Command) -> None:
+    ended = command("contain", "10.0.0.1", stdin=b"yes\n")
+    assert ended.code == ExitCode.USAGE
+    assert "netcordon contain 10.0.0.1 --yes" in ended.err
+    assert command("list", "--json").json == {"containments": []}
+
+
+def test_yes_acts_and_says_how_to_undo(daemon: Daemon, command: Command) -> None:
+    ended = command("contain", "10.0.0.1", "--yes", "--for", "30m", "--reason", "by hand")
+    assert ended.code == ExitCode.OK
+    (case,) = command("list", "--json").json["containments"]
+    assert f"netcordon release {case['id']}" in ended.err
+    wish = daemon.service.requests[-1]
+    assert (wish.duration, wish.reason, wish.by) == (1800.0, "by hand", "admin")
+    assert wish.key
+
+
+def test_on_a_terminal_only_the_whole_word_counts(daemon: Daemon) -> None:
+    assert _on_a_terminal("y\n", "contain", "10.0.0.1") == ExitCode.ERROR
+    assert daemon.tell(daemon.service.store.containments()) == []
+    assert _on_a_terminal("yes\n", "contain", "10.0.0.1") == ExitCode.OK
+    assert len(daemon.tell(daemon.service.store.containments())) == 1
+
+
+def test_json_is_one_value_and_asks_nobody(daemon: Daemon, command: Command) -> None:
+    assert command("contain", "10.0.0.1", "--json").json["error"] == "invalid-input"
+    made = command("contain", "10.0.0.1", "--json", "--yes")
+    assert made.json["created"]
+    assert made.err == ""
+    assert command("plan", "10.0.0.1", "--json").json["changes"]["s1"][0]["sign"] == "+"
+
+
+def test_a_refusal_shows_what_was_found_out_and_what_to_do(daemon: Daemon, command: Command) -> None:
+    daemon.service.refuse = refused()
+    for words in (["contain", "10.0.0.1", "--yes"], ["plan", "10.0.0.1"], ["contain", "10.0.0.1", "--dry-run"]):
+        ended = command(*words)
+        assert ended.code == ExitCode.REFUSED
+        assert "at s1:eth1" in ended.out
+        assert "--override" in ended.err
+    assert command("contain", "10.0.0.1", "--yes", "--json").json["error"] == "protected"
+    planned = command("plan", "10.0.0.1", "--json")
+    assert (planned.code, planned.json["refusal"]["code"]) == (ExitCode.REFUSED, "protected")
+
+
+@pytest.mark.parametrize(
+    ("then", "until", "code"),
+    [
+        (Outcome.PROVEN, "proven", ExitCode.OK),
+        (Outcome.INSTALLED, "installed", ExitCode.OK),
+        (Outcome.INSTALLED, "proven", ExitCode.UNPROVEN),
+        (Outcome.FAILED, "proven", ExitCode.FAILED),
+        (None, "installed", ExitCode.UNPROVEN),
+    ],
+)
+def test_waiting_ends_with_what_was_seen(
+    daemon: Daemon, command: Command, then: Outcome | None, until: str, code: ExitCode
+) -> None:
+    daemon.service.then = then
+    ended = command("contain", "10.0.0.1", "--yes", "--wait", "--until", until, "--timeout", "1s")
+    assert ended.code == code
+    assert then is None or then.value in ended.err
+
+
+def test_waiting_with_json_tells_the_end_alone(daemon: Daemon, command: Command) -> None:
+    daemon.service.then = Outcome.PROVEN
+    ended = command("contain", "10.0.0.1", "--yes", "--wait", "--json")
+    assert ended.json["containment"]["outcome"] == "proven"
+    assert ended.err == ""
+
+
+def test_release_by_target_by_id_and_all(daemon: Daemon, command: Command) -> None:
+    daemon.service.then = Outcome.INSTALLED
+    for number in (1, 2, 3, 4):
+        command("contain", f"10.0.0.{number}", "--yes", "--json", "--wait", "--until", "installed")
+    (released,) = command("release", "10.0.0.1", "--reason", "clean", "--wait", "--json").json["released"]
+    assert (released["want"], released["outcome"]) == ("released", "removed")
+    second = next(c for c in command("list", "--json").json["containments"] if c["target"] == "10.0.0.2")
+    assert command("release", second["id"]).code == ExitCode.OK
+    assert len(command("release", "--all", "--json").json["released"]) == 2
+    assert command("release", "10.0.0.1").code == ExitCode.NOT_FOUND
+    assert command("release").code == command("release", "10.0.0.1", "--all").code == ExitCode.USAGE
+    assert "nothing is contained" in command("list").err
+    assert command("list", "--all").out.count("released") == 4
+
+
+# --- looking ----------------------------------------------------------------------------------------------------------
+
+
+def test_looking_at_one_case_and_at_all(daemon: Daemon, command: Command) -> None:
+    daemon.service.then = Outcome.INSTALLED
+    made = command("contain", "10.0.0.1", "--yes", "--json", "--wait", "--until", "installed").json["containment"]
+    listed = command("list")
+    assert made["id"] in listed.out
+    assert "s1:eth1" in listed.out
+    shown = command("show", made["id"][:8])
+    for words in (
+        "installed",
+        "deny from port eth1",
+        "alert to located",
+        "[bold]not markup[/bold]",
+        "management of s1",
+    ):
+        assert words in shown.out
+    assert command("show", made["id"], "--json").json["id"] == made["id"]
+    assert command("show", "c-none").code == ExitCode.NOT_FOUND
+
+
+def test_locating(daemon: Daemon, command: Command) -> None:
+    assert "at s1:eth7" in command("locate", "10.0.0.7").out
+    unsure = command("locate", "10.0.0.99")
+    assert "ambiguous" in unsure.out
+    assert "perhaps at s2:eth2 VLAN 7" in unsure.out
+    assert command("locate", "10.0.0.7", "--at", "2026-01-31T12:00:00+01:00", "--json").code == ExitCode.OK
+    assert command("locate", "10.0.0.7", "--at", "10m").code == ExitCode.OK
+    assert daemon.service.located[-2][1] == 1769857200.0
+    assert command("locate", "10.0.0.7", "--at", "noon").code == ExitCode.USAGE
+    assert command("locate", "printer").code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("name", ["devices", "endpoints", "proposals"])
+def test_tables_and_their_json(daemon: Daemon, command: Command, name: str) -> None:
+    assert command(name).code == ExitCode.OK
+    assert isinstance(command(name, "--json").json, list)
+
+
+def test_a_table_in_a_pipe_is_not_cut(daemon: Daemon, command: Command) -> None:
+    assert "refused one rule" in command("devices").out
+    assert max(map(len, command("devices").out.splitlines())) > 80
+
+
+# --- alerts, audit, tokens --------------------------------------------------------------------------------------------
+
+
+def test_sending_alerts(daemon: Daemon, command: Command) -> None:
+    sent = command("alert", "send", str(EVE), "--source", "suricata")
+    assert sent.code == ExitCode.OK
+    assert "3 taken, 2 ignored (not alerts), 0 malformed, 0 failed" in sent.err
+    again = command("alert", "send", str(EVE), "--source", "suricata", "--json")
+    assert [one["duplicate"] for one in again.json["results"]] == [True] * 3 + [False] * 2
+    assert "ET SCAN" in command("alert", "list").out
+
+
+def test_sending_from_standard_input_and_what_is_malformed(daemon: Daemon, command: Command) -> None:
+    good = json.dumps(GENERIC).encode()
+    assert command("alert", "send", "-", "--source", "generic", stdin=good).code == ExitCode.OK
+    assert command("alert", "send", "-", "--source", "generic", stdin=good + b"\n{").code == ExitCode.PARTIAL
+    assert command("alert", "send", "-", "--source", "generic", stdin=b"{").code == ExitCode.FAILED
+    assert command("alert", "send", "-", "--source", "generic", stdin=b"").code == ExitCode.USAGE
+    assert command("alert", "send", "/nowhere", "--source", "generic").code == ExitCode.USAGE
+    assert command("alert", "send", str(EVE), "--source", "snort").code == ExitCode.NOT_FOUND
+    assert "not JSON" in command("alert", "dead-letters").out
+
+
+def test_a_long_file_is_sent_in_parts(daemon: Daemon, command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "eve.json"
+    lines = [json.dumps({"event_type": "flow", "n": n}) for n in range(10_001)]
+    path.write_text("\n".join([*lines, json.dumps({"event_type": "stats", "pad": "x" * 5_000_000})]))
+    sent = command("alert", "send", str(path), "--source", "suricata", "--json")
+    assert sent.json["ignored"] == 10_002
+    assert sent.json["results"][-1]["index"] == 10_001
+
+
+def test_the_audit_log(daemon: Daemon, command: Command) -> None:
+    verdict = command("audit", "verify", "--json").json
+    assert verdict["verified"]
+    assert "verified" in command("audit", "verify", "--head", verdict["head"]).out
+    assert command("audit", "verify", "--head", "0" * 63 + "1").code == ExitCode.FAILED
+    assert "token-add" in command("audit", "list").out
+    assert command("audit", "list", "--after", "1", "--limit", "1", "--json").json[0]["seq"] == 2
+
+
+def test_tokens(daemon: Daemon, command: Command, tmp_path: Path) -> None:
+    made = command("token", "add", "soc", "--role", "operator", may_show_token=True)
+    assert made.out.startswith("nct_")
+    assert command("token", "add", "soc", "--role", "operator").code == ExitCode.ERROR
+    assert [one["name"] for one in command("token", "list", "--json").json] == ["admin", "soc", "viewer"]
+    assert command("token", "revoke", "soc").code == ExitCode.OK
+    assert command("token", "revoke", "soc").code == ExitCode.NOT_FOUND
+    saved = command("token", "add", "mine", "--role", "viewer", "--save", "--json").json["saved"]
+    assert Path(saved) == tmp_path / "config" / "netcordon" / "token"
+    assert Path(saved).stat().st_mode & 0o777 == 0o600
+
+
+def test_the_first_token_is_made_offline(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "netcordon.yaml"
+    config.write_text(f"store: sqlite:///{tmp_path}/new.db\n")
+    monkeypatch.setenv("NETCORDON_CONFIG", str(config))
+    words = ("token", "add", "root", "--role", "admin", "--offline")
+    secret = command(*words, may_show_token=True).out.strip()
+
+    async def whose() -> str:
+        store = await Store.open(f"sqlite:///{tmp_path}/new.db")
+        record = await store.token(secret)
+        await store.close()
+        return "" if record is None else record.name
+
+    assert asyncio.run(whose()) == "root"
+    assert command("audit", "verify", "--offline", "--json").json["records"] == 1
+
+
+def test_offline_is_refused_while_a_daemon_owns_the_database(daemon: Daemon, command: Command, tmp_path: Path) -> None:
+    config = tmp_path / "netcordon.yaml"
+    config.write_text(f"store: sqlite:///{tmp_path}/netcordon.db\n")
+    for words in (["token", "add", "x", "--role", "admin"], ["audit", "verify"]):
+        ended = command(*words, "--offline", "--config", str(config))
+        assert ended.code == ExitCode.ERROR
+        assert "daemon" in ended.err
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+def test_no_daemon(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NETCORDON_TOKEN", "nct_x")
+    for url in ("http://127.0.0.1:1", f"unix:{tmp_path}/none.sock"):
+        monkeypatch.setenv("NETCORDON_URL", url)
+        ended = command("list")
+        assert ended.code == ExitCode.UNREACHABLE
+        assert "netcordon serve" in ended.err
+        assert command("list", "--json").json["error"] == "unreachable"
+
+
+def test_over_the_unix_socket(daemon: Daemon, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETCORDON_URL", f"unix:{daemon.socket}")
+    assert command("list", "--json").json == {"containments": []}
+
+
+def test_denied(daemon: Daemon, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETCORDON_TOKEN", daemon.tokens[Role.VIEWER])
+    ended = command("release", "10.0.0.1")
+    assert ended.code == ExitCode.DENIED
+    assert "needed: admin, operator, approver" in ended.err
+    monkeypatch.setenv("NETCORDON_TOKEN", "nct_wrong")
+    assert command("list").code == ExitCode.DENIED
+    monkeypatch.delenv("NETCORDON_TOKEN")
+    assert "NETCORDON_TOKEN" in command("list").err
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("the disk is full"), Conflict("moved on")])
+def test_errors_are_sentences(daemon: Daemon, command: Command, error: NetcordonError) -> None:
+    daemon.service.refuse = error
+    ended = command("contain", "10.0.0.1", "--yes", "--json")
+    assert ended.code == ExitCode.ERROR
+    assert ended.json.keys() == {"error", "message", "hint"}
+
+
+def test_what_nobody_foresaw_here_is_a_sentence_too(
+    daemon: Daemon, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise RuntimeError("oops \x1b[2J")
+
+    monkeypatch.setattr("controller.client.Client.devices", broken)
+    ended = command("devices")
+    assert ended.code == ExitCode.ERROR
+    assert "RuntimeError: oops" in ended.err
+    assert "NETCORDON_DEBUG=1" in ended.err
+    monkeypatch.setenv("NETCORDON_DEBUG", "1")
+    with pytest.raises(RuntimeError):
+        run(["devices"])
+
+
+def test_a_bad_configuration_names_its_line(command: Command, tmp_path: Path) -> None:
+    config = tmp_path / "netcordon.yaml"
+    config.write_text("store: sqlite:///x\nlisten:\n  prot: 1\n")
+    ended = command("serve", "--config", str(config))
+    assert ended.code == ExitCode.USAGE
+    assert f"{config}:3: listen.prot" in ended.err
+
+
+def _on_a_terminal(typed: str, *words: str) -> int:
+    """The exit code of the command in a terminal where somebody types."""
+    ours, theirs = pty.openpty()
+    program = [sys.executable, "-c", "from controller.cli.main import main; main()", *words]
+    with subprocess.Popen(program, stdin=theirs, stderr=theirs, stdout=subprocess.DEVNULL) as process:
+        os.close(theirs)
+        seen = b""
+        while b"Only 'yes'" not in seen:
+            seen += os.read(ours, 4096)
+        os.write(ours, typed.encode())
+        code = process.wait(_DEADLINE)
+    os.close(ours)
+    return code

@@ -1,0 +1,119 @@
+"""The configuration file: what it refuses, and where it is looked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.config import CONFIG_VARIABLE, Config, load_config
+from controller.durations import parse_duration, show_duration
+from controller.errors import ConfigError
+from controller.model import Mode
+from controller.yaml_source import parse_model
+
+
+def read(text: str) -> Config:
+    return parse_model(text, Config, "netcordon.yaml")
+
+
+def problem(text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+    return str(caught.value)
+
+
+def test_nothing_said_is_safe() -> None:
+    config = Config()
+    assert config.listen.address.is_loopback
+    assert config.policy.rules == ()
+    assert config.duration == 4 * 3600
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("listen:\n  adress: 127.0.0.1\n", "netcordon.yaml:2: listen.adress: Extra inputs"),
+        ("polcy: {}\n", "netcordon.yaml:1: polcy: Extra inputs"),
+        ("devices:\n- id: of:1\n  management: outband\n", "netcordon.yaml:3: devices.0.management"),
+        ("devices:\n- id: of:1\n- id: of:0000000000000001\n", "devices listed twice: of:0000000000000001"),
+        ("protected:\n- ip: 10.0.0.1\n  mac: 02:00:00:00:00:01\n", "netcordon.yaml:2: protected.0: one of ip"),
+        ("protected:\n- why: because\n", "got none"),
+        ("protected:\n- prefix: 10.0.0.5/24\n", "netcordon.yaml:2: protected.0.prefix"),
+        ("assets:\n- name: printer\n", "named by its mac or its ip"),
+        ("network:\n  routers:\n  - name: gw\n    macs: [nonsense]\n", "not a MAC address: 'nonsense'"),
+        ("locate:\n  skew: soon\n", "netcordon.yaml:2: locate.skew: not a span of time: 'soon'"),
+        ("duration: 0s\n", "not a span of time"),
+        ("duration: 20000d\n", "longer than ten years"),
+        ("budget:\n  per_minute: 0\n", "budget.per_minute"),
+        ("verify:\n  window: 0.001\n", "verify.window"),
+        ("reconcile:\n  deadline: 2m\n", "`deadline` must be shorter than `lease`"),
+        ("policy:\n  rules:\n  - name: a\n    mode: block\n", "netcordon.yaml:4: policy.rules.0.mode"),
+        ("policy:\n  rules:\n  - name: a\n    profile: total\n", "no profile 'total'; known are full"),
+        ("policy:\n  rules:\n  - name: a\n  - name: a\n", "names used twice: a"),
+    ],
+)
+def test_what_is_refused_is_named(text: str, expected: str) -> None:
+    assert expected in problem(text)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "'::'", "192.0.2.1"])
+def test_beyond_loopback_only_with_tls(address: str) -> None:
+    assert "without TLS" in problem(f"listen: {{address: {address}}}")
+    with_tls = f"listen: {{address: {address}, tls: {{certificate: /c.pem, key: /k.pem}}}}"
+    assert not read(with_tls).listen.address.is_loopback
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.8.0.1", "'::1'"])
+def test_loopback_needs_none(address: str) -> None:
+    assert read(f"listen: {{address: {address}}}").listen.address.is_loopback
+
+
+def test_a_datapath_id_is_written_out_wherever_a_switch_is_named() -> None:
+    config = read("devices: [{id: 'of:A'}, {id: edge}]\nprotected: [{port: 'of:a:s10-eth3'}, {port: 's1:s1-eth3'}]")
+    assert [device.id for device in config.devices] == ["of:000000000000000a", "edge"]
+    assert [rule.port for rule in config.protected] == ["of:000000000000000a:s10-eth3", "s1:s1-eth3"]
+
+
+def test_a_policy_rule_proposes_until_it_is_raised() -> None:
+    config = read("policy: {rules: [{name: a}, {name: b, mode: contain, for: 30m, match: {signature_id: [2001219]}}]}")
+    assert [(rule.mode, rule.duration) for rule in config.policy.rules] == [(Mode.PROPOSE, 14400), (Mode.CONTAIN, 1800)]
+    assert config.policy.rules[1].match.signature_id == frozenset({"2001219"})
+
+
+def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named, other = tmp_path / "named.yaml", tmp_path / "other.yaml"
+    named.write_text("duration: 1h")
+    other.write_text("duration: 2h")
+    assert load_config(named, {CONFIG_VARIABLE: str(other)}).duration == 3600
+    assert load_config(None, {CONFIG_VARIABLE: str(other)}).duration == 7200
+    with pytest.raises(ConfigError, match="is a directory"):
+        load_config(tmp_path, {})
+    with pytest.raises(ConfigError, match="No such file"):
+        load_config(None, {CONFIG_VARIABLE: str(tmp_path / "none.yaml")})
+    monkeypatch.setattr("controller.config.DEFAULT_PATH", tmp_path / "none.yaml")
+    assert load_config(None, {}) == Config()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("15m", 900), ("4h", 14400), ("7d", 604800), ("250", 250), (0.25, 0.25), ("1.5H", 5400)],
+)
+def test_spans_of_time(text: Any, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "h", "-5m", "0", "5 weeks", "inf", "nan", "1e9", True, None, "99999999d"])
+def test_no_span_of_time(text: Any) -> None:
+    with pytest.raises(ValueError, match=r"span of time|ten years"):
+        parse_duration(text)
+
+
+@given(st.integers(1, 365 * 86400))
+def test_a_span_is_shown_by_its_two_largest_units(seconds: int) -> None:
+    shown = [parse_duration(part) for part in show_duration(seconds).split()]
+    assert 1 <= len(shown) <= 2
+    assert 0 <= seconds - sum(shown) < shown[-1]

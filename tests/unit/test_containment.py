@@ -1,0 +1,186 @@
+"""The spine on the real store: what an alert comes to, what is checked again at commit, and what a release reaches."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.config import Config
+from controller.containment import Containments
+from controller.errors import NotFound, RefusalCode, Refused, StoreUnavailable
+from controller.model import Containment, Outcome, Stage, Target, Want
+from controller.requests import ContainRequest, Disposition
+from controller.store import Accepted, Store
+from drivers.base import Sighting
+from drivers.memory import MemoryDriver
+from tests.campus import NOW, S1, Campus, alert, campus, ip, mac, place, port
+
+CONFIG: dict[str, Any] = {
+    "policy": {
+        "incriminate": [{"name": "scans", "match": {"signature": "ET SCAN *"}, "culprit": "source"}],
+        "rules": [{"name": "scanners", "match": {"signature": "ET SCAN *"}, "mode": "contain", "for": "1h"}],
+    },
+    "protected": [{"ip": "10.0.0.10", "why": "domain controller"}],
+}
+
+
+@dataclass
+class Spine:
+    net: Campus
+    store: Store
+    containments: Containments
+    woken: list[set[str]] = field(default_factory=list)
+
+    async def contain(self, target: Target, **more: Any) -> Accepted:
+        return await self.containments.contain(ContainRequest(target, "full", 3600, "it scans", "ann", **more))
+
+
+@pytest.fixture
+async def spine(tmp_path: Path) -> AsyncIterator[Spine]:
+    store = await Store.open(f"sqlite:///{tmp_path}/netcordon.db", now=lambda: NOW)
+    net = campus(**CONFIG)
+    net.keeps_saying("10.0.0.66", 6, 3, since=600)
+    net.keeps_saying("10.0.0.77", 7, 4, since=600)
+    net.keeps_saying("10.0.0.10", 1, 1, since=600)
+    woken: list[set[str]] = []
+
+    def wake(devices: Iterable[str]) -> None:
+        woken.append(set(devices))
+
+    def note(containment: str, stage: Stage, at: float) -> None:
+        pass
+
+    containments = Containments(
+        Config.model_validate(CONFIG), store, net.network, lambda _: MemoryDriver.capabilities, wake, note, lambda: NOW
+    )
+    yield Spine(net, store, containments, woken)
+    await store.close()
+
+
+async def test_an_alert_contains_its_culprit(spine: Spine) -> None:
+    answer = await spine.containments.take_alert(alert(), "{}")
+    assert answer.disposition is Disposition.CONTAINED
+    assert answer.containment is not None
+    assert answer.containment.endpoint.macs == {mac(6)}
+    assert answer.containment.outcome is Outcome.REQUESTED
+    assert spine.woken == [{S1}]
+
+
+async def test_the_same_alert_again_changes_nothing_and_tells_what_it_came_to(spine: Spine) -> None:
+    first = await spine.containments.take_alert(alert(), "{}")
+    again = await spine.containments.take_alert(alert(), "{}")
+    assert again.duplicate
+    assert first.containment is not None
+    assert again.containment is not None
+    assert again.containment.id == first.containment.id
+    assert again.containment.revision == 1
+
+
+async def test_a_repeated_alert_that_was_refused_is_still_called_refused(spine: Spine) -> None:
+    unknown = alert(src=replace(alert().src, ip=ip_address("10.0.0.99")))
+    assert (await spine.containments.take_alert(unknown, "{}")).disposition is Disposition.REFUSED
+    again = await spine.containments.take_alert(unknown, "{}")
+    assert (again.disposition, again.duplicate) == (Disposition.REFUSED, True)
+    assert len(await spine.store.proposals()) == 1
+
+
+async def test_an_alert_that_a_crash_cut_short_is_taken_up_when_it_comes_again(spine: Spine) -> None:
+    _, duplicate = await spine.store.save_alert(alert(), "{}")
+    assert not duplicate
+    answer = await spine.containments.take_alert(alert(), "{}")
+    assert answer.disposition is Disposition.CONTAINED
+
+
+async def test_an_alert_about_the_domain_controllers_address_is_put_to_a_person(spine: Spine) -> None:
+    spoofed = alert(src=replace(alert().src, ip=ip_address("10.0.0.10")))
+    answer = await spine.containments.take_alert(spoofed, "{}")
+    assert answer.disposition is Disposition.REFUSED
+    assert "domain controller" in answer.reason
+    assert answer.proposal_id is not None
+    assert await spine.store.containments() == []
+
+
+async def test_a_rogue_that_only_spoofs_is_not_contained_by_the_spoofed_address_and_can_be_by_its_own(
+    spine: Spine,
+) -> None:
+    spine.net.says("10.0.0.10", 6, 3)
+    spine.net.says("10.0.0.10", 6, 3)
+    spoofed = alert(key="k2", src=replace(alert().src, ip=ip_address("10.0.0.10")))
+    assert (await spine.containments.take_alert(spoofed, "{}")).disposition is Disposition.REFUSED
+    accepted = await spine.contain(ip("10.0.0.66"))
+    assert accepted.containment.endpoint.attachment.same_port(place(3))
+    assert any("10.0.0.10" in words for words in accepted.containment.evidence)
+
+
+async def test_an_alert_whose_mac_is_another_devices_is_doubted(spine: Spine) -> None:
+    odd = alert(src=replace(alert().src, mac=mac(7)))
+    answer = await spine.containments.take_alert(odd, "{}")
+    assert answer.disposition is Disposition.REFUSED
+    assert f"the alert saw {mac(7)}" in answer.reason
+
+
+async def test_a_device_that_moves_while_it_is_decided_is_not_contained_at_its_old_port(
+    spine: Spine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept = spine.store.accept
+
+    async def slowly(*arguments: Any, **named: Any) -> Accepted:
+        moved = Sighting(S1, NOW, mac(6), port(5), ip_address("10.0.0.66"))
+        spine.net.network.bindings.see("default", moved)
+        return await accept(*arguments, **named)
+
+    monkeypatch.setattr(spine.store, "accept", slowly)
+    with pytest.raises(Refused, match="moved to s1:s1-eth5") as caught:
+        await spine.contain(ip("10.0.0.66"))
+    assert caught.value.code is RefusalCode.CHANGED
+
+
+async def test_a_place_is_contained_whatever_tags_are_seen_there(spine: Spine) -> None:
+    spine.net.says("10.0.0.66", 6, 3, vlan=7)
+    spine.net.says("10.0.0.67", 67, 3, vlan=7)
+    assert (await spine.contain(Target(place=("s1", "3")))).created
+
+
+async def test_an_operator_needs_an_override_for_what_is_protected(spine: Spine) -> None:
+    with pytest.raises(Refused, match="domain controller"):
+        await spine.contain(ip("10.0.0.10"))
+    assert (await spine.contain(ip("10.0.0.10"), override=True)).created
+
+
+async def test_a_release_reaches_all_that_hold_the_place_under_one_key(spine: Spine) -> None:
+    spine.net.keeps_saying("10.0.0.70", 70, 3, since=600)
+    for address in ("10.0.0.66", "10.0.0.70", "10.0.0.77"):
+        await spine.contain(ip(address))
+    spine.woken.clear()
+    released = await spine.containments.release("s1:3", Target(place=("s1", "3")), by="ann", reason="", key="once")
+    assert {one.target for one in released} == {"10.0.0.66", "10.0.0.70"}
+    assert spine.woken == [{S1}, {S1}]
+    assert [one.target for one in await spine.store.containments(want=Want.HELD)] == ["10.0.0.77"]
+    with pytest.raises(NotFound):
+        await spine.containments.release("s1:3", Target(place=("s1", "3")), by="ann", reason="", key=None)
+
+
+async def test_what_was_released_is_woken_although_a_later_release_fails(
+    spine: Spine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await spine.contain(ip("10.0.0.66"))
+    await spine.contain(ip("10.0.0.77"))
+    spine.woken.clear()
+    release, calls = spine.store.release, 0
+
+    async def failing(id: str, **named: Any) -> Containment:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise StoreUnavailable("full")
+        return await release(id, **named)
+
+    monkeypatch.setattr(spine.store, "release", failing)
+    with pytest.raises(StoreUnavailable):
+        await spine.containments.release_all(by="ann", reason="")
+    assert spine.woken == [{S1}]

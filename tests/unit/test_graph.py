@@ -1,0 +1,85 @@
+"""The graph of devices, links and ports, kept up to date by what devices say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from controller.network.graph import NetworkGraph
+from drivers.base import Interface, Management
+from drivers.rules import PortName
+from tests.campus import S1, S2, UPLINK, facts, place, port
+
+
+@pytest.fixture
+def graph() -> NetworkGraph:
+    known = NetworkGraph()
+    known.learn(facts(1))
+    known.learn(facts(2))
+    return known
+
+
+def test_both_ends_of_a_link_are_uplinks_and_are_told_once() -> None:
+    graph = NetworkGraph()
+    assert [str(new) for new in graph.learn(facts(1))] == [f"{S1}:s1-eth9", f"{S2}:s2-eth9"]
+    assert graph.learn(facts(1)) == []
+    assert graph.link(S2, port(9, 2), S1, UPLINK) == []
+    assert graph.is_uplink(S1, UPLINK)
+    assert not graph.is_uplink(S1, port(1))
+    assert not graph.is_uplink("nobody", port(1))
+    assert [(n.port, n.device, n.device_port) for n in graph.neighbours(S1)] == [(UPLINK, S2, port(9, 2))]
+
+
+def test_what_the_configuration_says_outweighs_what_is_found_out() -> None:
+    graph = NetworkGraph()
+    graph.declare(S1, Management.IN_BAND, "s1-eth7", ["s1-eth8"])
+    graph.learn(facts(1, Management.OUT_OF_BAND))
+    node = graph.devices[S1]
+    assert (node.management, node.management_port) == (Management.IN_BAND, "s1-eth7")
+    assert graph.is_uplink(S1, port(8))
+    graph.declare(S1, None, None, ())
+    assert (node.management, node.management_port) == (Management.IN_BAND, "s1-eth7"), (
+        "saying nothing takes nothing back"
+    )
+
+
+def test_what_is_found_out_anew_replaces_what_was_found_out_before(graph: NetworkGraph) -> None:
+    graph.learn(facts(1, Management.IN_BAND))
+    assert graph.devices[S1].management is Management.IN_BAND
+    graph.learn(facts(1, Management.UNKNOWN))
+    assert graph.devices[S1].management is Management.UNKNOWN, "a device that cannot say it any more is not known"
+
+
+def test_a_lost_link_is_remembered_with_its_time(graph: NetworkGraph) -> None:
+    assert graph.port_is_up(place(3)) is True
+    graph.set_port(S1, port(3), up=False, at=100)
+    graph.set_port(S1, port(3), up=False, at=150)
+    assert graph.port_is_up(place(3)) is False
+    graph.set_port(S1, port(3), up=True, at=200)
+    assert graph.port_is_up(place(3)) is True
+    assert graph.went_down_between(place(3), 90, 110)
+    assert not graph.went_down_between(place(3), 110, 300), "it was down already"
+    assert not graph.went_down_between(place(4), 0, 300)
+    assert graph.port_is_up(replace(place(3), device="nobody")) is None
+    number = graph.devices[S1].interfaces[port(3)].number
+    assert number == 3, "the number is not lost with the link"
+
+
+def test_devices_and_ports_by_the_names_that_people_use(graph: NetworkGraph) -> None:
+    assert graph.find_device(S1) == graph.find_device("s1") == S1
+    assert graph.find_device("s3") is None
+    assert graph.find_port(S1, "s1-eth3") == graph.find_port(S1, "3") == port(3)
+    assert graph.find_port(S1, "s1-eth33") is None
+    assert graph.find_port(S1, "²") is None
+    assert graph.label(place(3)) == "s1:s1-eth3"
+    assert graph.names(place(3)) == {f"{S1}:s1-eth3", f"{S1}:3", "s1:s1-eth3", "s1:3"}
+    assert graph.names(replace(place(3), device="x", port=PortName("y"))) == {"x:y"}
+    graph.learn(replace(facts(2), description="s1"))
+    assert graph.find_device("s1") is None, "two that call themselves the same are neither"
+
+
+def test_a_port_that_nobody_numbered(graph: NetworkGraph) -> None:
+    graph.learn(replace(facts(1), interfaces=(Interface(port(3)),), neighbours=()))
+    assert graph.find_port(S1, "3") is None
+    assert graph.names(place(3)) == {f"{S1}:s1-eth3", "s1:s1-eth3"}

@@ -1,0 +1,280 @@
+"""The rendering of rules as flows, held against `drivers.semantics` on a small flow table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drivers.base import PreState, UnsupportedAction
+from drivers.openflow import flows
+from drivers.openflow.converge import Renderer
+from drivers.openflow.driver import OpenFlowDriver
+from drivers.openflow.flows import Flow
+from drivers.rules import Action, Direction, Match, PortName, PortRange, Protocol, Provenance, Rule, RuleSet
+from drivers.semantics import ETH_IPV4, Crossing, Fate, Frame, matches, verdict
+from tests.strategies import MACS, PORTS, crossings, rules
+from tests.unit.flow_table import FlowTable
+
+CAPABILITIES = OpenFlowDriver.capabilities
+NOTHING = RuleSet()
+P1, P2, P3 = PORTS
+
+
+def renderable(rule: Rule) -> bool:
+    """Declared, and not the ARP of an IPv6 address, which no frame is."""
+    addressed = rule.match.ip or rule.match.peer
+    no_frame = rule.match.protocol is Protocol.ARP and addressed is not None and addressed.version == 6
+    return not no_frame and not CAPABILITIES.unsupported(RuleSet([rule]))
+
+
+def _without_permit_behind_flag(given_rules: list[Rule]) -> RuleSet:
+    flagged = {rule.provenance.containment for rule in given_rules if flows.is_port_flag(rule)}
+    return RuleSet(
+        rule
+        for rule in given_rules
+        if rule.action is not Action.PERMIT
+        or rule.match.direction is Direction.FROM
+        or rule.provenance.containment not in flagged
+    )
+
+
+some_rules = st.lists(rules((Action.DENY, Action.PERMIT, Action.COUNT)).filter(renderable), max_size=7).map(
+    _without_permit_behind_flag
+)
+crowded_rules = st.lists(
+    st.builds(
+        Rule,
+        st.builds(
+            Match,
+            st.just(Direction.FROM),
+            port=st.just(PORTS[0]),
+            mac=st.sampled_from([None, MACS[0]]),
+            peer=st.sampled_from([None, ip_network("10.0.0.0/24"), ip_network("10.0.0.2")]),
+            protocol=st.sampled_from([None, Protocol.TCP]),
+        ),
+        st.sampled_from([Action.DENY, Action.PERMIT]),
+        st.sampled_from([Provenance("c1"), Provenance("c2"), Provenance("c3")]),
+    ),
+    min_size=3,
+    max_size=9,
+).map(RuleSet)
+some_crossings = st.lists(crossings(), min_size=1, max_size=12)
+
+
+class Switch:
+    """A flow table, the renderer for it, and the pre-state of its ports."""
+
+    def __init__(self) -> None:
+        self.table = FlowTable(PORTS)
+        self.renderer = Renderer("of:1", CAPABILITIES)
+        self.baseline = PreState({name: port.settings for name, port in self.table.observed().ports.items()})
+
+    def converge(self, desired: RuleSet) -> None:
+        self.table.take(self.renderer.change(desired, self.table.observed(), self.baseline).messages)
+
+
+def fits(desired: RuleSet, crossing: Crossing) -> bool:
+    """What the driver's docstring leaves out: a TO rule's port is where its MAC or IP is, and no containment permits one way what it
+    denies the other way of the same frame (a device that sends to itself)."""
+    for rule in desired:
+        anywhere = replace(rule.match, port=None) if rule.match.mac or rule.match.ip else rule.match
+        if rule.match.direction is Direction.TO and matches(anywhere, crossing) != matches(rule.match, crossing):
+            return False
+    hits = [rule for rule in desired if matches(rule.match, crossing)]
+    ways = {(rule.provenance.containment, rule.match.direction, rule.action) for rule in hits}
+    return not any(
+        (name, Direction.FROM, action) in ways and (name, Direction.TO, other) in ways
+        for name, _, _ in ways
+        for action, other in ((Action.PERMIT, Action.DENY), (Action.DENY, Action.PERMIT))
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(some_rules, some_crossings)
+def test_flows_mean_what_the_rules_mean(desired: RuleSet, tried: list[Crossing]) -> None:
+    switch = Switch()
+    switch.converge(desired)
+    for crossing in tried:
+        if fits(desired, crossing):
+            assert switch.table.forward(crossing) is verdict(desired, crossing).fate
+
+
+@settings(max_examples=200, deadline=None)
+@given(crowded_rules, some_crossings)
+def test_a_permit_outweighs_only_its_own_containment(desired: RuleSet, tried: list[Crossing]) -> None:
+    switch = Switch()
+    switch.converge(desired)
+    for crossing in tried:
+        crossing = replace(crossing, in_port=PORTS[0], out_port=PORTS[1])
+        assert switch.table.forward(crossing) is verdict(desired, crossing).fate
+
+
+@settings(max_examples=80, deadline=None)
+@given(some_rules, some_rules)
+def test_convergence_ends_and_goes_back(one: RuleSet, other: RuleSet) -> None:
+    switch = Switch()
+    switch.converge(NOTHING)
+    untouched = switch.table.state()
+    switch.converge(one)
+    assert switch.renderer.change(one, switch.table.observed(), switch.baseline).empty
+    held = switch.table.state()
+    switch.converge(other)
+    assert switch.renderer.change(other, switch.table.observed(), switch.baseline).empty
+    switch.converge(one)
+    assert switch.table.state() == held
+    switch.converge(NOTHING)
+    assert switch.table.state() == untouched
+
+
+@settings(max_examples=80, deadline=None)
+@given(some_rules, some_rules, some_crossings)
+def test_nothing_gets_through_in_between(before: RuleSet, after: RuleSet, tried: list[Crossing]) -> None:
+    """What is dropped before and after a change is dropped after every single message of it."""
+    switch = Switch()
+    switch.converge(before)
+    dropped = [crossing for crossing in tried if switch.table.forward(crossing) is Fate.DROP]
+    later = Switch()
+    later.converge(after)
+    dropped = [crossing for crossing in dropped if later.table.forward(crossing) is Fate.DROP]
+    for message in switch.renderer.change(after, switch.table.observed(), switch.baseline).messages:
+        switch.table.take([message])
+        for crossing in dropped:
+            assert switch.table.forward(crossing) is Fate.DROP, message
+
+
+@settings(max_examples=100, deadline=None)
+@given(some_rules, some_crossings)
+def test_a_bare_switch_lets_nothing_through_that_should_stop(desired: RuleSet, tried: list[Crossing]) -> None:
+    switch, whole = Switch(), Switch()
+    whole.converge(desired)
+    for message in switch.renderer.change(desired, switch.table.observed(), switch.baseline).messages:
+        switch.table.take([message])
+        for crossing in tried:
+            if whole.table.forward(crossing) is Fate.DROP:
+                assert switch.table.forward(crossing) is Fate.DROP, message
+
+
+@given(some_rules)
+def test_flow_texts_read_back(desired: RuleSet) -> None:
+    switch = Switch()
+    switch.converge(desired)
+    for flow in switch.table.flows.values():
+        assert Flow.parse(flow.text) == flow
+        assert flows.cookie_of(flows.rule_id_of(flow.cookie) or "1") & flows.COOKIE_MASK == flows.COOKIE_MARK
+
+
+def deny(direction: Direction, containment: str = "c1", **fields: object) -> Rule:
+    return Rule(Match(direction, **fields), Action.DENY, Provenance(containment))  # type: ignore[arg-type]  # by name
+
+
+def full(port: PortName, containment: str = "c1") -> RuleSet:
+    return RuleSet([deny(Direction.FROM, containment, port=port), deny(Direction.TO, containment, port=port)])
+
+
+def test_contain_goes_flag_first_and_release_flag_last() -> None:
+    switch = Switch()
+    switch.converge(NOTHING)
+    kinds = [m["kind"] for m in switch.renderer.change(full(P1), switch.table.observed(), switch.baseline).messages]
+    assert kinds[0] == "port"
+    assert set(kinds[1:]) == {"flow"}
+    switch.converge(full(P1))
+    kinds = [m["kind"] for m in switch.renderer.change(NOTHING, switch.table.observed(), switch.baseline).messages]
+    assert kinds[-1] == "port"
+    assert "flow" not in kinds
+
+
+def test_a_flag_without_its_flow_or_the_other_way_round_is_not_the_rule() -> None:
+    switch = Switch()
+    switch.converge(full(P1))
+    flag = deny(Direction.TO, port=P1)
+    assert flag.id in {rule.rule_id for rule in switch.table.observed().rules}
+    switch.table.no_fwd[P1] = False
+    assert flag.id not in {rule.rule_id for rule in switch.table.observed().rules}
+    change = switch.renderer.change(full(P1), switch.table.observed(), switch.baseline)
+    assert change.rule_ids == {flag.id}
+    switch.table.take(change.messages)
+    assert flag.id in {rule.rule_id for rule in switch.table.observed().rules}
+
+
+def test_a_flag_of_a_port_without_pre_state_is_left_alone() -> None:
+    switch = Switch()
+    switch.table.no_fwd[P2] = True
+    assert not switch.renderer.change(NOTHING, switch.table.observed(), PreState()).ports
+    assert switch.renderer.change(NOTHING, switch.table.observed(), switch.baseline).ports == {P2}
+
+
+def test_the_witness_counts_what_got_past_a_deny() -> None:
+    switch = Switch()
+    switch.converge(full(P1))
+    frame = Frame(MACS[0], MACS[1], ETH_IPV4, ip_address("10.0.0.1"), ip_address("10.0.0.2"), 1)
+    assert switch.table.forward(Crossing(frame, P1, P2)) is Fate.DROP
+    assert switch.table.observed().packets(["witness:p1"]) == 0
+    drop = next(flow for flow in switch.table.flows.values() if flow.table == 0 and dict(flow.match) == {"in_port": 1})
+    del switch.table.flows[drop.key]
+    assert switch.table.forward(Crossing(frame, P1, P2)) is Fate.PASS
+    assert switch.table.observed().packets(["witness:p1"]) == 1
+    assert switch.renderer.change(full(P1), switch.table.observed(), switch.baseline).rule_ids == {
+        deny(Direction.FROM, port=P1).id
+    }
+
+
+def test_a_port_that_is_gone_fails_its_rules_alone() -> None:
+    switch = Switch()
+    gone = deny(Direction.FROM, port=PortName("p9"))
+    change = switch.renderer.change(full(P1) | RuleSet([gone]), switch.table.observed(), switch.baseline)
+    absent = [message for message in change.messages if message["kind"] == "absent"]
+    assert [message["rules"] for message in absent] == [[gone.id]]
+    assert "p9" in absent[0]["reason"]
+    switch.table.take(change.messages)
+    assert switch.renderer.change(full(P1), switch.table.observed(), switch.baseline).empty
+
+
+def test_permit_behind_a_port_flag_is_refused() -> None:
+    permit = Rule(Match(Direction.TO, mac=MACS[0]), Action.PERMIT, Provenance("c1"))
+    with pytest.raises(UnsupportedAction, match="c1"):
+        Switch().converge(full(P1) | RuleSet([permit]))
+    Switch().converge(full(P1, "c2") | RuleSet([permit]))
+
+
+@pytest.mark.parametrize("action", [Action.MOVE_VLAN, Action.SHUT, Action.MIRROR])
+def test_what_is_not_declared_is_refused(action: Action) -> None:
+    rule = Rule(
+        Match(Direction.FROM, port=P1), action, Provenance("c1"), vlan=9 if action is Action.MOVE_VLAN else None
+    )
+    with pytest.raises(UnsupportedAction, match=action.value):
+        Switch().converge(RuleSet([rule]))
+
+
+def test_to_a_port_by_protocol_is_refused() -> None:
+    with pytest.raises(UnsupportedAction, match="port"):
+        Switch().converge(RuleSet([deny(Direction.TO, port=P1, protocol=Protocol.TCP)]))
+
+
+@given(st.integers(0, 65535), st.integers(0, 65535))
+def test_a_range_of_ports_becomes_masks_that_cover_it_exactly(one: int, other: int) -> None:
+    wanted = PortRange(min(one, other), max(one, other))
+    masked = flows._masked(wanted)
+    assert len(masked) <= 30
+    covered = []
+    for value in masked:
+        bits, _, mask = str(value).partition("/")
+        start, care = (0, 0) if value is None else (int(bits, 16), int(mask, 16)) if mask else (int(bits), 0xFFFF)
+        assert start & ~care == 0
+        covered.append((start, start + 0xFFFF - care))
+    assert covered[0][0] == wanted.first
+    assert covered[-1][1] == wanted.last
+    assert all(before[1] + 1 == after[0] for before, after in pairwise(covered))
+
+
+def test_one_in_ten_thousand_is_rendered_alone() -> None:
+    switch = Switch()
+    many = RuleSet(deny(Direction.FROM, f"c{n}", ip=ip_network((0x0A000000 + n, 32))) for n in range(1000))
+    switch.converge(many)
+    change = switch.renderer.change(many | full(P1, "new"), switch.table.observed(), switch.baseline)
+    assert change.rule_ids == {rule.id for rule in full(P1, "new")}
+    assert len(change.messages) == 6

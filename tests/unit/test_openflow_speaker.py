@@ -1,0 +1,267 @@
+"""What the speaker does with bytes: its own encoding against os-ken's, and an attacker's frames."""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drivers.openflow import flows, lldp, packets, wire
+from drivers.openflow.flows import Flow
+from drivers.openflow.links import GONE, Links
+from drivers.openflow.lldp import STALE, Origin
+from drivers.openflow.memory import Memory
+from drivers.openflow.packets import Heard
+from drivers.openflow.tracker import MOST_MACS, MOST_RECENT, Tracker
+from drivers.rules import Action, Direction, Mac, Match, PortRange, Protocol, Provenance, Rule
+from tests.strategies import rules
+
+SECRET = b"s" * 32
+MAC = "02:00:00:00:00:01"
+some_flows = rules((Action.DENY, Action.PERMIT, Action.COUNT)).flatmap(
+    lambda rule: st.sampled_from((*flows.rule_flows(rule, 3), *flows.pipeline()))
+)
+
+
+# --- the wire -------------------------------------------------------------------------------------------------------
+
+
+class _Datapath:
+    """As much of os-ken's as its encoder looks at."""
+
+    from os_ken.ofproto import ofproto_v1_3 as ofproto
+    from os_ken.ofproto import ofproto_v1_3_parser as ofproto_parser
+
+
+def _by_os_ken(message: Any) -> bytes:
+    message.xid = 0
+    message.serialize()
+    return bytes(message.buf)
+
+
+def _os_ken_match(flow: Flow) -> Any:
+    def value(name: str, plain: Any) -> Any:
+        if isinstance(plain, int) or "/" not in plain:
+            return plain
+        if name.startswith(("tcp_", "udp_")):
+            bits, mask = plain.split("/")
+            return int(bits, 16), int(mask, 16)
+        network = ip_network(plain)
+        return str(network.network_address), str(network.netmask)
+
+    fields = {name: value(name, plain) for name, plain in flow.match}
+    return _Datapath.ofproto_parser.OFPMatch(**fields)
+
+
+@settings(deadline=None)
+@given(some_flows)
+def test_adding_a_flow_is_written_as_os_ken_writes_it(flow: Flow) -> None:
+    made, o = _Datapath.ofproto_parser, _Datapath.ofproto
+    port = {"controller": o.OFPP_CONTROLLER, "normal": o.OFPP_NORMAL}.get(flow.output or "")
+    instructions = []
+    if port is not None:
+        out = made.OFPActionOutput(port, o.OFPCML_NO_BUFFER)
+        instructions.append(made.OFPInstructionActions(o.OFPIT_APPLY_ACTIONS, [out]))
+    if flow.goto is not None:
+        instructions.append(made.OFPInstructionGotoTable(flow.goto))
+    theirs = made.OFPFlowMod(
+        _Datapath,
+        cookie=flow.cookie,
+        table_id=flow.table,
+        priority=flow.priority,
+        match=_os_ken_match(flow),
+        instructions=instructions,
+        flags=o.OFPFF_SEND_FLOW_REM,
+        out_port=o.OFPP_ANY,
+        out_group=o.OFPG_ANY,
+    )
+    assert wire.encode({"kind": "flow", **flow.wire()}) == _by_os_ken(theirs)
+
+
+@settings(deadline=None)
+@given(some_flows)
+def test_removals_and_port_flags_are_written_as_os_ken_writes_them(flow: Flow) -> None:
+    made, o = _Datapath.ofproto_parser, _Datapath.ofproto
+    anywhere = {"out_port": o.OFPP_ANY, "out_group": o.OFPG_ANY, "cookie": flow.cookie, "cookie_mask": (1 << 64) - 1}
+    strict = made.OFPFlowMod(
+        _Datapath,
+        command=o.OFPFC_DELETE_STRICT,
+        table_id=flow.table,
+        priority=flow.priority,
+        match=_os_ken_match(flow),
+        **anywhere,
+    )
+    assert wire.encode({"kind": "unflow", **flow.wire()}) == _by_os_ken(strict)
+    whole = made.OFPFlowMod(
+        _Datapath, command=o.OFPFC_DELETE, table_id=o.OFPTT_ALL, priority=0, match=made.OFPMatch(), **anywhere
+    )
+    assert wire.encode({"kind": "uncookie", "cookie": flow.cookie}) == _by_os_ken(whole)
+    port = made.OFPPortMod(_Datapath, 7, MAC, o.OFPPC_NO_FWD, o.OFPPC_NO_FWD, 0)
+    assert wire.encode({"kind": "port", "number": 7, "hw_addr": MAC, "no_fwd": True}) == _by_os_ken(port)
+
+
+@given(some_flows, st.integers(0, 1 << 40), st.integers(0, 1 << 40))
+def test_a_flow_is_read_back_as_it_was_written(flow: Flow, packets_: int, octets: int) -> None:
+    body = wire.encode({"kind": "flow", **flow.wire()})[48:]
+    head = wire._FLOW_STATS.pack(48 + len(body), flow.table, flow.priority, flow.cookie, packets_, octets)
+    read = wire.decode_flow(head + body)
+    assert Flow.from_wire(read) == flow
+    assert (read["packets"], read["bytes"]) == (packets_, octets)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cookie": 7},
+        {"cookie": None},
+        {"match": {"no_such": 1}},
+        {"match": {"ipv4_src": "x"}},
+        {"output": "flood"},
+        {"kind": "x"},
+    ],
+)
+def test_what_cannot_be_written_is_said_before_anything_is_sent(change: dict[str, Any]) -> None:
+    with pytest.raises(wire.BadMessage):
+        wire.encode({"kind": "flow", **flows.pipeline()[0].wire(), **change})
+
+
+# --- frames from hosts ----------------------------------------------------------------------------------------------
+
+
+def arp(sha: str = MAC, spa: str = "10.0.0.1", source: str = MAC) -> bytes:
+    ethernet = b"\xff" * 6 + bytes.fromhex(source.replace(":", "")) + b"\x08\x06"
+    asked = bytes.fromhex(sha.replace(":", "")) + socket.inet_aton(spa) + bytes(6) + socket.inet_aton("10.0.0.9")
+    return ethernet + b"\x00\x01\x08\x00\x06\x04\x00\x01" + asked
+
+
+def test_arp_tells_who_holds_an_address() -> None:
+    assert packets.read(arp()) == Heard(Mac(MAC), ip_address("10.0.0.1"), None, "arp")
+    tagged = arp()[:12] + b"\x81\x00\x00\x2a" + arp()[12:]
+    assert packets.read(tagged) == Heard(Mac(MAC), ip_address("10.0.0.1"), 42, "arp")
+
+
+@pytest.mark.parametrize("frame", [arp(sha="02:00:00:00:00:02"), arp(spa="0.0.0.0"), arp(spa="224.0.0.1")])
+def test_an_arp_that_belies_itself_claims_no_address(frame: bytes) -> None:
+    assert packets.read(frame) == Heard(Mac(MAC), None, None, "arp")
+
+
+@pytest.mark.parametrize("source", ["01:00:00:00:00:01", "00:00:00:00:00:00"])
+def test_a_group_address_sends_nothing(source: str) -> None:
+    assert packets.read(arp(source=source)) is None
+
+
+def dhcp(kind: int, ports: bytes = b"\x00\x43\x00\x44", op: int = 2) -> bytes:
+    bootp = bytes([op, 1, 6, 0]) + bytes(12) + socket.inet_aton("10.0.0.7") + bytes(8)
+    bootp += bytes.fromhex("020000000005").ljust(16, b"\0") + bytes(192) + b"\x63\x82\x53\x63"
+    udp = ports + (8 + len(bootp) + 5).to_bytes(2, "big") + b"\0\0" + bootp + bytes([0, 53, 1, kind, 255])
+    ip = b"\x45\0" + (20 + len(udp)).to_bytes(2, "big") + bytes(4) + b"\x40\x11\0\0" + bytes(8)
+    return bytes.fromhex("020000000005" + MAC.replace(":", "")) + b"\x08\x00" + ip + udp
+
+
+def test_only_a_server_gives_leases() -> None:
+    assert packets.read(dhcp(5)) == Heard(Mac("02:00:00:00:00:05"), ip_address("10.0.0.7"), None, "dhcp", lease=True)
+    assert packets.read(dhcp(2)) is None
+    client = packets.read(dhcp(3, b"\x00\x44\x00\x43", op=1))
+    assert client == Heard(Mac(MAC), None, None, "dhcp")
+
+
+@given(st.binary(max_size=400), st.integers(0, 400), st.sampled_from([arp(), dhcp(5), dhcp(3, b"\x00\x44\x00\x43", 1)]))
+def test_no_frame_raises(noise: bytes, at: int, frame: bytes) -> None:
+    for data in (noise, frame[:at], frame[:at] + noise, frame[:14] + noise, b"\0" * 12 + b"\x86\xdd" + noise):
+        packets.read(data)
+        lldp.read(data, SECRET, 0.0)
+
+
+# --- links ----------------------------------------------------------------------------------------------------------
+
+
+def test_our_own_fresh_frame_is_a_link() -> None:
+    frame = lldp.build(Origin(7, 3), MAC, SECRET, 1000.0)
+    assert lldp.read(frame, SECRET, 1000.0 + STALE) == Origin(7, 3)
+    assert lldp.read(frame, SECRET, 1001.0 + STALE) is None
+    assert lldp.read(frame, b"t" * 32, 1000.0) is None
+
+
+@given(st.integers(0, 2000), st.integers(1, 255))
+def test_an_altered_frame_names_no_other_port(at: int, flip: int) -> None:
+    frame = bytearray(lldp.build(Origin(7, 3), MAC, SECRET, 1000.0))
+    frame[at % len(frame)] ^= flip
+    assert lldp.read(bytes(frame), SECRET, 1000.0) in (None, Origin(7, 3))
+
+
+def test_links_end_with_their_ports() -> None:
+    links, here, there = Links(), Origin(1, 1), Origin(2, 2)
+    assert not links.seen(here, here, 0.0)
+    assert links.seen(here, there, 0.0)
+    assert not links.seen(here, there, 1.0)
+    assert links.of(1, 2.0) == {1: there}
+    assert links.of(1, 2.0 + GONE) == {}
+    links.port_down(there)
+    assert links.of(1, 2.0) == {}
+    assert links.seen(here, there, 3.0)
+    links.switch_gone(2)
+    assert links.of(1, 3.0) == {}
+
+
+# --- tracking and memory --------------------------------------------------------------------------------------------
+
+
+def test_a_flood_is_limited_and_forgotten() -> None:
+    tracker = Tracker()
+    assert sum(tracker.admits(1, 10.0) for _ in range(1000)) == 100
+    assert tracker.admits(2, 10.0)
+    for number in range(3 * MOST_MACS):
+        tracker.locate(Heard(Mac(f"02:{number:010x}"), None, None, "arp"), 1, 10.0)
+    assert len(tracker._places) == MOST_MACS
+    assert len(tracker._recent) == MOST_RECENT
+
+
+def test_a_repetition_within_a_second_is_not_told_again() -> None:
+    tracker, heard = Tracker(), Heard(Mac(MAC), ip_address("10.0.0.1"), None, "arp")
+    assert tracker.locate(heard, 1, 10.0) is not None
+    assert tracker.locate(heard, 1, 10.9) is None
+    assert tracker.locate(heard, 2, 10.9) is not None
+    assert tracker.locate(heard, 1, 12.0) is not None
+
+
+def test_a_lease_is_placed_where_the_client_was_heard() -> None:
+    tracker, lease = Tracker(), Heard(Mac(MAC), ip_address("10.0.0.1"), None, "dhcp", lease=True)
+    assert tracker.locate(lease, 9, 10.0) is None
+    tracker.locate(Heard(Mac(MAC), None, None, "arp"), 4, 10.0)
+    found = tracker.locate(lease, 9, 11.0)
+    assert found is not None
+    assert (found.port, found.from_port) == (4, 9)
+
+
+def test_what_was_acknowledged_is_replayed_containment_first() -> None:
+    rule = Rule(Match(Direction.FROM, mac=Mac(MAC)), Action.DENY, Provenance("c1"))
+    held = [{"kind": "flow", **flow.wire()} for flow in (*flows.pipeline(), *flows.rule_flows(rule, None))]
+    port = {"kind": "port", "number": 1, "no_fwd": True}
+    memory = Memory()
+    memory.remember([*held, port], {0: "OFPFMFC_TABLE_FULL"})
+    replayed = memory.replay()
+    assert replayed[0] == port
+    assert [m["cookie"] & 0xFFFFFFFFFFFF == int(rule.id, 16) for m in replayed[1:]] == [True] * 3 + [False] * 9
+    assert (replayed[-1]["table"], replayed[-1]["goto"]) == (0, 1)
+    flow = flows.rule_flows(rule, None)[0]
+    assert memory.holds(flow.cookie, flow.table, flow.priority, dict(flow.match))
+    memory.forget([{"kind": "uncookie", "cookie": flow.cookie}])
+    assert not memory.holds(flow.cookie, flow.table, flow.priority, dict(flow.match))
+    memory.remember([port | {"no_fwd": False}], {})
+    assert len(memory.replay()) == 9
+
+
+def test_tcp_ports_by_mask() -> None:
+    match = Match(
+        Direction.FROM,
+        mac=Mac(MAC),
+        protocol=Protocol.TCP,
+        own_ports=PortRange(0, 65535),
+        peer_ports=PortRange(445, 446),
+    )
+    rule = Rule(match, Action.DENY, Provenance("c1"))
+    assert {dict(flow.match).get("tcp_dst") for flow in flows.rule_flows(rule, None)} == {445, 446}

@@ -1,0 +1,525 @@
+"""One device's loop, against the real store and the memory driver in all its moods: no outcome without a read-back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.config import Reconciling
+from controller.model import Attachment, Containment, Endpoint, Outcome
+from controller.readback import merged
+from controller.reconcile import DeviceLoop
+from controller.store import Draft, Store
+from drivers.base import (
+    Change,
+    DeviceRefused,
+    DeviceUnreachable,
+    ObservedRule,
+    ObservedState,
+    OutcomeUnknown,
+    PortState,
+    Receipt,
+    ReceiptStatus,
+    Scope,
+)
+from drivers.memory import Behaviour, MemoryDevice, MemoryDriver, MemoryOptions
+from drivers.rules import Action, Direction, Match, PortName, Provenance, Rule, RuleSet
+from drivers.semantics import Crossing, Fate, Frame
+from tests.campus import NOW, mac
+
+SWITCH = "sw"
+PORTS = tuple(PortName(f"p{n}") for n in range(1, 6))
+SETTINGS = Reconciling(backoff=0.01, backoff_most=0.02, resync=60)
+
+
+class Spy(MemoryDriver):
+    """The memory driver, with its calls written down and one thing that can be made to happen after the next push."""
+
+    def __init__(self, device: MemoryDevice) -> None:
+        super().__init__(device)
+        self.calls: list[str] = []
+        self.after_push: Callable[[], None] | None = None
+
+    async def observe(self, scope: Scope = Scope()) -> ObservedState:  # noqa: B008 - frozen
+        self.calls.append("observe" if scope == Scope() else "read back")
+        return await super().observe(scope)
+
+    async def apply(self, change: Change, deadline: float) -> Receipt:
+        self.calls.append("apply")
+        receipt = await super().apply(change, deadline)
+        if self.after_push is not None:
+            happens, self.after_push = self.after_push, None
+            happens()
+        return receipt
+
+
+@dataclass
+class Bench:
+    store: Store
+    device: MemoryDevice
+    driver: Spy
+    loop: DeviceLoop
+    heard: list[tuple[str, Outcome]] = field(default_factory=list)
+    now: float = NOW
+
+    async def accept(self, number: int = 1, *, key: str = "") -> str:
+        name = f"c-{number}"
+        port = PORTS[number - 1]
+        provenance = Provenance(name, "it scans", "ann")
+        rules = RuleSet(Rule(Match(direction, port=port), Action.DENY, provenance) for direction in Direction)
+        endpoint = Endpoint(frozenset({mac(number)}), frozenset(), Attachment(SWITCH, port))
+        draft = Draft(name, endpoint, str(port), "full", 100, None, self.now, "ann", "", "", False, {SWITCH: rules})
+        await self.store.accept(draft, recheck=lambda: None)
+        return name
+
+    async def release(self, number: int = 1) -> None:
+        await self.store.release(f"c-{number}", by="ann", reason="clean")
+
+    async def outcome(self, number: int = 1) -> Outcome:
+        return (await self.store.containment(f"c-{number}")).outcome
+
+    async def reason(self, number: int = 1) -> str:
+        return (await self.store.containment(f"c-{number}")).devices[0].reason
+
+    def passes(self, number: int = 1, to: int = 5) -> bool:
+        frame = Frame(mac(number), mac(to), 0x88B5)
+        return self.device.forward(Crossing(frame, PORTS[number - 1], PORTS[to - 1])).fate is Fate.PASS
+
+    def pushes(self) -> int:
+        return self.driver.calls.count("apply")
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self.loop.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(holds: Callable[[], Any], what: str) -> None:
+    """Wait for a condition, a few seconds at most."""
+    for _ in range(500):
+        found = holds()
+        if asyncio.iscoroutine(found):
+            found = await found
+        if found:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"waited in vain until {what}")
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    made: list[Bench] = []
+    store = await Store.open(f"sqlite:///{tmp_path}/netcordon.db", now=lambda: made[0].now if made else NOW)
+    device = MemoryDevice(SWITCH, MemoryOptions(ports=PORTS), clock=lambda: made[0].now)
+    driver = Spy(device)
+    await store.upsert_device(SWITCH, "memory", "sw", "oob", {})
+
+    def changed(containments: Iterable[Containment]) -> None:
+        made[0].heard += [(one.id, one.outcome) for one in containments]
+
+    loop = DeviceLoop(SWITCH, driver, store, SETTINGS, "me", lambda: made[0].now, changed)
+    made.append(Bench(store, device, driver, loop))
+    yield made[0]
+    await store.close()
+
+
+# --- the plain way ----------------------------------------------------------------------------------------------------
+
+
+async def test_installed_only_after_a_read_back_in_one_push(bench: Bench) -> None:
+    await bench.accept()
+    assert await bench.outcome() is Outcome.REQUESTED
+    await bench.loop.converge()
+    assert bench.driver.calls == ["observe", "apply", "read back"]
+    assert bench.heard == [("c-1", Outcome.INSTALLED)]
+    assert await bench.outcome() is Outcome.INSTALLED
+    assert not bench.passes(1)
+    assert not bench.passes(5, to=1)
+    assert bench.passes(2), "its neighbour's frames flow"
+    record = await bench.store.device(SWITCH)
+    assert not record.dirty
+    assert bench.loop.up
+
+
+async def test_nothing_to_change_means_nothing_sent(bench: Bench) -> None:
+    await bench.accept()
+    await bench.loop.converge()
+    commits = bench.device.commits
+    await bench.loop.converge()
+    assert bench.device.commits == commits
+    assert bench.driver.calls == ["observe", "apply", "read back"]
+
+
+async def test_released_is_removed_only_after_a_read_back_and_all_is_as_before(bench: Bench) -> None:
+    before = bench.device.state()
+    await bench.accept()
+    await bench.loop.converge()
+    await bench.release()
+    assert await bench.outcome() is not Outcome.REMOVED
+    await bench.loop.converge()
+    assert bench.driver.calls[-2:] == ["apply", "read back"]
+    assert await bench.outcome() is Outcome.REMOVED
+    assert bench.device.state() == before
+    assert bench.passes(1)
+
+
+async def test_releasing_one_leaves_the_other(bench: Bench) -> None:
+    await bench.accept(1)
+    await bench.accept(2)
+    await bench.loop.converge()
+    await bench.release(1)
+    await bench.loop.converge()
+    assert await bench.outcome(1) is Outcome.REMOVED
+    assert await bench.outcome(2) is Outcome.INSTALLED
+    assert bench.passes(1)
+    assert not bench.passes(2)
+
+
+async def test_a_storm_of_wakes_is_one_push(bench: Bench) -> None:
+    async with bench.running():
+        await until(lambda: bench.loop.up, "the loop has looked")
+        for number in range(1, 5):
+            await bench.accept(number)
+        for _ in range(100):
+            bench.loop.wake()
+        await until(lambda: len(bench.heard) == 4, "all four are installed")
+        for _ in range(100):
+            bench.loop.wake()
+        await asyncio.sleep(0.05)
+    assert bench.pushes() == 1
+    assert bench.device.commits == 1
+
+
+async def test_the_last_accepted_command_wins(bench: Bench) -> None:
+    await bench.accept()
+    await bench.release()
+    await bench.loop.converge()
+    assert await bench.outcome() is Outcome.REMOVED
+    assert bench.pushes() == 0
+
+
+# --- what was there before ---------------------------------------------------------------------------------------------
+
+
+async def test_the_baseline_is_stored_before_the_first_touch_and_dropped_after_release(bench: Bench) -> None:
+    bench.device.behave(Behaviour.DIES, dies_after=1)
+    await bench.accept()
+    with pytest.raises(OutcomeUnknown):
+        await bench.loop.converge()
+    assert bench.device.ports[PORTS[0]].no_fwd, "the device was touched"
+    stored = (await bench.store.desired(SWITCH)).baseline
+    assert stored.ports == {PORTS[0]: {"no_fwd": False}}, "and what was there before was stored"
+    bench.device.behave(Behaviour.ACCEPTS)
+    await bench.loop.converge()
+    assert (await bench.store.desired(SWITCH)).baseline == stored, "ours is never taken for what was there before"
+    await bench.release()
+    await bench.loop.converge()
+    assert not bench.device.ports[PORTS[0]].no_fwd
+    assert (await bench.store.desired(SWITCH)).baseline.ports == {}
+
+
+async def test_a_flag_that_was_there_before_us_stays_after_release(bench: Bench) -> None:
+    bench.device.ports[PORTS[0]].no_fwd = True
+    before = bench.device.state()
+    await bench.accept()
+    await bench.loop.converge()
+    await bench.release()
+    await bench.loop.converge()
+    assert await bench.outcome() is Outcome.REMOVED
+    assert bench.device.state() == before
+
+
+# --- a device in a bad mood -------------------------------------------------------------------------------------------
+
+
+async def test_one_refused_rule_makes_it_partial_with_the_devices_reason(bench: Bench) -> None:
+    await bench.accept()
+    refused = next(rule for rule in (await bench.store.desired(SWITCH)).rules if rule.match.direction is Direction.TO)
+    bench.device.options = replace_options(bench, refused={refused.id: "out of TCAM"})
+    with pytest.raises(DeviceRefused, match="out of TCAM"):
+        await bench.loop.converge()
+    assert await bench.outcome() is Outcome.PARTIAL
+    assert await bench.reason() == "deny to p1: out of TCAM"
+    assert not bench.passes(1), "partial containment stands"
+    bench.device.options = replace_options(bench, refused={})
+    await bench.loop.converge()
+    assert await bench.outcome() is Outcome.INSTALLED
+
+
+def replace_options(bench: Bench, **update: Any) -> MemoryOptions:
+    return bench.device.options.model_copy(update=update)
+
+
+async def test_a_full_table_fails_one_containment_and_not_the_others(bench: Bench) -> None:
+    await bench.accept(1)
+    await bench.loop.converge()
+    bench.device.options = replace_options(bench, capacity=2)
+    await bench.accept(2)
+    with pytest.raises(DeviceRefused, match="table full"):
+        await bench.loop.converge()
+    assert await bench.outcome(1) is Outcome.INSTALLED
+    assert await bench.outcome(2) in {Outcome.FAILED, Outcome.PARTIAL}
+    assert "table full" in await bench.reason(2)
+
+
+async def test_a_device_that_refuses_everything(bench: Bench) -> None:
+    bench.device.behave(Behaviour.REFUSES)
+    await bench.accept()
+    with pytest.raises(DeviceRefused):
+        await bench.loop.converge()
+    assert await bench.outcome() is Outcome.FAILED
+    assert "the change was refused" in await bench.reason()
+
+
+async def test_a_lost_answer_is_unknown_and_the_device_is_observed_before_the_next_push(bench: Bench) -> None:
+    await bench.accept(1)
+    await bench.loop.converge()
+    bench.device.behave(Behaviour.DIES, dies_after=99)
+    await bench.accept(2)
+    with pytest.raises(OutcomeUnknown):
+        await bench.loop.converge()
+    assert await bench.outcome(2) is Outcome.UNKNOWN
+    assert "lost in the middle" in await bench.reason(2)
+    bench.device.behave(Behaviour.ACCEPTS)
+    bench.driver.calls.clear()
+    await bench.loop.converge()
+    assert bench.driver.calls == ["observe"], "it had arrived: seen, and not pushed again"
+    assert await bench.outcome(2) is Outcome.INSTALLED
+
+
+@pytest.mark.parametrize("lie", [Behaviour.LIES, Behaviour.SHOWS_FEWER, Behaviour.SHOWS_OTHER, Behaviour.SHOWS_ALTERED])
+async def test_a_device_that_lies_is_never_installed(bench: Bench, lie: Behaviour) -> None:
+    bench.device.behave(lie)
+    await bench.accept()
+    for _ in range(3):
+        with pytest.raises(DeviceRefused):
+            await bench.loop.converge()
+    assert ("c-1", Outcome.INSTALLED) not in bench.heard
+    assert await bench.outcome() in {Outcome.FAILED, Outcome.PARTIAL}
+    assert "not there on read-back" in await bench.reason()
+
+
+async def test_a_slow_device_is_unknown_after_the_deadline(bench: Bench) -> None:
+    bench.device.options = replace_options(bench, delay=5.0)
+    loop = DeviceLoop(
+        SWITCH,
+        bench.driver,
+        bench.store,
+        SETTINGS.model_copy(update={"deadline": 0.02}),
+        "me",
+        lambda: NOW,
+        lambda changed: None,
+    )
+    await bench.accept()
+    with pytest.raises(OutcomeUnknown):
+        await loop.converge()
+    assert await bench.outcome() is Outcome.UNKNOWN
+
+
+async def test_an_unreachable_device_leaves_it_requested_and_says_so(bench: Bench) -> None:
+    bench.device.behave(Behaviour.UNREACHABLE)
+    await bench.accept()
+    with pytest.raises(DeviceUnreachable):
+        await bench.loop.converge()
+    assert await bench.outcome() is Outcome.REQUESTED
+    assert "queued, the device is unreachable" in await bench.reason()
+    assert not bench.loop.up
+    bench.device.behave(Behaviour.ACCEPTS)
+    await bench.loop.converge()
+    assert await bench.outcome() is Outcome.INSTALLED
+    assert await bench.reason() == ""
+
+
+async def test_what_was_installed_on_a_device_that_went_away_is_unknown_not_queued(bench: Bench) -> None:
+    await bench.accept(1)
+    await bench.loop.converge()
+    bench.device.behave(Behaviour.UNREACHABLE)
+    await bench.loop.lost("cable cut")
+    assert await bench.outcome(1) is Outcome.UNKNOWN
+    assert "session lost: cable cut" in await bench.reason(1)
+    await bench.accept(2)
+    with pytest.raises(DeviceUnreachable):
+        await bench.loop.converge()
+    assert await bench.outcome(1) is Outcome.UNKNOWN
+    assert "was installed" in await bench.reason(1)
+    assert await bench.outcome(2) is Outcome.REQUESTED
+
+
+async def test_a_session_lost_between_push_and_read_back_is_unknown_not_queued(bench: Bench) -> None:
+    await bench.accept()
+    bench.driver.after_push = lambda: bench.device.behave(Behaviour.UNREACHABLE)
+    with pytest.raises(OutcomeUnknown, match="pushed, but"):
+        await bench.loop.converge()
+    assert await bench.outcome() is Outcome.UNKNOWN
+
+
+async def test_a_reboot_under_a_push_is_noticed_for_the_other_containments_too(bench: Bench) -> None:
+    await bench.accept(1)
+    await bench.loop.converge()
+    await bench.accept(2)
+    bench.driver.after_push = bench.device.reboot
+    with pytest.raises(DeviceRefused):
+        await bench.loop.converge()
+    assert await bench.outcome(1) is Outcome.FAILED, "its rules are gone, and nobody claims otherwise"
+    await bench.loop.converge()
+    assert await bench.outcome(1) is Outcome.INSTALLED
+    assert await bench.outcome(2) is Outcome.INSTALLED
+
+
+async def test_a_defect_in_a_driver_does_not_end_the_loop(bench: Bench) -> None:
+    def defect() -> None:
+        raise KeyError("a bug")
+
+    bench.driver.after_push = defect
+    async with bench.running():
+        await bench.accept()
+        bench.loop.wake()
+        await until(lambda: ("c-1", Outcome.INSTALLED) in bench.heard, "it is installed after all")
+
+
+# --- drift and resync ---------------------------------------------------------------------------------------------------
+
+
+async def test_wiped_rules_are_recorded_as_drift_and_repaired(bench: Bench) -> None:
+    await bench.accept()
+    await bench.loop.converge()
+    bench.device.wipe()
+    bench.loop.distrust()
+    await bench.loop.converge()
+    assert bench.heard == [("c-1", Outcome.INSTALLED), ("c-1", Outcome.DRIFTED), ("c-1", Outcome.INSTALLED)]
+    assert not bench.passes(1)
+    records = await bench.store.audit_records()
+    reasons = [str(record.detail) for record in records if "drifted" in str(record.detail)]
+    assert any("changed behind our back" in reason for reason in reasons)
+
+
+async def test_a_cleared_port_flag_is_drift_too(bench: Bench) -> None:
+    await bench.accept()
+    await bench.loop.converge()
+    bench.device.replug(PORTS[0])
+    bench.loop.distrust()
+    await bench.loop.converge()
+    assert ("c-1", Outcome.DRIFTED) in bench.heard
+    assert await bench.outcome() is Outcome.INSTALLED
+    assert bench.device.ports[PORTS[0]].no_fwd
+    await bench.release()
+    await bench.loop.converge()
+    assert await bench.outcome() is Outcome.REMOVED
+
+
+async def test_a_flag_cleared_just_before_the_release_does_not_make_the_release_fail(bench: Bench) -> None:
+    await bench.accept()
+    await bench.loop.converge()
+    bench.device.replug(PORTS[0])
+    bench.loop.distrust()
+    await bench.release()
+    await bench.loop.converge()
+    assert await bench.outcome() is Outcome.REMOVED
+
+
+async def test_a_first_push_is_no_drift(bench: Bench) -> None:
+    await bench.accept()
+    await bench.loop.converge()
+    assert Outcome.DRIFTED not in {outcome for _, outcome in bench.heard}
+
+
+async def test_a_resync_finds_what_nobody_reported(bench: Bench) -> None:
+    hasty = SETTINGS.model_copy(update={"resync": 0.05})
+    bench.loop._settings = hasty
+    clock = asyncio.get_running_loop().time
+    start = clock()
+    bench.loop._now = lambda: NOW + clock() - start
+    await bench.accept()
+    async with bench.running():
+        await until(lambda: ("c-1", Outcome.INSTALLED) in bench.heard, "it is installed")
+        bench.device.listeners.clear()
+        bench.device.wipe()
+        await until(lambda: bench.heard.count(("c-1", Outcome.INSTALLED)) == 2, "it was repaired")
+    assert ("c-1", Outcome.DRIFTED) in bench.heard
+    assert not bench.passes(1)
+
+
+async def test_wakes_do_not_put_the_resync_off(bench: Bench) -> None:
+    bench.loop._settings = SETTINGS.model_copy(update={"resync": 0.05})
+    clock = asyncio.get_running_loop().time
+    start = clock()
+    bench.loop._now = lambda: NOW + clock() - start
+    async with bench.running():
+        for _ in range(40):
+            bench.loop.wake()
+            await asyncio.sleep(0.005)
+    assert bench.driver.calls.count("observe") >= 2
+
+
+async def test_a_doubt_that_comes_up_during_a_pass_is_not_lost(bench: Bench) -> None:
+    await bench.accept(1)
+    await bench.loop.converge()
+    await bench.accept(2)
+
+    def meanwhile() -> None:
+        bench.device.entries.pop(next(name for name in bench.device.entries if not name.startswith("witness")))
+        bench.loop.distrust()
+
+    bench.driver.after_push = meanwhile
+    with contextlib.suppress(DeviceRefused):
+        await bench.loop.converge()
+    bench.driver.calls.clear()
+    await bench.loop.converge()
+    assert bench.driver.calls[0] == "observe"
+    assert not bench.passes(1)
+    assert not bench.passes(2)
+
+
+async def test_another_owner_is_left_alone(bench: Bench) -> None:
+    await bench.accept()
+    assert await bench.store.claim(SWITCH, "another controller", 60) is not None
+    await bench.loop.converge()
+    assert bench.driver.calls == []
+    assert await bench.outcome() is Outcome.REQUESTED
+
+
+async def test_a_preview_shows_what_would_change_and_changes_nothing(bench: Bench) -> None:
+    await bench.accept(1)
+    await bench.loop.converge()
+    before = bench.device.state()
+    rules = RuleSet([Rule(Match(Direction.FROM, port=PORTS[1]), Action.DENY, Provenance("c-2"))])
+    lines = [f"{line.sign} {line.text}" for line in await bench.loop.would_change(rules)]
+    assert any(line.startswith("+ deny direction=from port=p2") for line in lines)
+    assert bench.device.state() == before
+
+
+def test_a_partial_read_back_takes_the_place_of_what_it_asked_about() -> None:
+    def state(*rules: tuple[str, str], **ports: bool) -> ObservedState:
+        held = tuple(ObservedRule(name, native) for name, native in rules)
+        return ObservedState("boot", NOW, held, {PortName(name): PortState(up) for name, up in ports.items()})
+
+    before = state(("a", "1"), ("b", "1"), ("c", "1"), p1=True, p2=True)
+    scope = Scope(frozenset({"b", "c"}), frozenset({PortName("p1")}))
+    after = merged(before, state(("b", "2"), p1=False), scope)
+    assert {(rule.rule_id, rule.native) for rule in after.rules} == {("a", "1"), ("b", "2")}
+    assert {name: port.up for name, port in after.ports.items()} == {"p1": False, "p2": True}
+
+
+async def test_a_receipt_that_cannot_be_confirmed_is_unknown(bench: Bench) -> None:
+    class WithTimer(Spy):
+        async def apply(self, change: Change, deadline: float) -> Receipt:
+            return replace(await super().apply(change, deadline), status=ReceiptStatus.UNCONFIRMED)
+
+        async def confirm(self, receipt: Receipt) -> Receipt:
+            raise DeviceUnreachable("gone")
+
+    bench.loop.driver = WithTimer(bench.device)
+    await bench.accept()
+    with pytest.raises(OutcomeUnknown, match="before it was confirmed"):
+        await bench.loop.converge()
+    assert await bench.outcome() is Outcome.UNKNOWN

@@ -1,0 +1,143 @@
+"""Alerts, dead letters, bindings, proposals, tokens, and the audit log in the database."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+
+from controller.errors import AuditBroken, Conflict, InvalidInput, NotFound, RefusalCode
+from controller.model import Attachment, Binding
+from controller.roles import Permission, Role
+from controller.store import Proposal, ProposalState, Store
+from drivers.rules import PortName, parse_mac
+from tests.unit.store_cases import START, Clock, alert, endpoint
+
+BINDING = Binding(
+    "default", ip_address("10.0.0.1"), parse_mac("02:00:00:00:00:01"), Attachment("s1", PortName("p1"), 10), START, START + 5, "arp"
+)  # fmt: skip
+
+
+async def test_an_alert_is_kept_once(store: Store) -> None:
+    saved = await asyncio.gather(*(store.save_alert(alert("k"), f"raw {i}") for i in range(10)))
+    assert [duplicate for _, duplicate in saved] == [False] + [True] * 9
+    assert len({id for id, _ in saved}) == 1
+    assert (await store.save_alert(alert("k", source="zeek"), "raw"))[1] is False
+    id = saved[0][0]
+    await store.alert_disposition(id, "contained as case-0001")
+    found = await store.alert(id)
+    assert (found.alert, found.raw) == (alert("k", id=id), "raw 0")
+    assert found.disposition == "contained as case-0001"
+    for unknown in ("nothing", "\0", "\ud800"):
+        with pytest.raises(NotFound):
+            await store.alert_disposition(unknown, "x")
+
+
+async def test_alerts_that_others_wrote(store: Store) -> None:
+    long = alert("\0" + "k" * 100_000, signature="\0\ud800", received_at=START + 1)
+    id, _ = await store.save_alert(long, "\0" * 10)
+    assert await store.save_alert(long, "") == (id, True)
+    await store.save_alert(alert("k"), "x" * 70_000)
+    newest, oldest = await store.alerts()
+    assert (newest.alert, newest.raw) == (replace(long, id=id), "\ufffd" * 10)
+    assert len(oldest.raw) == 65_536
+    assert len(await store.alerts(limit=1)) == 1
+
+
+async def test_what_could_not_be_read_is_kept_with_its_reason(store: Store) -> None:
+    await store.dead_letter("suricata", "{", "not JSON")
+    id = await store.dead_letter("suricata", "x" * 100_000, "too long")
+    letters = {letter.id: letter for letter in await store.dead_letters()}
+    assert len(letters) == 2
+    assert (len(letters[id].raw), letters[id].length, letters[id].reason) == (65_536, 100_000, "too long")
+
+
+async def test_bindings_grow_and_come_back(store: Store) -> None:
+    later = replace(BINDING, last_seen=START + 50, source="dhcp", lease=True)
+    no_ip = replace(BINDING, ip=None)
+    await store.save_bindings([BINDING, no_ip])
+    await store.save_bindings([later, replace(no_ip, last_seen=START - 5)])
+    await store.save_bindings([])
+    assert sorted(await store.load_bindings(0), key=str) == sorted([later, no_ip], key=str)
+    assert await store.load_bindings(START + 6) == [later]
+
+
+async def test_proposals_wait_and_are_decided(store: Store) -> None:
+    one = Proposal("p1", "a1", "10.0.0.1", endpoint(1), "full", 3600.0, "rule", "scan", RefusalCode.BUDGET, START)
+    two = Proposal("p2", None, "10.0.0.2", None, "full", 3600.0, "rule", "scan", None, START + 1)
+    await store.save_proposal(one)
+    await store.save_proposal(two)
+    assert await store.proposals() == [two, one]
+    decided = replace(one, state=ProposalState.APPROVED)
+    await store.save_proposal(decided)
+    assert await store.proposals() == [two, decided]
+
+
+# --- tokens -------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_token_is_good_until_it_is_revoked(store: Store) -> None:
+    assert await store.token("nct_wrong") is None
+    secret = await store.add_token("sensor-1", Role.SENSOR)
+    assert secret.startswith("nct_")
+    assert len(secret) == 4 + 43
+    found = await store.token(secret)
+    assert found is not None
+    assert (found.name, found.role) == ("sensor-1", Role.SENSOR)
+    assert [token.name for token in await store.tokens()] == ["sensor-1"]
+    with pytest.raises(Conflict, match="revoke it"):
+        await store.add_token("sensor-1", Role.ADMIN)
+    with pytest.raises(InvalidInput):
+        await store.add_token(" ", Role.ADMIN)
+    await store.revoke_token("sensor-1")
+    assert await store.token(secret) is None
+    with pytest.raises(NotFound):
+        await store.revoke_token("sensor-1")
+    assert await store.token("\ud800") is None
+
+
+async def test_a_token_revoked_elsewhere_is_refused_here_soon(postgresql_url: str, clock: Clock) -> None:
+    one, other = await Store.open(postgresql_url, clock), await Store.open(postgresql_url, clock)
+    secret = await one.add_token("t", Role.VIEWER)
+    assert await other.token(secret) is not None
+    await one.revoke_token("t")
+    clock.now += 5.0
+    assert await other.token(secret) is None
+    await one.close()
+    await other.close()
+
+
+def test_roles_grow_from_viewer_to_admin() -> None:
+    assert Role.ADMIN.permissions == frozenset(Permission)
+    assert Role.VIEWER.permissions < Role.OPERATOR.permissions < Role.APPROVER.permissions < Role.ADMIN.permissions
+    assert Role.INTAKE.permissions == {Permission.ALERT}
+    assert not Role.SENSOR.may(Permission.READ)
+    assert not Role.OPERATOR.may(Permission.OVERRIDE)
+
+
+# --- audit ----------------------------------------------------------------------------------------------------------------------
+
+
+async def test_the_log_is_chained_and_verifies(store: Store) -> None:
+    await asyncio.gather(
+        *(store.audit_append("anna", "try", f"thing-{i}", {"n": i, "ugly": "\0\ud800"}) for i in range(30))
+    )
+    head = await store.audit_head()
+    report = await store.audit_verify(head.hash)
+    assert (report.records, report.head) == (30, head.hash)
+    assert [record.seq for record in await store.audit_records(after=10, limit=5)] == [11, 12, 13, 14, 15]
+    with pytest.raises(AuditBroken, match="hash"):
+        await store.audit_verify("f" * 64)
+    with pytest.raises(ValueError, match="JSON"):
+        await store.audit_append("anna", "try", "x", {"n": float("nan")})
+    assert await store.audit_head() == head
+
+
+async def test_the_log_takes_no_change(store: Store) -> None:
+    await store.audit_append("anna", "try", "x", {})
+    for change in ("UPDATE audit SET actor = 'ben'", "DELETE FROM audit"):
+        with pytest.raises(Exception, match="append-only"):
+            await store._write(lambda t, change=change: t.connection.exec_driver_sql(change))  # type: ignore[misc]
+    assert (await store.audit_verify()).records == 1

@@ -1,0 +1,103 @@
+"""Plans are networks that can be built, and a seed always grows the same one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from topologies.campus import campus
+from topologies.plan import ACTORS, Host, Link, NetworkPlan, PlanError, Role
+from topologies.random_campus import random_campus
+
+seeds = st.integers(0, 1 << 63)
+
+
+def ports_of(plan: NetworkPlan) -> list[tuple[str, int]]:
+    ends = [end for link in plan.links for end in ((link.a, link.a_port), (link.b, link.b_port))]
+    return [(host.switch, host.port) for host in plan.hosts] + ends
+
+
+@given(seeds)
+def test_a_seed_grows_the_same_network_every_time(seed: int) -> None:
+    assert random_campus(seed) == random_campus(seed)
+
+
+def test_seeds_grow_different_networks() -> None:
+    grown = [random_campus(seed) for seed in range(40)]
+    assert len({plan.prefix for plan in grown}) > 30
+    assert len({switch.dpid for plan in grown for switch in plan.switches}) == sum(len(p.switches) for p in grown)
+    assert {len(plan.switches) for plan in grown} == {2, 3, 4, 5}
+
+
+@given(seeds)
+def test_what_a_seed_grows_can_be_built(seed: int) -> None:
+    plan = random_campus(seed).with_switch_names("nc0af")
+    ports = ports_of(plan)
+    assert len(set(ports)) == len(ports)
+    assert all(1 <= port <= 0xFEFF for _, port in ports)
+    assert all(0 < switch.dpid < 1 << 64 for switch in plan.switches)
+    assert len({switch.datapath for switch in plan.switches}) == len(plan.switches)
+    assert all(len(switch.datapath) == 16 for switch in plan.switches)
+    assert len({host.ip for host in plan.hosts}) == len({host.mac for host in plan.hosts}) == len(plan.hosts)
+    assert all(host.ip in plan.prefix.hosts() for host in plan.hosts)
+    assert all(len(name) <= 15 for host in plan.hosts for name in (host.edge, host.interface))
+    assert {host.role for host in plan.hosts} >= set(ACTORS)
+
+
+@given(seeds)
+def test_victim_and_neighbour_share_the_rogues_switch(seed: int) -> None:
+    plan = random_campus(seed)
+    assert {plan.actor(role).switch for role in (Role.ROGUE, Role.VICTIM, Role.NEIGHBOUR)} == {
+        plan.actor(Role.ROGUE).switch
+    }
+    assert plan.actor(Role.GATEWAY).ip == plan.prefix.network_address + 1
+    assert [host.name for host in plan.hosts if not host.managed] == [plan.actor(Role.ROGUE).name]
+
+
+@pytest.mark.parametrize("plan", [campus(), random_campus(7)], ids=["campus", "random"])
+class TestWhatIsNoNetworkIsRefused:
+    def test_two_hosts_with_one_address(self, plan: NetworkPlan) -> None:
+        first, *rest = plan.hosts
+        with pytest.raises(PlanError, match="addresses used twice"):
+            replace(plan, hosts=(replace(first, ip=rest[0].ip), *rest))
+
+    def test_two_cables_in_one_port(self, plan: NetworkPlan) -> None:
+        link = plan.links[0]
+        host = next(host for host in plan.hosts if host.switch == link.b)
+        with pytest.raises(PlanError, match="switch ports used twice"):
+            replace(plan, links=(replace(link, b_port=host.port), *plan.links[1:]))
+
+    def test_a_loop(self, plan: NetworkPlan) -> None:
+        link = plan.links[0]
+        with pytest.raises(PlanError, match="not a tree"):
+            replace(plan, links=(*plan.links, Link(link.a, 1500, link.b, 1500)))
+
+    def test_a_switch_without_a_cable(self, plan: NetworkPlan) -> None:
+        with pytest.raises(PlanError, match="not a tree"):
+            replace(plan, links=plan.links[1:])
+
+    def test_a_missing_actor(self, plan: NetworkPlan) -> None:
+        with pytest.raises(PlanError, match="no host for sensor"):
+            replace(plan, hosts=tuple(host for host in plan.hosts if host.role is not Role.SENSOR))
+
+    def test_an_address_from_elsewhere(self, plan: NetworkPlan) -> None:
+        first, *rest = plan.hosts
+        with pytest.raises(PlanError, match="is no host's address"):
+            replace(plan, hosts=(replace(first, ip=IPv4Address("8.8.8.8")), *rest))
+
+
+def test_an_unused_address_is_nobodys() -> None:
+    plan = campus()
+    assert plan.unused_ip() in plan.prefix
+    assert plan.unused_ip() not in {host.ip for host in plan.hosts}
+
+
+def test_the_link_local_address_follows_from_the_mac() -> None:
+    """RFC 4291, appendix A."""
+    host = replace(campus().actor(Role.ROGUE), mac="34:56:78:9a:bc:de")
+    assert isinstance(host, Host)
+    assert str(host.link_local) == "fe80::3656:78ff:fe9a:bcde"

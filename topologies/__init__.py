@@ -1,0 +1,1 @@
+"""Mininet topologies, one a file, each with a `topos` table that `mn --custom` takes."""

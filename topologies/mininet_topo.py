@@ -1,0 +1,65 @@
+"""A `NetworkPlan` as Mininet nodes: what Open vSwitch and its veths need so that traffic behaves is known here alone.
+
+Both `mn --custom` and `topologies.network` build through `PlanTopo`: a person looking around sees the lab's network.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mininet.node import Host, OVSSwitch
+from mininet.topo import Topo
+
+from topologies.network import OWNER_KEY
+from topologies.plan import NetworkPlan
+
+
+class EdgeHost(Host):
+    """A host that leaves no checksum to a network card: with offload on, TCP hangs on the user-space datapath."""
+
+    def config(self, **params: Any) -> Any:
+        configured = super().config(**params)
+        for interface in self.intfNames():
+            self.cmd("ethtool", "-K", interface, "tx", "off")
+        return configured
+
+
+class EdgeSwitch(OVSSwitch):
+    """Open vSwitch in user space, OpenFlow 1.3, silent without its controller. `owner` marks the bridge as a lab's."""
+
+    def __init__(self, name: str, owner: str = "", **params: Any) -> None:
+        super().__init__(name, datapath="user", protocols="OpenFlow13", failMode="secure", **params)
+        self.owner = owner
+
+    def bridgeOpts(self) -> str:
+        mark = f" external_ids:{OWNER_KEY}={self.owner}" if self.owner else ""
+        return f"{super().bridgeOpts()}{mark}"
+
+    def addIntf(self, intf: Any, *args: Any, **params: Any) -> Any:
+        """The switch's side of a veth has a kernel stack of its own, which would send IPv6 noise at the host."""
+        added = super().addIntf(intf, *args, **params)
+        _quiet(str(intf))
+        return added
+
+    def start(self, controllers: Any) -> None:
+        super().start(controllers)
+        _quiet(self.name)
+
+
+def _quiet(interface: str) -> None:
+    switch = Path("/proc/sys/net/ipv6/conf") / interface / "disable_ipv6"
+    if switch.exists():
+        switch.write_text("1")
+
+
+class PlanTopo(Topo):
+    def build(self, plan: NetworkPlan, owner: str = "") -> None:
+        for switch in plan.switches:
+            self.addSwitch(switch.name, cls=EdgeSwitch, dpid=switch.datapath, owner=owner)
+        for host in plan.hosts:
+            ip = f"{host.ip}/{plan.prefix.prefixlen}"
+            self.addHost(host.name, cls=EdgeHost, ip=ip, mac=host.mac)
+            self.addLink(host.name, host.switch, port1=0, port2=host.port)
+        for link in plan.links:
+            self.addLink(link.a, link.b, port1=link.a_port, port2=link.b_port)
