@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import re
 import secrets
@@ -38,6 +39,9 @@ log = structlog.get_logger("daemon")
 _CONTAINMENT_ID = re.compile(r"c-[0-9a-f]+")
 FLUSH_EVERY = 1.0
 """Seconds between two writes of new bindings to the store."""
+FORGET_EVERY = 600.0
+"""Seconds between two clearings of bindings that are too old to act upon."""
+MOST_HELD = 1_000_000
 
 
 class Daemon:
@@ -73,14 +77,16 @@ class Daemon:
         """Open the store, load what is known, and begin to converge. Raises StoreUnavailable or ConfigError."""
         daemon = cls(config, await Store.open(config.store, now=now), now)
         daemon.network.bindings.load(await daemon.store.load_bindings(now() - config.locate.too_old))
+        gc.freeze()  # what was just loaded stays: no collection needs to walk it again
         await daemon.switches.start()
         for work, name in (
             (daemon._expire, "expiry"),
             (daemon._flush_bindings, "bindings"),
             (daemon._keep_baseline, "baseline"),
+            (daemon._forget_old_bindings, "old bindings"),
         ):
             daemon._tasks.append(asyncio.create_task(_forever(work, name), name=name))
-        daemon._changed(await daemon.store.containments(want=Want.HELD))
+        daemon._changed(await daemon.store.containments(want=Want.HELD, limit=MOST_HELD))
         return daemon
 
     async def close(self) -> None:
@@ -234,6 +240,10 @@ class Daemon:
         except StoreUnavailable:
             self.network.bindings.put_back(unsaved)
             raise
+
+    async def _forget_old_bindings(self) -> None:
+        await asyncio.sleep(FORGET_EVERY)
+        self.network.bindings.forget_before(self._now() - self.config.locate.too_old)
 
     async def _keep_baseline(self) -> None:
         """Tell the sensors whom to ask, so that an answer from before a push is there when one comes."""

@@ -4,13 +4,15 @@ in here, and goes to the network view, the verifier and the loop that it concern
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import structlog
 
 from controller.config import Reconciling
-from controller.model import Containment
+from controller.errors import StoreUnavailable
+from controller.model import Attachment, Containment
 from controller.network.view import NetworkView
 from controller.reconcile import DeviceLoop
 from controller.store import Store
@@ -61,8 +63,9 @@ class Fleet:
         self.drivers[device] = driver
         loop = DeviceLoop(device, driver, self._store, self._settings, self._owner, self._now, self._on_changed)
         self.loops[device] = loop
-        self._start(self._read_events(device, driver), f"events {device}")
-        await self._learn(device)
+        learn = partial(self._learn, device, driver_name, options)
+        self._start(self._read_events(device, driver, learn), f"events {device}")
+        await learn()
         self._start(loop.run(), f"reconcile {device}")
 
     def wake(self, devices: Iterable[str]) -> None:
@@ -92,7 +95,7 @@ class Fleet:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a task of the fleet ended by an error", task=task.get_name(), error=repr(error))
 
-    async def _learn(self, device: str) -> None:
+    async def _learn(self, device: str, driver_name: str, options: Mapping[str, Any]) -> None:
         """Read the device's facts into the graph; a device that is away is learnt when it comes."""
         try:
             facts = await self.drivers[device].facts()
@@ -103,16 +106,16 @@ class Fleet:
             self._network.bindings.forget_port(place.device, place.port)
         node = self._network.graph.devices[device]
         node.up = True
-        record = next((one for one in await self._store.devices() if one.id == device), None)
-        driver_name = "" if record is None else record.driver
-        options = {} if record is None else dict(record.options)
-        await self._store.upsert_device(device, driver_name, node.description, node.management.value, options)
+        try:
+            await self._store.upsert_device(device, driver_name, node.description, node.management.value, dict(options))
+        except StoreUnavailable as error:
+            log.warning("what a device says of itself was not stored", device=device, error=str(error))
 
-    async def _read_events(self, device: str, driver: Driver) -> None:
+    async def _read_events(self, device: str, driver: Driver, learn: Callable[[], Awaitable[None]]) -> None:
         async for event in driver.events():
-            await self._take(device, event)
+            await self._take(device, event, learn)
 
-    async def _take(self, device: str, event: DriverEvent) -> None:
+    async def _take(self, device: str, event: DriverEvent, learn: Callable[[], Awaitable[None]]) -> None:
         graph, loop = self._network.graph, self.loops[device]
         match event:
             case Sighting():
@@ -121,12 +124,16 @@ class Fleet:
                 for place in graph.link(event.device, event.port, event.neighbour, event.neighbour_port):
                     self._network.bindings.forget_port(place.device, place.port)
             case PortStatus():
+                was_up = graph.port_is_up(Attachment(device, event.port))
                 graph.set_port(device, event.port, up=event.up and event.present, at=event.at)
-                loop.distrust()
+                if event.present and event.up is was_up:
+                    loop.flags_changed()
+                else:
+                    loop.distrust()
             case Reconnected():
                 log.info("device is back", device=device, boot_id=event.boot_id)
                 loop.distrust()
-                await self._learn(device)
+                await learn()
             case Disconnected():
                 log.warning("device is gone", device=device, reason=event.reason)
                 graph.devices[device].up = False

@@ -36,6 +36,8 @@ from drivers.base import (
 from drivers.rules import RuleSet
 
 log = structlog.get_logger("reconcile")
+OWN_ECHO = 1.0
+"""Seconds after a push in which a port's changed flags are taken for that push's own echo."""
 
 
 class DeviceLoop:
@@ -68,6 +70,7 @@ class DeviceLoop:
         self._failures = 0
         self._epoch: int | None = None
         self._claimed_at = 0.0
+        self._pushed_at = 0.0
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -79,6 +82,12 @@ class DeviceLoop:
         self._doubt()
         self._failures = 0
         self._woken.set()
+
+    def flags_changed(self) -> None:
+        """A port's flags changed, and not its link. That is our own doing when it comes with a push; what a colleague did in that
+        moment is found at the next resync."""
+        if self._now() - self._pushed_at > OWN_ECHO:
+            self.distrust()
 
     async def lost(self, reason: str) -> None:
         """The session is gone: what the device does now is not known."""
@@ -179,6 +188,7 @@ class DeviceLoop:
         return observed
 
     async def _apply(self, change: Change) -> Receipt:
+        self._pushed_at = self._now()
         receipt = await self.driver.apply(change, self._settings.deadline)
         if receipt.status is not ReceiptStatus.UNCONFIRMED:
             return receipt

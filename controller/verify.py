@@ -21,7 +21,7 @@ from controller.config import Verifying
 from controller.discovery.desk import SensorDesk
 from controller.discovery.probes import Kind, Probe, ProbeResult, ProbeTarget
 from controller.errors import NetcordonError, NotFound
-from controller.model import Address, Containment, Endpoint, Outcome, Stage, Want
+from controller.model import Address, Containment, DeviceOutcome, Endpoint, Outcome, Stage, Want
 from controller.network.view import NetworkView
 from controller.silence import Counts, Look
 from controller.store import Store
@@ -59,6 +59,8 @@ class Verifier:
         self._watched: dict[Mac, Endpoint] = {}
         self._elsewhere: dict[Mac, tuple[float, str]] = {}
         self._answered_before: dict[str, float] = {}
+        self._proven: dict[Mac, Containment] = {}
+        self._refuting: set[asyncio.Task[None]] = set()
 
     def accepted(self, containment: Containment) -> None:
         """A containment was just committed and is about to be pushed: what is known of it now is what was before."""
@@ -69,9 +71,12 @@ class Verifier:
     def changed(self, containments: Iterable[Containment]) -> None:
         """The reconciler recorded something: begin to look at what is now installed, stop looking at what is not."""
         for containment in containments:
-            if containment.want is Want.HELD and containment.outcome is Outcome.INSTALLED:
+            held = containment.want is Want.HELD
+            if held and containment.outcome is Outcome.PROVEN:
+                self._keep_watching(containment)
+            elif held and containment.outcome is Outcome.INSTALLED:
                 self._begin(containment)
-            elif containment.want is Want.RELEASED or containment.outcome is not Outcome.PROVEN:
+            else:
                 self._end(containment)
 
     def saw(self, sighting: Sighting) -> None:
@@ -82,15 +87,37 @@ class Verifier:
             endpoint.attachment.port,
         ):
             self._elsewhere[sighting.mac] = (sighting.at, f"{sighting.device}:{sighting.port}")
+            if (proven := self._proven.pop(sighting.mac, None)) is not None:
+                task = asyncio.create_task(self._refuted(proven, sighting), name=f"refuted {proven.id}")
+                self._refuting.add(task)
+                task.add_done_callback(self._refuting.discard)
 
     async def close(self) -> None:
-        for task in self._tasks.values():
+        running = [*self._tasks.values(), *self._refuting]
+        for task in running:
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
+
+    def _keep_watching(self, containment: Containment) -> None:
+        """What was proven stays so only as long as no switch sees the device anywhere else."""
+        self._watch_for(containment.endpoint)
+        self._proven |= dict.fromkeys(containment.endpoint.macs, containment)
+
+    async def _refuted(self, containment: Containment, sighting: Sighting) -> None:
+        reason = f"{sighting.mac} was seen at {sighting.device}:{sighting.port} after it was proven silent"
+        log.error("no longer proven", containment=containment.id, reason=reason)
+        drifted = DeviceOutcome(containment.endpoint.attachment.device, Outcome.DRIFTED, reason, self._now())
+        try:
+            self._on_changed([await self._store.set_outcome(containment.id, drifted.device, drifted)])
+        except NetcordonError as error:
+            log.warning("could not be recorded", containment=containment.id, error=str(error))
+
+    def _watch_for(self, endpoint: Endpoint) -> None:
+        self._watched |= dict.fromkeys(endpoint.macs, endpoint)
+        self._desk.watch(endpoint.macs)
 
     def _begin(self, containment: Containment) -> None:
-        self._watched |= dict.fromkeys(containment.endpoint.macs, containment.endpoint)
-        self._desk.watch(containment.endpoint.macs)
+        self._watch_for(containment.endpoint)
         running = self._tasks.get(containment.id)
         if running is not None and not running.done():
             return
@@ -107,6 +134,7 @@ class Verifier:
         for mac in containment.endpoint.macs:
             self._watched.pop(mac, None)
             self._elsewhere.pop(mac, None)
+            self._proven.pop(mac, None)
         self._desk.unwatch(containment.endpoint.macs)
 
     async def _look_until_proven(self, containment_id: str) -> None:

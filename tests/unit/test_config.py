@@ -117,3 +117,20 @@ def test_a_span_is_shown_by_its_two_largest_units(seconds: int) -> None:
     shown = [parse_duration(part) for part in show_duration(seconds).split()]
     assert 1 <= len(shown) <= 2
     assert 0 <= seconds - sum(shown) < shown[-1]
+
+
+def test_a_policy_file_lies_beside_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text("rules:\n- name: scanners\n  mode: contain\n")
+    (tmp_path / "netcordon.yaml").write_text("policy_file: policy.yaml\n")
+    assert load_config(tmp_path / "netcordon.yaml").policy.rules[0].mode is Mode.CONTAIN
+
+
+def test_what_is_wrong_in_the_policy_file_is_named_there(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text("rules:\n- name: scanners\n  mode: contian\n")
+    (tmp_path / "netcordon.yaml").write_text("policy_file: policy.yaml\n")
+    with pytest.raises(ConfigError, match=r"policy\.yaml:3: rules\.0\.mode"):
+        load_config(tmp_path / "netcordon.yaml")
+
+
+def test_two_policies_are_one_too_many() -> None:
+    assert "keep one of them" in problem("policy_file: p.yaml\npolicy: {rules: [{name: a}]}\n")

@@ -14,7 +14,7 @@ from controller.config import Verifying
 from controller.discovery.desk import SensorDesk, SensorView
 from controller.discovery.probes import FrameSeen, Probe, ProbeAnswer, ProbeResult
 from controller.errors import Conflict
-from controller.model import Containment, Endpoint, Outcome, Stage, Want
+from controller.model import Containment, DeviceOutcome, Endpoint, Outcome, Stage, Want
 from controller.store import Store
 from controller.verify import Verifier
 from drivers.base import DeviceUnreachable, Driver, ObservedRule, ObservedState, PortState, Scope, Sighting
@@ -125,6 +125,11 @@ class Cases:
         else:
             self.evidence.append(evidence)
             self.case = replace(self.case, outcome=Outcome.PROVEN)
+        return self.case
+
+    async def set_outcome(self, name: str, device: str, outcome: DeviceOutcome) -> Containment:
+        self.reasons.append(outcome.reason)
+        self.case = replace(self.case, outcome=outcome.outcome)
         return self.case
 
     async def set_unproven(self, name: str, reason: str) -> Containment:
@@ -414,6 +419,15 @@ async def test_a_sighting_elsewhere_is_a_leak(scene: Scene) -> None:
     await until(lambda: scene.switch.looks == 1, lambda: "the first look")
     scene.verifier.saw(Sighting(S1, NOW + 1, mac(6), port(5)))
     assert await asking == f"{mac(6)} was seen at {S1}:s1-eth5"
+
+
+async def test_a_sighting_elsewhere_takes_proven_back(scene: Scene) -> None:
+    scene.verifier.changed([replace(scene.cases.case, outcome=Outcome.PROVEN)])
+    scene.verifier.saw(Sighting(S1, NOW, mac(6), PORT))
+    scene.verifier.saw(Sighting(S1, NOW + 1, mac(6), port(5)))
+    await until(lambda: bool(scene.heard), lambda: "it was heard of")
+    assert scene.heard == [Outcome.DRIFTED]
+    assert scene.cases.reasons == [f"{mac(6)} was seen at {S1}:s1-eth5 after it was proven silent"]
 
 
 async def test_a_sighting_at_its_own_port_is_none(scene: Scene) -> None:
