@@ -39,6 +39,8 @@ log = structlog.get_logger("daemon")
 _CONTAINMENT_ID = re.compile(r"c-[0-9a-f]+")
 FLUSH_EVERY = 1.0
 """Seconds between two writes of new bindings to the store."""
+LINK_PATIENCE = 15.0
+"""Seconds within which a link must show itself again after a device came back."""
 FORGET_EVERY = 600.0
 """Seconds between two clearings of bindings that are too old to act upon."""
 MOST_HELD = 1_000_000
@@ -248,6 +250,7 @@ class Daemon:
     async def _keep_baseline(self) -> None:
         """Tell the sensors whom to ask, so that an answer from before a push is there when one comes."""
         await asyncio.sleep(1.0)
+        self.network.graph.forget_links(self._now() - LINK_PATIENCE)
         targets = [
             ProbeTarget(ip=min(endpoint.ips, key=lambda ip: (ip.version, int(ip))), mac=min(endpoint.macs))
             for endpoint in self.network.recent_endpoints(self._now(), 256)

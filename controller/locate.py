@@ -7,6 +7,8 @@ looked up, since that is where it has to be contained.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from controller.config import Locating
 from controller.model import Address, Attachment, Located, Location, Target
 from controller.network.bindings import Span
@@ -110,6 +112,12 @@ def _found(
     evidence: tuple[str, ...],
 ) -> Location:
     endpoint = network.endpoint_at(target.realm, macs, span.place, now)
+    if (left := network.graph.unsettled_for(span.place, now)) > 0:
+        why = (
+            f"{network.graph.label(span.place)} came up a moment ago: whether a switch is behind it is not known yet. Try again in"
+            f" {left:.0f} s"
+        )
+        return replace(_ambiguous(target, as_of, why), candidates=(span.place,))
     claims = sorted(str(ip) for mac in macs for ip in network.bindings.ips_claimed_by(target.realm, mac))
     against: tuple[str, ...] = (
         (f"it also answered for {', '.join(claims)}, which others hold: spoofing, or a change under way",)

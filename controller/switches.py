@@ -57,6 +57,9 @@ class OpenFlowSwitches:
         if self._started_pid is not None and not self._settings.speaker.keep:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._started_pid, signal.SIGTERM)
+        elif self._started_pid is not None:
+            pid = self._started_pid
+            log.info("the speaker goes on, so that the switches keep their sessions", pid=pid, end_it=f"kill {pid}")
         await self._link.close()
 
     def troubles(self) -> list[str]:

@@ -128,7 +128,8 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class DeviceFacts:
-    """What the device says of itself. `boot_id` changes whenever the device may have lost what it was given."""
+    """What the device says of itself. `boot_id` changes whenever the device may have lost what it was given; `since` is when the
+    present session began (seconds since the epoch; 0: long ago, or no matter)."""
 
     device: str
     boot_id: str
@@ -139,6 +140,7 @@ class DeviceFacts:
     arp: tuple[ArpEntry, ...] = ()
     macs: tuple[MacEntry, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

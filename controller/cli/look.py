@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from controller.cli import case_view, output, plan_view
 from controller.cli.options import Json, Limit, Target, connect
 from controller.durations import parse_duration, show_duration
+
+if TYPE_CHECKING:
+    from controller.client import Client
+
+
+MOST_SEARCHED = 1000
 
 
 def list_(
@@ -29,16 +35,28 @@ def list_(
 
 
 def show(
-    id: Annotated[str, typer.Argument(help="The containment's id, or 4 or more of its first characters.")],
+    id: Annotated[
+        str,
+        typer.Argument(help="The containment's id, or 4 or more of its first characters; or the target that is held."),
+    ],
     as_json: Json = False,
 ) -> None:
     """Show all that is known of one containment."""
     with connect() as client:
-        case = client.containment(id)
+        case = client.containment(id if id.startswith("c-") else _held(client, id))
     if as_json:
         output.print_json(case)
     else:
         case_view.show_case(output.stdout(), case)
+
+
+def _held(client: Client, target: str) -> str:
+    """The id of the open containment that holds the target, else the target itself for the API to judge as an id."""
+    for case in client.containments(want="held", limit=MOST_SEARCHED):
+        names = {case.target, *case.endpoint.macs, *case.endpoint.ips}
+        if target in names or target.lower() in names:
+            return case.id
+    return target
 
 
 def locate(

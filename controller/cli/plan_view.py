@@ -14,7 +14,7 @@ from controller.cli.output import said
 from controller.durations import show_duration
 
 _SIGN_STYLES = {"+": "green", "-": "red", "~": "yellow"}
-_MOST_REACHES = 8
+_MOST_PAIRS = 12
 
 
 def show_preview(console: Console, preview: PreviewView) -> None:
@@ -102,7 +102,10 @@ def _show_device(console: Console, device: str, lines: Sequence[DiffLineView]) -
     if not lines:
         console.print(Text("    (no changes)", style="dim"))
     for line in lines:
-        console.print(Text.assemble(f"    {line.sign} ", said(line.text)), style=_SIGN_STYLES.get(line.sign, ""))
+        what, *native = line.text.split(" | ")
+        console.print(Text.assemble(f"    {line.sign} ", said(what)), style=_SIGN_STYLES.get(line.sign, ""))
+        for part in native:
+            console.print(said(f"        {part}", "dim"))
 
 
 def show_proof(console: Console, proof: ProofView) -> None:
@@ -119,9 +122,12 @@ def show_proof(console: Console, proof: ProofView) -> None:
 
 
 def _show_reaches(console: Console, name: str, reaches: Sequence[ReachView], style: str) -> None:
+    """One line for each pair of parties, with all the kinds of traffic between them."""
     console.print(Text(f"  {name}: {len(reaches) or 'none'}", style=style if reaches else "dim"))
-    for reach in reaches[:_MOST_REACHES]:
-        witness = f"  ({reach.witness})" if reach.witness else ""
-        console.print(Text.assemble("    ", said(f"{reach.src} to {reach.dst}: {reach.kind}{witness}")))
-    if len(reaches) > _MOST_REACHES:
-        console.print(Text(f"    … and {len(reaches) - _MOST_REACHES} more (--json shows all)", style="dim"))
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for reach in reaches:
+        kinds.setdefault((reach.src, reach.dst), []).append(reach.kind)
+    for (src, dst), several in list(kinds.items())[:_MOST_PAIRS]:
+        console.print(Text.assemble("    ", said(f"{src} to {dst}: {', '.join(several)}")))
+    if len(kinds) > _MOST_PAIRS:
+        console.print(Text(f"    … and {len(kinds) - _MOST_PAIRS} pairs more (--json shows all)", style="dim"))

@@ -12,11 +12,17 @@ from controller.model import Attachment
 from drivers.base import DeviceFacts, Interface, Management, Neighbour
 from drivers.rules import PortName
 
+SETTLING = 3.0
+"""Seconds that a new session or a port that came up gets for its neighbour to show itself. A neighbour that is ours does so within a
+tenth of a second (tried); the rest is margin for a flood."""
+
 
 @dataclass(slots=True)
 class DeviceNode:
     """A managed device as last seen. `declared`: `management` is the configuration's word, and stays. `management_port` is set where
-    management is in-band and its port is known."""
+    management is in-band and its port is known. `links` are the far ends by port, as found; `unconfirmed` those of them that a newer
+    session, begun at the given time, has not found again. `since`: when the present session began. `up_at`, `down_at`: when a port's
+    link came and went last."""
 
     id: str
     description: str = ""
@@ -26,7 +32,11 @@ class DeviceNode:
     boot_id: str = ""
     up: bool = False
     interfaces: dict[PortName, Interface] = field(default_factory=dict)
-    uplinks: set[PortName] = field(default_factory=set)
+    declared_uplinks: set[PortName] = field(default_factory=set)
+    links: dict[PortName, tuple[str, PortName]] = field(default_factory=dict)
+    unconfirmed: dict[PortName, float] = field(default_factory=dict)
+    since: float = 0.0
+    up_at: dict[PortName, float] = field(default_factory=dict)
     down_at: dict[PortName, float] = field(default_factory=dict)
 
 
@@ -46,17 +56,25 @@ class NetworkGraph:
             node.management, node.declared = management, True
         if management_port is not None:
             node.management_port = PortName(management_port)
-        node.uplinks |= {PortName(port) for port in uplinks}
+        node.declared_uplinks |= {PortName(port) for port in uplinks}
         return node
 
     def learn(self, facts: DeviceFacts) -> list[Attachment]:
-        """Take in a device's own facts. Returns the ports that turned out to be uplinks just now."""
+        """Take in a device's own facts. Returns the ports that turned out to be uplinks just now. A link that was found before a new
+        session and not again goes: at once with its port, else when `forget_links` finds it not renewed."""
         node = self._node(facts.device)
+        before, again = node.interfaces, {neighbour.port for neighbour in facts.neighbours}
         node.description = facts.description or node.description
         node.boot_id = facts.boot_id
+        node.since = facts.since
         if not node.declared:
             node.management = facts.management
         node.interfaces = {interface.name: interface for interface in facts.interfaces}
+        for port in [port for port in node.links if port not in again]:
+            if not _may_be_the_same(before.get(port), node.interfaces.get(port)):
+                self._unlink(facts.device, port)
+            elif facts.since:
+                node.unconfirmed.setdefault(port, facts.since)
         return [
             new
             for neighbour in facts.neighbours
@@ -65,28 +83,47 @@ class NetworkGraph:
 
     def link(self, a: str, a_port: PortName, b: str, b_port: PortName) -> list[Attachment]:
         """A cable between two managed devices. Returns the ports that became uplinks by it."""
-        key = tuple(sorted((f"{a}|{a_port}", f"{b}|{b_port}")))
-        self._node(a), self._node(b)
-        self.graph.add_edge(a, b, key=key)
         found = []
-        for device, port in ((a, a_port), (b, b_port)):
-            if port not in self.devices[device].uplinks:
-                self.devices[device].uplinks.add(port)
+        for (device, port), far in (((a, a_port), (b, b_port)), ((b, b_port), (a, a_port))):
+            node = self._node(device)
+            if not self.is_uplink(device, port):
                 found.append(Attachment(device, port))
+            if node.links.get(port) != far:
+                self._unlink(device, port)
+            node.links[port] = far
+            node.unconfirmed.pop(port, None)
+        self.graph.add_edge(a, b, key=_key((a, a_port), (b, b_port)))
         return found
 
+    def forget_links(self, before: float) -> None:
+        """Links that have waited since before then to be found again under a new session are no links any more."""
+        for node in self.devices.values():
+            for port in [port for port, since in node.unconfirmed.items() if since < before]:
+                self._unlink(node.id, port)
+
     def set_port(self, device: str, port: PortName, *, up: bool, at: float) -> None:
-        """A port's link came or went at `at` (seconds since the epoch)."""
+        """A port's link came or went at `at` (seconds since the epoch). What was plugged in there may be something else now."""
         node = self._node(device)
         known = node.interfaces.get(port)
         if not up and (known is None or known.up):
             node.down_at[port] = at
+            self._unlink(device, port)
+        if up and (known is None or not known.up):
+            node.up_at[port] = at
         number, mac = (known.number, known.mac) if known else (None, None)
         node.interfaces[port] = Interface(port, number, mac, up)
 
     def is_uplink(self, device: str, port: PortName) -> bool:
         node = self.devices.get(device)
-        return node is not None and port in node.uplinks
+        return node is not None and (port in node.declared_uplinks or port in node.links)
+
+    def unsettled_for(self, place: Attachment, now: float) -> float:
+        """For how many seconds more it is open whether a switch is behind the port: it came up, or its device connected, a moment
+        ago, and a neighbour may not have shown itself yet. 0 when enough time has passed."""
+        node = self.devices.get(place.device)
+        if node is None:
+            return 0.0
+        return max(0.0, max(node.since, node.up_at.get(place.port, 0.0)) + SETTLING - now)
 
     def port_is_up(self, place: Attachment) -> bool | None:
         """Whether the link is up; None when the port is not known."""
@@ -116,11 +153,8 @@ class NetworkGraph:
 
     def neighbours(self, device: str) -> list[Neighbour]:
         """The managed devices behind its uplinks."""
-        found = []
-        for _, other, key in self.graph.edges(device, keys=True):
-            ends = dict(end.split("|", 1) for end in key)
-            found.append(Neighbour(PortName(ends[device]), other, PortName(ends[other])))
-        return found
+        links = self.devices[device].links if device in self.devices else {}
+        return [Neighbour(port, far, far_port) for port, (far, far_port) in sorted(links.items())]
 
     def names(self, place: Attachment) -> set[str]:
         """Every way to write the place: the device by its id or its own name, the port by its name or its number."""
@@ -140,3 +174,21 @@ class NetworkGraph:
             self.devices[device] = DeviceNode(device)
             self.graph.add_node(device)
         return self.devices[device]
+
+    def _unlink(self, device: str, port: PortName) -> None:
+        far = self.devices[device].links.get(port)
+        if far is None:
+            return
+        for one, at in ((device, port), far):
+            self.devices[one].links.pop(at, None)
+            self.devices[one].unconfirmed.pop(at, None)
+        self.graph.remove_edge(device, far[0], key=_key((device, port), far))
+
+
+def _key(one: tuple[str, PortName], other: tuple[str, PortName]) -> tuple[str, str]:
+    first, second = sorted((f"{one[0]}|{one[1]}", f"{other[0]}|{other[1]}"))
+    return first, second
+
+
+def _may_be_the_same(before: Interface | None, after: Interface | None) -> bool:
+    return before is None or (after is not None and before.mac == after.mac)

@@ -85,6 +85,7 @@ class OpenFlowDriver:
                 for port in ports
                 if port["link"] is not None
             ),
+            since=told["connected_at"],
         )
 
     async def observe(self, scope: Scope = EVERYTHING) -> ObservedState:

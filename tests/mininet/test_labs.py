@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -137,7 +138,7 @@ def test_neighbours_on_the_same_switch_lose_no_packet(rogue_host: Run) -> None:
     """Streams through containment and release, without a pause."""
     for name in ("udp stream pc2 -> pc1", "udp stream pc1 -> pc2"):
         (row,) = rogue_host.rows("must_flow", name)
-        assert all(row[phase]["sent"] > 100 for phase in ("before", "during", "after"))
+        assert all(row[phase]["sent"] > 50 for phase in ("before", "during", "after"))
         assert sum(row[phase]["sent"] - row[phase]["received"] for phase in ("before", "during", "after")) == 0
 
 
@@ -199,6 +200,7 @@ def test_a_lab_whose_containment_is_taken_away_again_does_not_pass(tmp_path: Pat
             over.set()
             saboteur.join()
         run = finish(process)
+    shutil.rmtree(run.result["logs"])
     assert {row["verdict"] for row in run.rows("must_stop")} > {"holds"} or run.result["outcome"] != "proven"
     assert run.code == 1
     assert run.result["passed"] is False

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from controller.network.graph import NetworkGraph
+from controller.network.graph import SETTLING, NetworkGraph
 from drivers.base import Interface, Management
-from drivers.rules import PortName
+from drivers.rules import PortName, parse_mac
 from tests.campus import S1, S2, UPLINK, facts, place, port
 
 
@@ -83,3 +83,65 @@ def test_a_port_that_nobody_numbered(graph: NetworkGraph) -> None:
     graph.learn(replace(facts(1), interfaces=(Interface(port(3)),), neighbours=()))
     assert graph.find_port(S1, "3") is None
     assert graph.names(place(3)) == {f"{S1}:s1-eth3", "s1:s1-eth3"}
+
+
+# --- links that go ------------------------------------------------------------------------------------------------------
+
+
+def test_a_link_goes_with_its_port_at_both_ends(graph: NetworkGraph) -> None:
+    graph.set_port(S1, UPLINK, up=False, at=100)
+    assert not graph.is_uplink(S1, UPLINK)
+    assert not graph.is_uplink(S2, port(9, 2))
+    assert graph.neighbours(S1) == graph.neighbours(S2) == []
+    assert graph.graph.number_of_edges() == 0
+
+
+def test_a_declared_uplink_stays_whatever_its_link_does() -> None:
+    graph = NetworkGraph()
+    graph.declare(S1, None, None, ["s1-eth8"])
+    graph.set_port(S1, port(8), up=False, at=100)
+    assert graph.is_uplink(S1, port(8))
+
+
+def test_a_cable_that_was_plugged_in_elsewhere_moves_the_link(graph: NetworkGraph) -> None:
+    assert [str(new) for new in graph.link(S1, UPLINK, S2, port(8, 2))] == [f"{S2}:s2-eth8"]
+    assert not graph.is_uplink(S2, port(9, 2))
+    assert [(n.port, n.device_port) for n in graph.neighbours(S1)] == [(UPLINK, port(8, 2))]
+    assert graph.graph.number_of_edges() == 1
+
+
+def test_after_a_new_session_a_link_has_a_while_to_show_itself_again(graph: NetworkGraph) -> None:
+    graph.learn(replace(facts(1), neighbours=(), since=1000.0))
+    assert graph.is_uplink(S1, UPLINK), "no frame of those behind it may be taken for one of an edge port meanwhile"
+    graph.forget_links(before=1000.0)
+    assert graph.is_uplink(S1, UPLINK)
+    graph.forget_links(before=1000.1)
+    assert not graph.is_uplink(S1, UPLINK)
+
+
+def test_a_link_that_showed_itself_again_stays(graph: NetworkGraph) -> None:
+    graph.learn(replace(facts(1), neighbours=(), since=1000.0))
+    graph.link(S2, port(9, 2), S1, UPLINK)
+    graph.forget_links(before=2000.0)
+    assert graph.is_uplink(S1, UPLINK)
+
+
+def test_another_port_under_an_old_name_is_no_uplink(graph: NetworkGraph) -> None:
+    renewed = replace(
+        facts(1),
+        interfaces=tuple(replace(i, mac=parse_mac("02:ff:00:00:00:01")) for i in facts(1).interfaces),
+        neighbours=(),
+    )
+    graph.learn(renewed)
+    assert not graph.is_uplink(S1, UPLINK), "the switch was made anew, as `mn` does"
+
+
+def test_a_port_is_open_to_question_until_its_neighbour_had_time_to_speak(graph: NetworkGraph) -> None:
+    assert graph.unsettled_for(place(3), 1000.0) == 0.0
+    graph.set_port(S1, port(3), up=False, at=990.0)
+    graph.set_port(S1, port(3), up=True, at=999.0)
+    assert graph.unsettled_for(place(3), 1000.0) == SETTLING - 1.0
+    assert graph.unsettled_for(place(4), 1000.0) == 0.0
+    graph.learn(replace(facts(1), since=999.5))
+    assert graph.unsettled_for(place(4), 1000.0) == SETTLING - 0.5
+    assert graph.unsettled_for(replace(place(4), device="nobody"), 1000.0) == 0.0
