@@ -116,7 +116,7 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-def _group() -> Commands:
+def group() -> Commands:
     options = typer.Typer(add_completion=False, rich_markup_mode=None)
 
     @options.callback()
@@ -141,7 +141,7 @@ def run(arguments: Sequence[str]) -> int:
     """One command line, to its exit code. People see a sentence, never a traceback; NETCORDON_DEBUG=1 shows it after
     all."""
     try:
-        code = _group().main(list(arguments), prog_name="netcordon", standalone_mode=True)
+        code = group().main(list(arguments), prog_name="netcordon", standalone_mode=True)
     except SystemExit as end:
         code = end.code
     except NetcordonError as error:

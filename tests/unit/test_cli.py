@@ -285,6 +285,7 @@ def test_looking_at_one_case_and_at_all(daemon: Daemon, command: Command) -> Non
     ):
         assert words in shown.out
     assert command("show", made["id"], "--json").json["id"] == made["id"]
+    assert command("show", "10.0.0.1", "--json").json["id"] == made["id"], "by what is held, as release takes it"
     assert command("show", "c-none").code == ExitCode.NOT_FOUND
 
 
