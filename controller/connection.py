@@ -194,6 +194,10 @@ class Connection:
         raise AssertionError("unreachable: the last round returns or raises")
 
     def _unreachable(self, error: httpx.TransportError) -> Unreachable:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            message = f"the certificate of {self._where} is not trusted: {error}"
+            hint = "set SSL_CERT_FILE to the certificate of the authority that signed it"
+            return Unreachable("unreachable", neutralize(message), hint)
         if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
             message = f"no daemon answers at {self._where}: {error}"
         else:

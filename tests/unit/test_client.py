@@ -195,3 +195,10 @@ def test_that_all_alerts_were_malformed_is_an_answer() -> None:
     assert client(httpx.Response(422, json=body)).send_alerts("generic", b"{").malformed == 1
     with pytest.raises(Malformed):
         client(problem(422, "invalid-input")).send_alerts("generic", b"")
+
+
+def test_a_certificate_that_nobody_vouches_for_says_what_to_set() -> None:
+    failed = httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
+    with pytest.raises(Unreachable) as caught:
+        client(failed).containments()
+    assert "SSL_CERT_FILE" in caught.value.hint
