@@ -67,6 +67,7 @@ class DeviceLoop:
         self._held: frozenset[str] = frozenset()
         self._resync_at: float | None = None
         self._converged_revision: int | None = None
+        self._store_asked = False
         self._failures = 0
         self._epoch: int | None = None
         self._claimed_at = 0.0
@@ -158,7 +159,7 @@ class DeviceLoop:
         doubts, fresh = self._doubts, self._known is None
         observed = self._known if self._known is not None else await self._look()
         change = self.driver.render(desired.rules, observed, desired.baseline)
-        drifted = fresh and not change.empty and self._converged_revision == desired.revision
+        drifted = fresh and not change.empty and self._converged(desired) == desired.revision
         if drifted:
             log.warning("drift", device=self.device, change=[f"{line.sign} {line.text}" for line in change.lines])
             await self._record_drift(desired, change, epoch)
@@ -172,6 +173,12 @@ class DeviceLoop:
         leftover = self.driver.render(desired.rules, observed, desired.baseline)
         self._keep(observed, doubts)
         return Pass(desired, observed, leftover, receipt.refused, drifted)
+
+    def _converged(self, desired: Desired) -> int | None:
+        """The revision that the device held whole when it was last looked at: at first, by an earlier daemon's word in the store."""
+        if not self._store_asked:
+            self._store_asked, self._converged_revision = True, desired.have_revision or None
+        return self._converged_revision
 
     def _doubt(self) -> None:
         """What is known, and what a pass on its way is finding out, holds no longer."""

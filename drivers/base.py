@@ -202,10 +202,11 @@ class PreState:
 
 @dataclass(frozen=True, slots=True)
 class DiffLine:
-    """`sign` is '+', '-', '~' or ' '."""
+    """`sign` is '+', '-', '~' or ' '; `text` says it in words, `detail` in the device's own form, a line each."""
 
     sign: str
     text: str
+    detail: tuple[str, ...] = ()
 
 
 DeviceDiff = tuple[DiffLine, ...]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, KeysView, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -144,14 +144,19 @@ class Rule:
 
 
 class RuleSet:
-    """The rules that one device should hold, in a fixed order, no two of them equal within a containment."""
+    """The rules that one device should hold, in the order of their ids, no two of them equal within a containment. They are put in
+    that order when somebody first asks for all: what looks at ids alone does not pay for it."""
 
-    __slots__ = ("_by_id",)
+    __slots__ = ("_by_id", "_sorted")
 
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
-        self._by_id = {rule.id: rule for rule in sorted(rules, key=lambda rule: rule.id)}
+        self._by_id = {rule.id: rule for rule in rules}
+        self._sorted = False
 
     def __iter__(self) -> Iterator[Rule]:
+        if not self._sorted:
+            self._by_id = {rule_id: self._by_id[rule_id] for rule_id in sorted(self._by_id)}
+            self._sorted = True
         return iter(self._by_id.values())
 
     def __len__(self) -> int:
@@ -164,22 +169,30 @@ class RuleSet:
         return isinstance(other, RuleSet) and self._by_id.keys() == other._by_id.keys()
 
     def __hash__(self) -> int:
-        return hash(tuple(self._by_id))
+        return hash(frozenset(self._by_id))
 
     def __repr__(self) -> str:
         return f"RuleSet({list(self)!r})"
+
+    @property
+    def ids(self) -> KeysView[str]:
+        """The rules' ids, in no order."""
+        return self._by_id.keys()
+
+    def __getitem__(self, rule_id: str) -> Rule:
+        return self._by_id[rule_id]
 
     def get(self, rule_id: str) -> Rule | None:
         return self._by_id.get(rule_id)
 
     def of(self, containment: str) -> RuleSet:
-        return RuleSet(rule for rule in self if rule.provenance.containment == containment)
+        return RuleSet(rule for rule in self._by_id.values() if rule.provenance.containment == containment)
 
     def without(self, containment: str) -> RuleSet:
-        return RuleSet(rule for rule in self if rule.provenance.containment != containment)
+        return RuleSet(rule for rule in self._by_id.values() if rule.provenance.containment != containment)
 
     def __or__(self, other: RuleSet) -> RuleSet:
-        return RuleSet([*self, *other])
+        return RuleSet([*self._by_id.values(), *other._by_id.values()])
 
 
 def rule_to_wire(rule: Rule) -> dict[str, Any]:

@@ -180,8 +180,11 @@ class DecisionView(View):
 
 
 class DiffLineView(View):
+    """`text` in words; `detail` in the device's own form."""
+
     sign: str
     text: str
+    detail: list[str] = []
 
 
 class RefusalView(View):

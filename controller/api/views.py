@@ -171,7 +171,12 @@ def preview_view(preview: Preview) -> schemas.PreviewView:
         if refusal is None
         else schemas.RefusalView(code=refusal[0].value, reason=neutralize(refusal[1]), hint=hint_for(refusal[0].value)),
         changes={
-            device: [schemas.DiffLineView(sign=line.sign, text=neutralize(line.text)) for line in lines]
+            device: [
+                schemas.DiffLineView(
+                    sign=line.sign, text=neutralize(line.text), detail=[neutralize(part) for part in line.detail]
+                )
+                for line in lines
+            ]
             for device, lines in preview.changes.items()
         },
     )

@@ -102,9 +102,8 @@ def _show_device(console: Console, device: str, lines: Sequence[DiffLineView]) -
     if not lines:
         console.print(Text("    (no changes)", style="dim"))
     for line in lines:
-        what, *native = line.text.split(" | ")
-        console.print(Text.assemble(f"    {line.sign} ", said(what)), style=_SIGN_STYLES.get(line.sign, ""))
-        for part in native:
+        console.print(Text.assemble(f"    {line.sign} ", said(line.text)), style=_SIGN_STYLES.get(line.sign, ""))
+        for part in line.detail:
             console.print(said(f"        {part}", "dim"))
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from drivers.base import Capabilities, Change, DiffLine, ObservedRule, ObservedState, PortState, PreState
 from drivers.openflow import flows, overlaps
-from drivers.openflow.flows import TABLE_TO, Band, Flow
+from drivers.openflow.flows import SLOTS, TABLE_TO, Band, Flow
+from drivers.openflow.slots import Crowds, apart
 from drivers.rules import Action, PortName, Rule, RuleSet
 
 PIPELINE = "pipeline"
@@ -24,17 +25,31 @@ PIPELINE = "pipeline"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What one id stands for on this switch."""
+    """What one id stands for on this switch. `port` is the one that its match names, `flag` the one whose NO_FWD it is."""
 
-    native: str
     flows: tuple[Flow, ...]
-    text: str = ""
-    port_flag: PortName | None = None
-    witness: tuple[str, Flow] | None = None
+    native: str
+    port: PortName | None = None
+    flag: PortName | None = None
+    permit: bool = False
+    witness: tuple[str, Held] | None = None
 
-    def with_more(self, more: Iterable[Flow]) -> Held:
-        every = (*self.flows, *more)
-        return Held(flows.native(every), every, self.text, self.port_flag, self.witness)
+    @classmethod
+    def own(cls, *flows: Flow) -> Held:
+        return cls(flows, _native(flows))
+
+    @classmethod
+    def of(cls, rule: Rule, number: int | None) -> Held:
+        """`number` is the port's; no flows: no frame can match the rule."""
+        own, port = flows.rule_flows(rule, number), rule.match.port
+        flag = port if flows.is_port_flag(rule) else None
+        seen = flows.witness(rule, number)
+        witness = None if seen is None else (seen[0], cls.own(seen[1]))
+        return cls(own, _native(own, flag), port, flag, rule.action is Action.PERMIT, witness)
+
+    def with_flows(self, every: Iterable[Flow]) -> Held:
+        held = tuple(every)
+        return replace(self, flows=held, native=_native(held, self.flag))
 
 
 class Renderer:
@@ -44,46 +59,49 @@ class Renderer:
     def __init__(self, device: str, capabilities: Capabilities) -> None:
         self._device = device
         self._capabilities = capabilities
-        self._pipeline = Held(flows.native(flows.pipeline()), flows.pipeline(), "pipeline")
-        self._known: dict[str, dict[int | None, Held]] = {}
+        self._pipeline = Held.own(*flows.pipeline())
+        self._numbers: dict[PortName, int | None] = {}
+        self._known: dict[str, Held] = {}  # by rule id, the ports numbered as in _numbers
+        self._crowds = Crowds()  # the flows of _known
 
     def change(self, desired: RuleSet, observed: ObservedState, baseline: PreState) -> Change:
         """The messages: port flags on, adds (drops, then permits, then the pipeline), removals (permits first), port flags off.
         A rule that this switch cannot hold as it is now (no such port) becomes a message that is refused without being sent."""
         wanted, absent = self._wanted(desired, observed)
-        held = {rule.rule_id: rule for rule in observed.rules if rule.rule_id is not None}
-        wrong = [name for name, what in wanted.items() if name not in held or held[name].native != what.native]
-        gone = [name for name in held if name not in wanted]
-        orphans = [flow for rule in observed.rules if rule.rule_id is None for flow in flows.parse_native(rule.native)]
-        old = {name: flows.parse_native(held[name].native) for name in (*wrong, *gone) if name in held}
+        held = {rule.rule_id: rule.native for rule in observed.rules if rule.rule_id is not None}
+        wrong = sorted([name for name, what in wanted.items() if held.get(name) != what.native])
+        gone = sorted(held.keys() - wanted.keys())
+        old = {name: flows.parse_native(held[name]) for name in (*wrong, *gone) if name in held}
+        nobodys: list[Flow] = []
+        for flow in (f for rule in observed.rules if rule.rule_id is None for f in flows.parse_native(rule.native)):
+            name = flows.rule_id_of(flow.cookie)
+            if name in wanted and name is not None:
+                old[name] = (*old.get(name, ()), flow)
+            else:
+                nobodys.append(flow)
         flags: dict[PortName, list[str]] = defaultdict(list)
-        for name, what in wanted.items():
-            if what.port_flag is not None:
-                flags[what.port_flag].append(name)
+        for name, port in sorted([(name, what.flag) for name, what in wanted.items() if what.flag is not None]):
+            flags[port].append(name)
         port_on, port_off = _port_messages(flags, observed, baseline)
         messages = (
-            *({"kind": "absent", "rules": [name], "reason": reason} for name, reason in absent.items()),
+            *({"kind": "absent", "rules": [name], "reason": reason} for name, reason in sorted(absent.items())),
             *port_on,
             *_adds(wanted, wrong, old),
-            *_removals(wanted, wrong, gone, old, orphans),
+            *_removals(wanted, wrong, gone, old, nobodys),
             *port_off,
         )
         return Change(
             self._device,
             messages,
             (
-                *(DiffLine("+", wanted[name].text) for name in wrong),
-                *(DiffLine("-", _describe(name, old[name])) for name in gone),
-                *(
-                    DiffLine("-", f"{flow.text} (nobody's)")
-                    for flow in orphans
-                    if flows.rule_id_of(flow.cookie) not in wanted
-                ),
+                *(_line("+", name, desired.get(name), wanted[name].native) for name in wrong),
+                *(_line("-", name, None, held[name]) for name in gone),
+                *(DiffLine("-", f"{flow.text} (nobody's)") for flow in nobodys),
                 *(
                     DiffLine("~", f"port {m['name']} {'no_fwd' if m['no_fwd'] else 'forwards'}")
                     for m in (*port_on, *port_off)
                 ),
-                *(DiffLine(" ", f"{name}: {reason}") for name, reason in absent.items()),
+                *(DiffLine(" ", f"{name}: {reason}") for name, reason in sorted(absent.items())),
             ),
             frozenset(name for name in wrong if name in desired)
             | frozenset(absent)
@@ -94,44 +112,55 @@ class Renderer:
         )
 
     def _wanted(self, desired: RuleSet, observed: ObservedState) -> tuple[dict[str, Held], dict[str, str]]:
-        self._capabilities.require(RuleSet(rule for rule in desired if rule.id not in self._known))
-        numbers = {name: _number(state) for name, state in observed.ports.items()}
-        wanted: dict[str, Held] = {PIPELINE: self._pipeline}
-        absent: dict[str, str] = {}
-        permits = False
-        for rule in desired:
-            port = rule.match.port
-            number = None if port is None else numbers.get(port)
-            if port is not None and number is None:
-                absent[rule.id] = f"there is no port {port!r} on this switch"
-                continue
-            permits = permits or rule.action is Action.PERMIT
-            wanted[rule.id] = what = self._held(rule, number)
-            if not what.flows:
-                absent[rule.id] = "no frame can match this rule"
-            if what.witness is not None:
-                name, flow = what.witness
-                wanted[name] = Held(flows.native([flow]), (flow,), flow.text)
-        if permits:
+        """What the switch should hold, by id; and the rules that it cannot hold as it is now, each with the reason."""
+        absent = self._learn(desired, {name: _number(state) for name, state in observed.ports.items()})
+        wanted = {name: self._known[name] for name in desired.ids if name not in absent}
+        self._set_apart(wanted, absent)
+        if any(what.permit for what in wanted.values()):
             present = [(rule, wanted[rule.id].flows) for rule in desired if rule.id in wanted]
             for name, more in overlaps.derived(present).items():
-                wanted[name] = wanted[name].with_more(more)
-        self._forget_beyond(2 * len(desired) + 1000)
+                wanted[name] = wanted[name].with_flows((*wanted[name].flows, *more))
+        wanted.update([what.witness for what in wanted.values() if what.witness is not None])
+        wanted[PIPELINE] = self._pipeline
         return wanted, absent
 
-    def _held(self, rule: Rule, number: int | None) -> Held:
-        by_number = self._known.setdefault(rule.id, {})
-        if (found := by_number.get(number)) is None:
-            own = flows.rule_flows(rule, number)
-            flag = rule.match.port if flows.is_port_flag(rule) else None
-            native = _flag_native(flag) if flag is not None else flows.native(own)
-            text = f"{rule.id}: {native if flag else '; '.join([f.text for f in own])}"
-            found = by_number[number] = Held(native, own, text, flag, flows.witness(rule, number))
-        return found
+    def _learn(self, desired: RuleSet, numbers: dict[PortName, int | None]) -> dict[str, str]:
+        """Know the flows of every desired rule; those that have none are given back."""
+        if len(self._known) > 2 * len(desired) + 1000:
+            self._forget(self._known.keys() - desired.ids)
+        if numbers != self._numbers:
+            other = {p for p in numbers.keys() | self._numbers.keys() if numbers.get(p) != self._numbers.get(p)}
+            self._forget([name for name, what in self._known.items() if what.port in other])
+            self._numbers = numbers
+        new = RuleSet(desired[name] for name in desired.ids - self._known.keys())
+        self._capabilities.require(new)
+        absent: dict[str, str] = {}
+        for rule in new:
+            port = rule.match.port
+            if port is not None and numbers.get(port) is None:
+                absent[rule.id] = f"there is no port {port!r} on this switch"
+            elif (what := Held.of(rule, None if port is None else numbers[port])).flows:
+                self._known[rule.id] = what
+                self._crowds.add(what.flows)
+            else:
+                absent[rule.id] = "no frame can match this rule"
+        return absent
 
-    def _forget_beyond(self, most: int) -> None:
-        while len(self._known) > most:
-            del self._known[next(iter(self._known))]
+    def _forget(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._crowds.drop(self._known.pop(name).flows)
+
+    def _set_apart(self, wanted: dict[str, Held], absent: dict[str, str]) -> None:
+        """Give each flow a priority of its own among its equals. What is known and not wanted has no say."""
+        rivals = [flow for flow in self._crowds.rivals() if flows.rule_id_of(flow.cookie) in wanted]
+        for flow, other in apart(rivals).items():
+            name = flows.rule_id_of(flow.cookie) or ""
+            if other is None:
+                absent[name] = f"{SLOTS} rules with the very same match are held already"
+            else:
+                wanted[name] = wanted[name].with_flows(other if own == flow else own for own in wanted[name].flows)
+        for name in absent:
+            wanted.pop(name, None)
 
 
 def _adds(wanted: Mapping[str, Held], wrong: list[str], old: Mapping[str, tuple[Flow, ...]]) -> list[dict[str, Any]]:
@@ -150,15 +179,15 @@ def _removals(
     wrong: list[str],
     gone: list[str],
     old: Mapping[str, tuple[Flow, ...]],
-    orphans: list[Flow],
+    nobodys: list[Flow],
 ) -> Iterator[dict[str, Any]]:
     """One message takes a rule's flows away by its cookie; single flows go by their whole match."""
     single = [
         flow for name in wrong for flow in old.get(name, ()) if flow.key not in {f.key for f in wanted[name].flows}
     ]
-    whole = {flow.cookie: flow for flow in orphans if flows.rule_id_of(flow.cookie) not in wanted}
+    whole = {flow.cookie: flow for flow in nobodys}
     for name in gone:
-        for flow in old[name] or (_cookie_only(name),):
+        for flow in old[name]:
             if flows.rule_id_of(flow.cookie) is None:
                 single.append(flow)
             elif flow.cookie not in whole or flow.goto is not None:
@@ -167,11 +196,6 @@ def _removals(
     yield from (
         {"kind": "uncookie", "cookie": f.cookie} for f in sorted(whole.values(), key=lambda flow: flow.goto is None)
     )
-
-
-def _cookie_only(name: str) -> Flow:
-    """Stands for the flow behind a port flag, of which the read-back shows the flag alone."""
-    return Flow(TABLE_TO, Band.MARKER, flows.cookie_of(name), ())
 
 
 def _port_messages(
@@ -198,8 +222,19 @@ def _port_messages(
     return on, off
 
 
-def _describe(name: str, old: tuple[Flow, ...]) -> str:
-    return f"{name}: {'; '.join([f.text for f in old]) or 'port flag'}"
+def _line(sign: str, name: str, rule: Rule | None, native: str) -> DiffLine:
+    """The cookie is left out of the detail: it is the rule's id again."""
+    return DiffLine(sign, _in_words(name, rule), tuple(line.partition(",")[2] or line for line in native.splitlines()))
+
+
+def _in_words(name: str, rule: Rule | None) -> str:
+    if rule is not None:
+        match = rule.match
+        fields = [f"{field} {getattr(match, field)}" for field in match.__slots__[1:] if field in match.fields()]
+        return " ".join([rule.action.value, match.direction.value, *fields])
+    if name.startswith("witness:"):
+        return f"count what gets past, from port {name.removeprefix('witness:')}"
+    return "the pipeline" if name == PIPELINE else f"rule {name}"
 
 
 def _number(state: PortState) -> int | None:
@@ -207,8 +242,8 @@ def _number(state: PortState) -> int | None:
     return number if isinstance(number, int) else None
 
 
-def _flag_native(port: str) -> str:
-    return f"port {port} no_fwd"
+def _native(held: Iterable[Flow], flagged: PortName | None = None) -> str:
+    return flows.native(held) if flagged is None else f"port {flagged} no_fwd\n{flows.native(held)}"
 
 
 def read_back(
@@ -236,8 +271,9 @@ def _flag_rule(
     name: str, held: list[Flow], names: Mapping[Any, PortName], ports: Mapping[PortName, PortState]
 ) -> ObservedRule:
     port = names.get(dict(held[0].match).get("in_port"))
-    on = port is not None and len(held) == 1 and bool(ports[port].settings["no_fwd"])
-    return ObservedRule(name, _flag_native(port)) if on and port is not None else ObservedRule(None, flows.native(held))
+    if port is not None and ports[port].settings["no_fwd"]:
+        return ObservedRule(name, _native(held, port))
+    return ObservedRule(None, flows.native(held))
 
 
 def _name_of(wire: Mapping[str, Any], names: Mapping[Any, PortName]) -> str:

@@ -47,7 +47,8 @@ def device_id(dpid: int) -> str:
 class OpenFlowDriver:
     """Rules FROM match anything. Rules TO cannot match the port that a frame leaves by (OpenFlow 1.3 has no egress tables): a deny on the
     port alone is its NO_FWD flag; with a MAC or an IP as well, those are matched and the port is where they are. A switch that is not
-    connected is DeviceUnreachable. `dhcp_ports`: where DHCP servers are; a lease told from any other port is the word of a host."""
+    connected is DeviceUnreachable. `dhcp_ports`: where DHCP servers are; a lease told from any other port is a host's word about
+    another, and is not passed on."""
 
     capabilities: ClassVar[Capabilities] = Capabilities(
         matchable=frozenset(
@@ -161,14 +162,15 @@ class OpenFlowDriver:
             case "removed":
                 flow = flows.Flow.from_wire(told["flow"] | {"goto": None, "output": None})
                 yield RuleRemoved(device, at, flow.text.partition(" ")[0])
-            case "sighting":
+            case "sighting" if not told["lease"] or told["from_port"] in self._dhcp_ports:
                 yield self._sighting(told, at)
 
     def _sighting(self, told: Mapping[str, Any], at: float) -> Sighting:
         ip = None if told["ip"] is None else ip_address(told["ip"])
-        trusted = told["lease"] and told["from_port"] in self._dhcp_ports
         where = PortName(told["port"])
-        return Sighting(self._device, at, parse_mac(told["mac"]), where, ip, told["vlan"], told["source"], trusted)
+        return Sighting(
+            self._device, at, parse_mac(told["mac"]), where, ip, told["vlan"], told["source"], told["lease"]
+        )
 
 
 def _cookies(names: frozenset[str]) -> Iterator[int]:

@@ -8,7 +8,8 @@
 Every flow of ours carries the cookie mark 'NC' in its top 16 bits and, below, the id of the rule that it was rendered from; ids up to
 0xffff are the pipeline's own (a rule's id, 48 bits of SHA-256, falls there once in 2**32 rules). A rule's flows depend on the rule
 and its port's number alone, so that one rule can be added without looking at ten thousand others. Its priority is its action's band
-plus a slot taken from its id: two containments that ask for the same match do not replace each other's flow, but for one chance in 1,000.
+plus a slot taken from its id, so that two containments that ask for the same match do not replace each other's flow; `slots` moves one
+of them where their ids name the same slot.
 """
 
 from __future__ import annotations
@@ -128,8 +129,8 @@ def native(flows: Iterable[Flow]) -> str:
 
 
 def parse_native(text: str) -> tuple[Flow, ...]:
-    """The flows in a native text; none in that of a port flag."""
-    return tuple(Flow.parse(line) for line in text.splitlines()) if text.startswith("cookie=") else ()
+    """The flows in a native text, which may say more than flows: a port's flag has a line of its own."""
+    return tuple(Flow.parse(line) for line in text.splitlines() if line.startswith("cookie="))
 
 
 def pipeline() -> tuple[Flow, ...]:

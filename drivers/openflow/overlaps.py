@@ -11,9 +11,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
+from itertools import chain
 
 from drivers.base import UnsupportedAction
 from drivers.openflow.flows import SLOTS, Band, Field, Flow, is_port_flag, rule_id_of
+from drivers.openflow.slots import apart
 from drivers.rules import Action, Direction, Rule
 
 DEEPEST = 8
@@ -58,7 +60,16 @@ def derived(held: Iterable[tuple[Rule, tuple[Flow, ...]]]) -> dict[str, list[Flo
             found[rule_id_of(flow.cookie) or ""].append(flow)
             if sum(map(len, found.values())) > MOST_FLOWS:
                 raise UnsupportedAction(f"permits of different containments overlap in more than {MOST_FLOWS} ways")
-    return {rule_id: list(dict.fromkeys(flows)) for rule_id, flows in found.items()}
+    return _apart({rule_id: list(dict.fromkeys(flows)) for rule_id, flows in found.items()})
+
+
+def _apart(found: dict[str, list[Flow]]) -> dict[str, list[Flow]]:
+    moved: dict[Flow, Flow] = {}
+    for flow, other in apart(chain.from_iterable(found.values())).items():
+        if other is None:
+            raise UnsupportedAction(f"more than {SLOTS} rules deny or permit the very same of what others permit")
+        moved[flow] = other
+    return {rule_id: [moved.get(flow, flow) for flow in flows] for rule_id, flows in found.items()} if moved else found
 
 
 def _refuse_permit_behind_flag(rules: Iterable[Rule]) -> None:

@@ -59,7 +59,7 @@ class Crowds:
         for flow in flows:
             place = place_of(flow)
             rivals = self._by_place.setdefault(place, [])
-            if any(rival.priority == flow.priority for rival in rivals):
+            if place not in self._crowded and any(rival.priority == flow.priority for rival in rivals):
                 self._crowded.add(place)
             rivals.append(flow)
 

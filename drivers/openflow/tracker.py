@@ -74,7 +74,7 @@ class Tracker:
             return None
         if not heard.lease:
             _keep(self._places, heard.mac, port, MOST_MACS)
-        what = (heard.mac, heard.ip, heard.vlan, at, heard.lease)
+        what = (heard.mac, heard.ip, heard.vlan, at, port, heard.lease)
         if now - self._recent.get(what, now - 2 * REPEAT) < REPEAT:
             return None
         _keep(self._recent, what, now, MOST_RECENT)

@@ -6,6 +6,8 @@ A new driver passes the suite by giving a `Bench` of its own: write `tests/contr
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -104,6 +106,14 @@ class Loop:
 
     async def packets(self, *rules: Rule) -> int:
         return (await self.driver.observe()).packets(rule.id for rule in rules)
+
+    async def counted(self, rule: Rule, at_least: int) -> int:
+        """What the rule has counted, once it is as much as that: a device may add its counters up a little later."""
+        ends = time.monotonic() + DEADLINE
+        while (count := await self.packets(rule)) < at_least:
+            assert time.monotonic() < ends, f"{rule} counted {count} of {at_least} frames"
+            await asyncio.sleep(0.01)
+        return count
 
 
 def deny_from(station: Station, containment: str = "c1") -> Rule:

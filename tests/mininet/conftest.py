@@ -1,100 +1,22 @@
-"""A speaker on a free loopback port, and Mininet networks on Open vSwitch in user space. Everything that is started is stopped by its
-process id, and every bridge by its own name."""
+"""A speaker and networks of its own for each test."""
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
-from drivers.base import DeviceUnreachable
 from drivers.openflow.driver import OpenFlowDriver, device_id
 from drivers.openflow.link import SpeakerLink
-
-T = TypeVar("T")
-PATIENCE = 15.0
-NAMES = (f"nc{os.getpid() % 10000}{letter}" for letter in itertools.cycle("abcdefghijklmnopqrstuvwxyz"))
-
-
-def wait_for(what: str, seen: Callable[[], T | None], patience: float = PATIENCE) -> T:
-    """The first value of `seen` that is true; fails with what was seen last."""
-    ends, last = time.monotonic() + patience, seen()
-    while not last:
-        if time.monotonic() > ends:
-            raise AssertionError(f"no {what} within {patience} s; seen last: {last!r}")
-        time.sleep(0.02)
-        last = seen()
-    return last
-
-
-async def until(what: str, seen: Callable[[], Any], patience: float = PATIENCE) -> Any:
-    """`wait_for` for a coroutine function; a switch that is away counts as nothing seen."""
-    ends, last = time.monotonic() + patience, None
-    while time.monotonic() < ends:
-        with suppress(DeviceUnreachable):
-            if last := await seen():
-                return last
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"no {what} within {patience} s; seen last: {last!r}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@dataclass
-class Speaker:
-    """A speaker process. `socket` is where controllers reach it, `port` where switches do, on loopback."""
-
-    socket: Path
-    port: int
-    log: Path
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        arguments = ["--socket", str(self.socket), "--listen", f"127.0.0.1:{self.port}"]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen([sys.executable, "-m", "drivers.openflow.speaker", *arguments], stderr=log)
-        wait_for("speaker socket", self.answers)
-
-    def answers(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, self.log.read_text()
-        with socket.socket(socket.AF_UNIX) as probe:
-            return probe.connect_ex(str(self.socket)) == 0
-
-    def stop(self) -> int:
-        """Its exit code after SIGTERM."""
-        assert self.process is not None
-        self.process.terminate()
-        try:
-            return self.process.wait(PATIENCE)
-        finally:
-            self.process.kill()
+from tests.openflow_lab import Net, Speaker, running_speaker, start_net, until
 
 
 @pytest.fixture
 def speaker(tmp_path: Path) -> Iterator[Speaker]:
-    speaker = Speaker(tmp_path / "speaker" / "s.sock", free_port(), tmp_path / "speaker.log")
-    speaker.start()
-    yield speaker
-    speaker.stop()
-    log = speaker.log.read_text()
-    assert "Traceback" not in log, log
+    with running_speaker(tmp_path) as speaker:
+        yield speaker
 
 
 @pytest.fixture
@@ -105,83 +27,18 @@ async def link(speaker: Speaker) -> AsyncIterator[SpeakerLink]:
     await link.close()
 
 
-@dataclass
-class Net:
-    """Mininet's net; `hosts` and `switches` by number from 1. Host n of a switch is on its port n."""
-
-    mininet: Any
-    switches: list[str]
-    dpids: list[int]
-
-    def host(self, number: int) -> Any:
-        return self.mininet.get(f"h{number}")
-
-    def ofctl(self, command: str, *arguments: str, switch: int = 0) -> str:
-        words = ["ovs-ofctl", "-O", "OpenFlow13", command, self.switches[switch], *arguments]
-        return subprocess.run(words, check=True, capture_output=True, text=True).stdout
-
-    def vsctl(self, *arguments: str) -> str:
-        words = ["ovs-vsctl", "--timeout=10", *arguments]
-        return subprocess.run(words, check=True, capture_output=True, text=True).stdout
-
-    def whole(self, switch: int = 0) -> list[str]:
-        """All flows, groups, meters and port settings, without counters."""
-        flows = sorted(self.ofctl("dump-flows", "--no-stats", switch=switch).splitlines()[0:])
-        ports = [line for line in self.ofctl("dump-ports-desc", switch=switch).splitlines() if "speed" not in line]
-        rest = self.ofctl("dump-groups", switch=switch) + self.ofctl("dump-meters", switch=switch)
-        return [line for line in flows + ports + rest.splitlines() if "xid=" not in line]
-
-    def port(self, host: int, switch: int = 0) -> str:
-        return f"{self.switches[switch]}-eth{host}"
-
-
 @pytest.fixture
 def make_net(speaker: Speaker) -> Iterator[Callable[..., Net]]:
-    """`make_net(hosts, switches)`: as many hosts on each switch, the switches in a line, all under the fixture's speaker."""
-    if os.geteuid() != 0 or shutil.which("ovs-vsctl") is None:
-        pytest.fail("needs root and Open vSwitch: see `make setup`")
+    """`make_net(hosts, switches)`: see `start_net`; all are under the fixture's speaker."""
     made: list[Net] = []
 
     def make(hosts: int = 3, switches: int = 1) -> Net:
-        made.append(_start(speaker.port, hosts, switches))
+        made.append(start_net(speaker.port, hosts, switches))
         return made[-1]
 
     yield make
     for net in made:
         net.mininet.stop()
-
-
-def _start(controller_port: int, hosts: int, switches: int) -> Net:
-    from mininet.net import Mininet
-    from mininet.node import OVSSwitch, RemoteController
-
-    class Listening(RemoteController):
-        """Mininet's own check starts telnet, which may not be there."""
-
-        def checkListening(self) -> None:
-            pass
-
-    net = Mininet(controller=None, build=False)
-    net.addController("c0", controller=Listening, ip="127.0.0.1", port=controller_port)
-    names, dpids = [next(NAMES) for _ in range(switches)], []
-    for name in names:
-        dpids.append(int.from_bytes(os.urandom(7), "big"))
-        options = {"datapath": "user", "protocols": "OpenFlow13", "failMode": "secure", "reconnectms": 1000}
-        net.addSwitch(name, cls=OVSSwitch, dpid=f"{dpids[-1]:016x}", **options)
-    for number in range(1, hosts * switches + 1):
-        switch, port = divmod(number - 1, hosts)
-        net.addHost(f"h{number}", ip=f"10.0.0.{number}/24", mac=f"02:00:00:00:00:{number:02x}")
-        net.addLink(f"h{number}", names[switch], port2=port + 1)
-    for left, right in itertools.pairwise(names):
-        net.addLink(left, right, port1=hosts + 1, port2=hosts + 2)
-    net.build()
-    net.start()
-    for host in net.hosts:
-        interface = host.defaultIntf()
-        far = interface.link.intf2 if interface.link.intf1 is interface else interface.link.intf1
-        host.cmd(f"ethtool -K {interface} tx off; sysctl -qw net.ipv6.conf.{interface}.disable_ipv6=1")
-        subprocess.run(["sysctl", "-qw", f"net.ipv6.conf.{far}.disable_ipv6=1"], check=True)
-    return Net(net, names, dpids)
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ from drivers.base import (
 from drivers.openflow.driver import OpenFlowDriver, device_id
 from drivers.openflow.link import ANOTHER_SPEAKER, PROTOCOL, SpeakerLink, ensure_speaker
 from drivers.rules import Action, Direction, Match, PortName, PortRange, Protocol, Provenance, Rule, RuleSet
-from tests.mininet.conftest import Net, Speaker, until, wait_for
+from tests.openflow_lab import Net, Speaker, until, wait_for
 
 pytestmark = pytest.mark.mininet
 NOTHING = RuleSet()
@@ -373,13 +373,17 @@ async def test_a_lease_counts_only_from_where_the_server_is(
     trusting = OpenFlowDriver("of:x", net.dpids[0], link, dhcp_ports=frozenset({PortName(net.port(2))}))
     plain, trusted = driver.events(), trusting.events()
     send(net, 1, [arp(1)])
-    send(net, 2, [dhcp_ack("02:00:00:00:00:01", "10.0.0.77")])
-    for events, lease in ((plain, False), (trusted, True)):
-        seen = [await _next(events, Sighting), await _next(events, Sighting)]
-        told = [event for event in seen if isinstance(event, Sighting) and event.source == "dhcp"]
-        assert [(e.mac, str(e.ip), e.port, e.lease) for e in told] == [
-            ("02:00:00:00:00:01", "10.0.0.77", net.port(1), lease)
-        ]
+    send(net, 2, [dhcp_ack("02:00:00:00:00:01", "10.0.0.77"), arp(2)])
+    for events, sources in ((plain, ["arp", "arp"]), (trusted, ["arp", "dhcp", "arp"])):
+        seen = [event for _ in sources if isinstance(event := await _next(events, Sighting), Sighting)]
+        assert [event.source for event in seen] == sources
+    leased = seen[1]
+    assert (leased.mac, str(leased.ip), leased.port, leased.lease) == (
+        "02:00:00:00:00:01",
+        "10.0.0.77",
+        net.port(1),
+        True,
+    )
     await trusting.close()
 
 

@@ -43,9 +43,26 @@ def _without_permit_behind_flag(given_rules: list[Rule]) -> RuleSet:
     )
 
 
-some_rules = st.lists(rules((Action.DENY, Action.PERMIT, Action.COUNT)).filter(renderable), max_size=7).map(
+def _wishing_for(slots: set[int]) -> list[Rule]:
+    """Rules of many containments with few matches, whose ids all name one of these slots."""
+    asked = [
+        (Match(Direction.FROM, port=PORTS[0]), Action.DENY),
+        (Match(Direction.TO, port=PORTS[0]), Action.DENY),
+        (Match(Direction.TO, mac=MACS[0]), Action.DENY),
+        (Match(Direction.FROM, port=PORTS[0], peer=ip_network("10.0.0.0/24")), Action.PERMIT),
+        (Match(Direction.FROM, port=PORTS[0], peer=ip_network("10.0.0.0/24"), protocol=Protocol.ARP), Action.PERMIT),
+        (Match(Direction.FROM, port=PORTS[0], peer=ip_network("10.0.0.2")), Action.COUNT),
+    ]
+    made = (Rule(*what, Provenance(f"c{number}")) for what in asked for number in range(1500))
+    return [rule for rule in made if int(rule.id, 16) % flows.SLOTS in slots]
+
+
+rival_rules = st.lists(st.sampled_from(_wishing_for({0, flows.SLOTS - 1})), max_size=10).map(
     _without_permit_behind_flag
 )
+some_rules = rival_rules | st.lists(
+    rules((Action.DENY, Action.PERMIT, Action.COUNT)).filter(renderable), max_size=7
+).map(_without_permit_behind_flag)
 crowded_rules = st.lists(
     st.builds(
         Rule,
@@ -129,6 +146,32 @@ def test_convergence_ends_and_goes_back(one: RuleSet, other: RuleSet) -> None:
     assert switch.table.state() == held
     switch.converge(NOTHING)
     assert switch.table.state() == untouched
+
+
+@settings(max_examples=200, deadline=None)
+@given(rival_rules, rival_rules)
+def test_equal_matches_of_different_containments_keep_flows_of_their_own(one: RuleSet, other: RuleSet) -> None:
+    """Whatever was there before, and with whatever the renderer rendered before."""
+    fresh, used = Switch(), Switch()
+    fresh.converge(one)
+    used.converge(other)
+    used.converge(one)
+    assert used.table.state() == fresh.table.state()
+    assert {rule.id for rule in one} <= {rule.rule_id for rule in used.table.observed().rules}
+
+
+def test_of_more_equal_matches_than_fit_the_last_are_refused() -> None:
+    switch = Switch()
+    many = RuleSet(deny(Direction.FROM, f"c{number}", ip=ip_network("10.0.0.1")) for number in range(flows.SLOTS + 2))
+    change = switch.renderer.change(many, switch.table.observed(), switch.baseline)
+    refused = {name for message in change.messages if message["kind"] == "absent" for name in message["rules"]}
+    assert len(refused) == 2
+    switch.table.take(change.messages)
+    held = {rule.rule_id for rule in switch.table.observed().rules}
+    assert {rule.id for rule in many} - refused <= held
+    left = switch.renderer.change(many, switch.table.observed(), switch.baseline)
+    assert left.rule_ids == refused
+    assert {message["kind"] for message in left.messages} == {"absent"}
 
 
 @settings(max_examples=80, deadline=None)
