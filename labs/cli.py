@@ -99,6 +99,7 @@ def clean() -> None:
 
 def _run(name: str, seed: int | None, story: Story, *, keep: bool) -> Result:
     """A result in any case but Ctrl-C. What is wrong is shown as well."""
+    from labs.installation import called
     from labs.preconditions import check, leftovers_in_words
     from labs.process import LabError
     from labs.result import Result
@@ -118,7 +119,7 @@ def _run(name: str, seed: int | None, story: Story, *, keep: bool) -> Result:
     result = _rehearsed(scenario, plan, seed, story, keep=keep)
     if not keep and result.passed:
         again = "" if seed is None else f" --seed {seed}"
-        story.say(f"To keep it up and look around: netcordon lab run {name}{again} --keep")
+        story.say(f"To keep it up and look around: {called()} lab run {name}{again} --keep")
     return result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -81,6 +82,15 @@ def netcordon() -> str:
     if found is None:
         raise LabError("the command netcordon is not installed: pip install netcordon[lab]")
     return found
+
+
+def called() -> str:
+    """How to type it in the shell that started us: by name where PATH has this very one, else by its path from here."""
+    path = Path(netcordon())
+    on_path = shutil.which("netcordon")
+    if on_path is not None and Path(on_path).resolve() == path.resolve():
+        return "netcordon"
+    return shlex.quote(os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path))
 
 
 @contextmanager

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import select
-import shlex
 import sys
 import time
 from collections.abc import Iterator
 
-from labs.installation import netcordon
+from labs.installation import called
 from labs.runner import Site
 from topologies.plan import Role
 
@@ -35,7 +34,7 @@ def _quit() -> bool:
 def how_to_look_around(site: Site) -> Iterator[str]:
     where, rogue, victim = site.netcordon.places, site.rogue, site.plan.actor(Role.VICTIM)
     switch = site.plan.switch(rogue.switch).name
-    command = shlex.quote(netcordon())
+    command = called()
     yield "\nIt is still up. In another terminal, as root:\n"
     yield f"  export NETCORDON_URL={where.url} NETCORDON_TOKEN=$(cat {where.token('admin')})"
     yield f"  {command} list"
