@@ -17,7 +17,7 @@ import structlog
 
 from controller.config import Reconciling
 from controller.errors import StoreUnavailable
-from controller.model import Containment, DeviceOutcome, Outcome
+from controller.model import Containment, DeviceOutcome, Outcome, Want
 from controller.readback import Pass, leftover_reason, merged, outcomes_of
 from controller.store import Desired, Store
 from drivers.base import (
@@ -36,6 +36,8 @@ from drivers.base import (
 from drivers.rules import RuleSet
 
 log = structlog.get_logger("reconcile")
+EVERY = 2**31 - 1
+"""As a limit of a list: none."""
 OWN_ECHO = 1.0
 """Seconds after a push in which a port's changed flags are taken for that push's own echo."""
 
@@ -67,7 +69,7 @@ class DeviceLoop:
         self._held: frozenset[str] = frozenset()
         self._resync_at: float | None = None
         self._converged_revision: int | None = None
-        self._store_asked = False
+        self._recalled = False
         self._failures = 0
         self._epoch: int | None = None
         self._claimed_at = 0.0
@@ -122,6 +124,7 @@ class DeviceLoop:
         epoch = await self._claimed()
         if epoch is None:
             return
+        await self._recall()
         try:
             done = await self._pass(epoch)
         except DeviceUnreachable as error:
@@ -152,6 +155,16 @@ class DeviceLoop:
         change = self.driver.render(desired.rules | rules, observed, desired.baseline)
         return tuple(line for line in change.lines if line not in due)
 
+    async def _recall(self) -> None:
+        """What an earlier daemon saw the device hold, by the store's word; asked once."""
+        if self._recalled:
+            return
+        record = await self._store.device(self.device)
+        held = await self._store.containments(Want.HELD, EVERY, self.device)
+        seen = {case.id: one.outcome for case in held for one in case.devices if one.device == self.device}
+        self._held = frozenset(name for name, outcome in seen.items() if outcome is not Outcome.REQUESTED)
+        self._converged_revision, self._recalled = record.have_revision or None, True
+
     # --- one pass -------------------------------------------------------------------------------------------------
 
     async def _pass(self, epoch: int) -> Pass:
@@ -159,7 +172,7 @@ class DeviceLoop:
         doubts, fresh = self._doubts, self._known is None
         observed = self._known if self._known is not None else await self._look()
         change = self.driver.render(desired.rules, observed, desired.baseline)
-        drifted = fresh and not change.empty and self._converged(desired) == desired.revision
+        drifted = fresh and not change.empty and self._converged_revision == desired.revision
         if drifted:
             log.warning("drift", device=self.device, change=[f"{line.sign} {line.text}" for line in change.lines])
             await self._record_drift(desired, change, epoch)
@@ -173,12 +186,6 @@ class DeviceLoop:
         leftover = self.driver.render(desired.rules, observed, desired.baseline)
         self._keep(observed, doubts)
         return Pass(desired, observed, leftover, receipt.refused, drifted)
-
-    def _converged(self, desired: Desired) -> int | None:
-        """The revision that the device held whole when it was last looked at: at first, by an earlier daemon's word in the store."""
-        if not self._store_asked:
-            self._store_asked, self._converged_revision = True, desired.have_revision or None
-        return self._converged_revision
 
     def _doubt(self) -> None:
         """What is known, and what a pass on its way is finding out, holds no longer."""

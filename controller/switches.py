@@ -43,9 +43,9 @@ class OpenFlowSwitches:
             self._started_pid = pid if started else None
             log.info("speaker", pid=pid, started=started, listen=speaker.listen, socket=str(speaker.socket))
         arrivals = self._link.arrivals()
+        await self._link.start()  # first: no switch is unreachable only because nobody has been asked for it yet
         for id, dpid in dpids.items():
             await self._serve(id, dpid)
-        await self._link.start()
         self._adopting = asyncio.create_task(self._adopt(arrivals), name="adopt switches")
 
     async def close(self) -> None:

@@ -19,7 +19,7 @@ from drivers.rules import PortName, Rule, RuleSet
 
 _DEVICE: BindParameter[str] = bindparam("device")
 _SINCE: BindParameter[int] = bindparam("since")
-_REVISIONS = Prepared(select(device.c.want_revision, device.c.have_revision).where(device.c.id == _DEVICE))
+_REVISION = Prepared(select(device.c.want_revision).where(device.c.id == _DEVICE))
 _CHANGED_IDS = select(containment_device.c.containment_id).where(
     containment_device.c.device == _DEVICE, containment_device.c.wanted > _SINCE
 )
@@ -52,13 +52,13 @@ def desired(connection: Connection, id: str, known: Known) -> tuple[Desired, Kno
     """In one snapshot; and what to hand in as `known` next time. A device that nobody spoke of should hold nothing, at revision 0.
     A rule's `until` is as of when its containment last changed there: extending alone sends nothing to a device."""
     cursor = Cursor(connection)
-    found = cursor.fetch(_REVISIONS, {"device": id})
-    revision, have = (int(found[0][0]), int(found[0][1])) if found else (0, 0)
+    found = cursor.fetch(_REVISION, {"device": id})
+    revision: int = found[0][0] if found else 0
     if revision != known.revision:
         known = _brought_up_to(cursor, id, known, revision)
     leaving = {containment for (containment,) in cursor.fetch(_LEAVING, {"device": id})}
     touching = (*known.by_containment, *sorted(leaving - known.by_containment.keys()))
-    return Desired(revision, known.rules, _pre_state(cursor, id), touching, have), known
+    return Desired(revision, known.rules, _pre_state(cursor, id), touching), known
 
 
 def _brought_up_to(cursor: Cursor, id: str, known: Known, revision: int) -> Known:

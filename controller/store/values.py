@@ -59,13 +59,12 @@ class Accepted:
 @dataclass(frozen=True, slots=True)
 class Desired:
     """What one device should hold as of `revision`. `containments` are those that have rules there, or whose removal has not been
-    read back yet. `baseline` is what was there before us. `have_revision` is the last one that was read back whole; 0: none."""
+    read back yet. `baseline` is what was there before us."""
 
     revision: int
     rules: RuleSet
     baseline: PreState
     containments: tuple[str, ...]
-    have_revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
