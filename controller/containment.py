@@ -3,6 +3,7 @@ that checks again. Pushing is the reconciler's work alone: what is committed her
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -142,13 +143,14 @@ class Containments:
         self, location: Location, endpoint: Endpoint, decision: Decision, stages: Mapping[Stage, float]
     ) -> Prepared:
         guardrails.not_protected(endpoint, decision, self._network, location.target.ip)
+        guardrails.nobody_protected_beside(endpoint, decision, self._network, self._now())
         capabilities = self._capabilities(endpoint.attachment.device)
         if capabilities is None:
             raise Refused(RefusalCode.UNKNOWN_PLACE, f"no driver serves {endpoint.attachment.device}")
         until = self._now() + decision.duration
         plan = make_plan(_new_id(), endpoint, decision, until, self._network.graph, capabilities)
         proof = prove(plan, self._network, self._now())
-        guardrails.safe(plan, proof, decision)
+        guardrails.safe(plan, proof, decision, self._network)
         return Prepared(location, endpoint, decision, plan, proof, {**stages, Stage.DECIDED: self._now()})
 
     async def _commit(self, prepared: Prepared, target: str, *, alert_id: str | None, key: str | None) -> Accepted:
@@ -166,6 +168,7 @@ class Containments:
             reason=decision.reason,
             policy_rule=decision.rule,
             automatic=decision.automatic,
+            override=decision.override,
             alert_id=alert_id,
             rules=prepared.plan.rules,
             evidence=(*prepared.location.evidence, *prepared.location.against),
@@ -201,7 +204,7 @@ class Containments:
         target = None if end is None else _target_of(end, alert.realm)
         if culprit is Culprit.UNDECIDED or end is None or target is None:
             return await self._ask(alert, None, None, Disposition.UNDECIDED, RefusalCode.UNDECIDED, why)
-        location = self.locate(target, alert.observed_at)
+        location = await self._locate_when_settled(target, alert.observed_at)
         try:
             endpoint = guardrails.placed(_checked_against(end, location, self._network))
             decision = policy.decide(self._config.policy, alert, endpoint, why)
@@ -216,6 +219,17 @@ class Containments:
             return await self._ask(alert, target, None, Disposition.REFUSED, refusal.code, refusal.reason)
         disposition = Disposition.JOINED if accepted.joined else Disposition.CONTAINED
         return AlertAnswer(alert.id, False, disposition, decision.reason, accepted.containment)
+
+    async def _locate_when_settled(self, target: Target, at: float) -> Location:
+        """Where it is; an alert about a port whose neighbour may still show itself waits for that, rather than being refused."""
+        location = self.locate(target, at)
+        if location.status is not Located.AMBIGUOUS or not location.candidates:
+            return location
+        left = max(self._network.graph.unsettled_for(place, self._now()) for place in location.candidates)
+        if left > 0:
+            await asyncio.sleep(left)
+            location = self.locate(target, at)
+        return location
 
     async def _ask(
         self,

@@ -27,7 +27,7 @@ from controller.intake import source_names
 from controller.logs import configure_logs
 from controller.model import Address, Alert, Binding, Containment, Endpoint, Location, Outcome, Stage, Target, Want
 from controller.network.view import NetworkView
-from controller.requests import AlertAnswer, ContainRequest, DeviceView, Preview
+from controller.requests import AlertAnswer, ContainRequest, DeviceView, Disposition, Preview
 from controller.store import Accepted, Store
 from controller.switches import OpenFlowSwitches
 from controller.targets import parse_target
@@ -41,6 +41,8 @@ FLUSH_EVERY = 1.0
 """Seconds between two writes of new bindings to the store."""
 LINK_PATIENCE = 15.0
 """Seconds within which a link must show itself again after a device came back."""
+LONGEST_WAIT = 30.0
+"""Seconds after which the next expiry is compared with the clock again, in case that was set."""
 FORGET_EVERY = 600.0
 """Seconds between two clearings of bindings that are too old to act upon."""
 MOST_HELD = 1_000_000
@@ -86,6 +88,7 @@ class Daemon:
             (daemon._flush_bindings, "bindings"),
             (daemon._keep_baseline, "baseline"),
             (daemon._forget_old_bindings, "old bindings"),
+            (daemon.switches.keep_speaker, "speaker"),
         ):
             daemon._tasks.append(asyncio.create_task(_forever(work, name), name=name))
         daemon._changed(await daemon.store.containments(want=Want.HELD, limit=MOST_HELD))
@@ -95,7 +98,7 @@ class Daemon:
         """End everything but what devices hold: containments stand while the daemon is away."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._background, return_exceptions=True)
         await self.verifier.close()
         await self.switches.close()
         await self.fleet.close()
@@ -107,7 +110,8 @@ class Daemon:
 
     async def contain(self, request: ContainRequest) -> Accepted:
         accepted = await self.containments.contain(request)
-        self.verifier.accepted(accepted.containment)
+        if accepted.created:
+            self.verifier.accepted(accepted.containment)
         return accepted
 
     async def plan(self, request: ContainRequest) -> Preview:
@@ -115,6 +119,13 @@ class Daemon:
         preview = self.containments.preview(request)
         if preview.plan is None:
             return preview
+        held = await self.store.open_for_endpoint(preview.plan.endpoint.id)
+        if held is not None:
+            same = DiffLine(
+                " ", f"contained already, as {held.id}: it joins that, and only the time and the reasons change"
+            )
+            joined = dict.fromkeys(preview.plan.rules, (same,))
+            return Preview(preview.location, preview.decision, preview.plan, preview.proof, changes=joined)
         changes = {}
         for device, rules in preview.plan.rules.items():
             try:
@@ -125,7 +136,7 @@ class Daemon:
 
     async def take_alert(self, alert: Alert, raw: str) -> AlertAnswer:
         answer = await self.containments.take_alert(alert, raw)
-        if answer.containment is not None and not answer.duplicate:
+        if answer.containment is not None and answer.disposition is Disposition.CONTAINED and not answer.duplicate:
             self.verifier.accepted(answer.containment)
         return answer
 
@@ -211,9 +222,15 @@ class Daemon:
         self.verifier.changed(containments)
 
     def _note_stage(self, containment: str, stage: Stage, at: float) -> None:
-        task = asyncio.create_task(self.store.record_stage(containment, stage, at))
+        task = asyncio.create_task(self._record_stage(containment, stage, at))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+    async def _record_stage(self, containment: str, stage: Stage, at: float) -> None:
+        try:
+            await self.store.record_stage(containment, stage, at)
+        except NetcordonError as error:
+            log.warning("a stage's time was not kept", containment=containment, stage=stage.value, error=str(error))
 
     def _sighted(self, sighting: Any) -> None:
         self.verifier.saw(sighting)
@@ -222,7 +239,7 @@ class Daemon:
         """One timer on the earliest expiry; a new or changed containment sets it again."""
         self._expiry_changed.clear()
         due = await self.store.next_expiry()
-        wait = None if due is None else max(0.0, due - self._now())
+        wait = None if due is None else min(LONGEST_WAIT, max(0.0, due - self._now()))
         if wait is None or wait > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._expiry_changed.wait(), wait)
@@ -266,6 +283,9 @@ async def _forever(work: Callable[[], Coroutine[Any, Any, None]], name: str) -> 
             await work()
         except (NetcordonError, DriverError) as error:
             log.warning("background work failed, going on", work=name, error=str(error))
+            await asyncio.sleep(1.0)
+        except Exception:  # the task's outermost loop: a defect must not end expiry or the baseline unseen
+            log.exception("background work failed, going on", work=name)
             await asyncio.sleep(1.0)
 
 

@@ -113,7 +113,13 @@ class Fleet:
 
     async def _read_events(self, device: str, driver: Driver, learn: Callable[[], Awaitable[None]]) -> None:
         async for event in driver.events():
-            await self._take(device, event, learn)
+            try:
+                await self._take(device, event, learn)
+            except (
+                Exception
+            ):  # the reader's outermost loop: one event that cannot be taken must not end the hearing of all others
+                log.exception("an event was not taken", device=device, kind=type(event).__name__)
+                self.loops[device].distrust()
 
     async def _take(self, device: str, event: DriverEvent, learn: Callable[[], Awaitable[None]]) -> None:
         graph, loop = self._network.graph, self.loops[device]

@@ -40,14 +40,36 @@ def not_protected(endpoint: Endpoint, decision: Decision, network: NetworkView, 
         raise Refused(RefusalCode.BEHIND_ROUTER, f"{network.graph.label(endpoint.attachment)} is an uplink")
 
 
-def safe(plan: Plan, proof: Proof, decision: Decision) -> None:
-    """The plan hits nobody else and cuts no management path; automatic action also needs to know that path."""
+def nobody_protected_beside(endpoint: Endpoint, decision: Decision, network: NetworkView, now: float) -> None:
+    """Whoever else is at the port and gets no permit there is cut off with the device: a MAC that is too new to count as a device of its
+    own must not be a protected asset's. When it is one's, a person has to look: it may be there, or be imitated."""
+    present = network.bindings.on_place(endpoint.realm, endpoint.attachment, now - network.max_age)
+    for mac in sorted(present.keys() - endpoint.macs - endpoint.neighbours):
+        ips = network.bindings.ips_held_by(endpoint.realm, mac)
+        protection = network.inventory.protection({mac}, ips, (), "")
+        if protection is not None and not decision.override:
+            raise Refused(RefusalCode.PROTECTED, f"{mac} on the same port is protected by {protection}: look who it is")
+
+
+def safe(plan: Plan, proof: Proof, decision: Decision, network: NetworkView) -> None:
+    """The plan hits nobody else and cuts no management path. Automatic action also needs to know that path, and what is on link here:
+    otherwise a device with several addresses may be a router that answers for others."""
     cut = [device for device, survival in proof.management.items() if survival is Survival.CUT]
     if cut:
         raise Refused(RefusalCode.MANAGEMENT, f"the plan would cut the controller off from {', '.join(cut)}")
     if proof.collateral and not decision.override:
         hit = ", ".join(sorted({reach.src for reach in proof.collateral}))
         raise Refused(RefusalCode.PROTECTED, f"the plan would also stop {hit}")
+    inventory = network.inventory
+    several = sorted(
+        str(ip) for mac in plan.endpoint.macs for ip in network.bindings.ips_held_by(plan.endpoint.realm, mac)
+    )
+    if decision.automatic and not inventory.network.on_link and len([ip for ip in several if ":" not in ip]) > 1:
+        raise Refused(
+            RefusalCode.BEHIND_ROUTER,
+            f"it holds {', '.join(several[:8])}: it may be a router. List the prefixes that are plugged in here under network.on_link,"
+            " or contain by hand",
+        )
     unknown = [device for device, survival in proof.management.items() if survival is Survival.UNKNOWN]
     if unknown and decision.automatic:
         raise Refused(

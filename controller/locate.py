@@ -85,15 +85,16 @@ def _at_place(target: Target, place_name: tuple[str, str], as_of: float, now: fl
     if port is None:
         return _unknown(target, as_of, [], f"{place_name[0]} has no port {place_name[1]!r}")
     place = Attachment(device, port)
+    realm = network.realm_of(place)
     if network.graph.is_uplink(device, port):
         why = f"{network.graph.label(place)} is an uplink: a switch or a router is behind it"
         return Location(Located.BEHIND_ROUTER, target, as_of, against=(why,))
-    present = network.bindings.on_place(target.realm, place, now - network.max_age)
-    routers = [name for mac in present if (name := network.is_router(target.realm, mac))]
+    present = network.bindings.on_place(realm, place, now - network.max_age)
+    routers = [name for mac in present if (name := network.is_router(realm, mac))]
     if routers:
         why = f"router {routers[0]!r} is at {network.graph.label(place)}"
         return Location(Located.BEHIND_ROUTER, target, as_of, against=(why,))
-    endpoint = network.endpoint_at(target.realm, frozenset(present), place, now)
+    endpoint = network.endpoint_at(realm, frozenset(present), place, now)
     evidence = (
         f"the operator named {network.graph.label(place)}; seen there: {', '.join(sorted(present)) or 'nobody yet'}",
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
 from controller.model import Address, Attachment, Endpoint, Plan, Proof, Reach, Survival
-from controller.network.graph import DeviceNode
+from controller.network.graph import NetworkGraph
 from controller.network.view import NetworkView
 from drivers.base import Management
 from drivers.rules import Direction, Mac, PortName, Rule, RuleSet
@@ -47,7 +47,7 @@ def prove(plan: Plan, network: NetworkView, now: float) -> Proof:
         blocked=tuple(blocked),
         residual=tuple(residual),
         collateral=tuple(_collateral(endpoint, rules, network, now)),
-        management={device: _survival(device, plan, network.graph.devices.get(device)) for device in plan.rules},
+        management={device: _survival(device, plan, network.graph) for device in plan.rules},
     )
 
 
@@ -153,12 +153,14 @@ def _frame(src: Mac, dst: Mac, ip_src: Address, ip_dst: Address, eth_type: int, 
     return Frame(src, dst, eth_type, ip_protocol=protocol)
 
 
-def _survival(device: str, plan: Plan, node: DeviceNode | None) -> Survival:
+def _survival(device: str, plan: Plan, graph: NetworkGraph) -> Survival:
+    node = graph.devices.get(device)
     if node is None or node.management is Management.UNKNOWN:
         return Survival.UNKNOWN
     if node.management is Management.OUT_OF_BAND:
         return Survival.OUT_OF_BAND
-    if node.management_port is None:
+    port = None if node.management_port is None else graph.find_port(device, node.management_port)
+    if port is None:
         return Survival.UNKNOWN
     touched = {rule.match.port for rule in plan.rules[device]}
-    return Survival.CUT if touched & {None, node.management_port} else Survival.SURVIVES
+    return Survival.CUT if touched & {None, port} else Survival.SURVIVES

@@ -67,12 +67,23 @@ def doubt(endpoint: Endpoint, before: Counts, after: Counts, *, flapped: bool, l
     return ""
 
 
+def continues(last: Counts, now: Counts) -> bool:
+    """Whether `now` was counted by the very rules that `last` was, which stood and let nothing past in between."""
+    return (
+        (last.boot_id, last.up, last.missing, last.passed) == (now.boot_id, True, frozenset(), now.passed)
+        and not now.missing
+        and last.denied is not None
+        and now.denied is not None
+        and last.denied <= now.denied
+    )
+
+
 def counted(denied_before: int | None, after: Counts) -> Look:
     """Whether the device's own frames ran into the rules. `denied_before` is the count that is not news."""
     if denied_before is None or after.denied is None or after.passed is None:
         return Look(reason="the switch does not count what runs into the rules and what gets past them")
     if after.denied <= denied_before:
-        return Look(reason="the deny rule counted no frame of it")
+        return Look(reason="the deny rule counted no frame of it since the last look")
     return Look(evidence=f"the switch dropped {after.denied - denied_before} of its frames and let none past")
 
 
@@ -82,13 +93,15 @@ def probed(
     answered_before: float | None,
     answered_last: float | None,
     pushed: float,
+    installed: float,
     opened: float,
     fresh: float,
 ) -> Look:
-    """Whether sensors found it silent that had heard it shortly before. Times are seconds since the epoch: its last answer before the push
-    (at most `fresh` seconds older than that), its last one of all, the push, and the beginning of this look."""
+    """Whether sensors found it silent that had heard it shortly before. Times are seconds since the epoch: its last answer before the rules
+    stood (at most `fresh` seconds older than the push), its last one of all, the push, when the rules were read back, and the beginning
+    of this look."""
     probes = list(probes)
-    if answered_before is None or not pushed - fresh <= answered_before:
+    if answered_before is None or not pushed - fresh <= answered_before <= installed:
         return Look(reason="it answered no sensor shortly before the push")
     if any(probe.answered for probe in probes) or (answered_last is not None and answered_last > opened):
         return Look(reason="it still answers a sensor")

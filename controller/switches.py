@@ -12,13 +12,15 @@ import signal
 import structlog
 
 from controller.config import Config, Device
-from controller.errors import ConfigError
+from controller.errors import ConfigError, NetcordonError
 from controller.fleet import Fleet
+from drivers.base import DriverError
 from drivers.openflow.driver import OpenFlowDriver, device_id
 from drivers.openflow.link import SpeakerLink, ensure_speaker
 from drivers.rules import PortName
 
 log = structlog.get_logger("switches")
+RETRY_AFTER = 1.0
 _DEVICE_ID = re.compile(r"of:([0-9a-f]{16})")
 
 
@@ -62,6 +64,17 @@ class OpenFlowSwitches:
             log.info("the speaker goes on, so that the switches keep their sessions", pid=pid, end_it=f"kill {pid}")
         await self._link.close()
 
+    async def keep_speaker(self) -> None:
+        """One look: start a speaker again when none has answered for a while. Its link finds it by itself."""
+        await asyncio.sleep(RETRY_AFTER)
+        if self._link.connected or not self._settings.speaker.start:
+            return
+        speaker = self._settings.speaker
+        pid, started = await ensure_speaker(speaker.socket, speaker.listen, speaker.log, speaker.runtime)
+        if started:
+            self._started_pid = pid
+            log.warning("the speaker had ended and was started again", pid=pid)
+
     def troubles(self) -> list[str]:
         return [] if self._link.connected else [f"no OpenFlow speaker answers on {self._settings.speaker.socket}"]
 
@@ -72,8 +85,13 @@ class OpenFlowSwitches:
             if id in self._fleet.loops:
                 continue
             if id in self._listed or self._settings.adopt:
-                await self._serve(id, dpid)
-                log.info("switch adopted", device=id)
+                try:
+                    await self._serve(id, dpid)
+                except (NetcordonError, DriverError) as error:
+                    log.warning("a switch could not be adopted yet", device=id, error=str(error))
+                    asyncio.get_running_loop().call_later(RETRY_AFTER, arrivals.put_nowait, dpid)
+                else:
+                    log.info("switch adopted", device=id)
             else:
                 log.warning("a switch connected that is not listed under `devices`; it is left alone", device=id)
 

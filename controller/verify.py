@@ -59,6 +59,7 @@ class Verifier:
         self._watched: dict[Mac, Endpoint] = {}
         self._elsewhere: dict[Mac, tuple[float, str]] = {}
         self._answered_before: dict[str, float] = {}
+        self._last_seen: dict[str, tuple[Counts, float]] = {}
         self._proven: dict[Mac, Containment] = {}
         self._refuting: set[asyncio.Task[None]] = set()
 
@@ -127,6 +128,7 @@ class Verifier:
 
     def _end(self, containment: Containment) -> None:
         task = self._tasks.pop(containment.id, None)
+        self._last_seen.pop(containment.id, None)
         if containment.want is Want.RELEASED:
             self._answered_before.pop(containment.id, None)
         if task is not None:
@@ -190,6 +192,7 @@ class Verifier:
         while True:
             await asyncio.sleep(window / 4)
             after, now = await self._counts(driver, containment), self._now()
+            self._last_seen[containment.id] = after, now
             flapped = self._network.graph.went_down_between(endpoint.attachment, opened, now)
             if why := silence.doubt(endpoint, before, after, flapped=flapped, leak=self._leak(endpoint, opened)):
                 return Look(reason=why)
@@ -205,10 +208,15 @@ class Verifier:
                 return Look(reason=f"{counted.reason}; {probed.reason}")
 
     def _old_news(self, containment: Containment, before: Counts, opened: float) -> int | None:
-        """The count of denied frames that says nothing new: none while the rules are fresh, since they began at 0."""
+        """The count of denied frames that says nothing new: none while the rules are fresh, since they began at 0; else that of the last
+        look, where nothing came between that puts the frames since then in doubt."""
         installed = containment.stages.get(Stage.INSTALLED)
-        fresh = installed is not None and opened - installed < silence.COUNTERS_LAG
-        return 0 if fresh and before.denied is not None else before.denied
+        if before.denied is not None and installed is not None and opened - installed < silence.COUNTERS_LAG:
+            return 0
+        last, at = self._last_seen.get(containment.id, (before, opened))
+        place = containment.endpoint.attachment
+        unbroken = silence.continues(last, before) and not self._network.graph.went_down_between(place, at, opened)
+        return last.denied if unbroken else before.denied
 
     async def _counts(self, driver: Driver, containment: Containment) -> Counts:
         place = containment.endpoint.attachment
@@ -261,6 +269,7 @@ class Verifier:
             answered_before=before,
             answered_last=last,
             pushed=containment.stages.get(Stage.COMMITTED, containment.created_at),
+            installed=installed,
             opened=opened,
             fresh=self._settings.baseline_age,
         )

@@ -34,6 +34,7 @@ class ApiServers:
         self._listen = listen
         self._servers: list[_Server] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._bound = False
         self.url = ""
 
     async def start(self) -> None:
@@ -41,13 +42,16 @@ class ApiServers:
         tcp = _tcp_socket(str(self._listen.address), self._listen.port)
         self.url = f"{'https' if self._listen.tls else 'http'}://{self._listen.address}:{tcp.getsockname()[1]}"
         await self._serve(tcp, with_tls=True)
-        await self._serve(_unix_socket(self._listen.socket), with_tls=False)
+        local = _unix_socket(self._listen.socket)
+        self._bound = True
+        await self._serve(local, with_tls=False)
 
     async def stop(self) -> None:
         for server in self._servers:
             server.should_exit = True
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._listen.socket.unlink(missing_ok=True)
+        if self._bound:
+            self._listen.socket.unlink(missing_ok=True)
 
     async def _serve(self, listening: socket.socket, *, with_tls: bool) -> None:
         tls = self._listen.tls if with_tls else None

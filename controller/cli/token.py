@@ -80,5 +80,7 @@ def _save(secret: str) -> Path:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secret + "\n")
     except OSError as error:
-        raise InvalidInput(f"{path} cannot be written ({error.strerror}): the token is {secret}") from error
+        raise InvalidInput(
+            f"{path} cannot be written ({error.strerror}): the token is lost; revoke it, and make one without saving it"
+        ) from error
     return path

@@ -37,6 +37,7 @@ class DeviceNode:
     unconfirmed: dict[PortName, float] = field(default_factory=dict)
     since: float = 0.0
     up_at: dict[PortName, float] = field(default_factory=dict)
+    was_uplink: set[PortName] = field(default_factory=set)
     down_at: dict[PortName, float] = field(default_factory=dict)
 
 
@@ -107,19 +108,24 @@ class NetworkGraph:
         known = node.interfaces.get(port)
         if not up and (known is None or known.up):
             node.down_at[port] = at
+            (node.was_uplink.add if port in node.links else node.was_uplink.discard)(port)
             self._unlink(device, port)
-        if up and (known is None or not known.up):
+        if up and (known is None or (not known.up and port in node.was_uplink)):
             node.up_at[port] = at
         number, mac = (known.number, known.mac) if known else (None, None)
         node.interfaces[port] = Interface(port, number, mac, up)
 
     def is_uplink(self, device: str, port: PortName) -> bool:
         node = self.devices.get(device)
-        return node is not None and (port in node.declared_uplinks or port in node.links)
+        if node is None:
+            return False
+        interface = node.interfaces.get(port)
+        number = None if interface is None or interface.number is None else PortName(str(interface.number))
+        return port in node.links or port in node.declared_uplinks or number in node.declared_uplinks
 
     def unsettled_for(self, place: Attachment, now: float) -> float:
-        """For how many seconds more it is open whether a switch is behind the port: it came up, or its device connected, a moment
-        ago, and a neighbour may not have shown itself yet. 0 when enough time has passed."""
+        """For how many seconds more it is open whether a switch is behind the port: its device connected, or the port is new or was an
+        uplink and came up again, a moment ago. 0 when enough time has passed; a known edge port that bounces gains none by it."""
         node = self.devices.get(place.device)
         if node is None:
             return 0.0

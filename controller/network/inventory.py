@@ -73,7 +73,9 @@ class Inventory:
         for ip in sorted(str(ip) for ip in ips):
             if ip in self._router_by_ip:
                 return f"{ip} is an address of router {self._router_by_ip[ip].name!r}"
-        found = next((rule for rule in self.protected if _covers(rule, macs, ips, places, role)), None)
+        roles = {role, *(asset.role for mac in macs if (asset := self._by_mac.get(mac)) is not None)}
+        roles |= {asset.role for ip in ips if (asset := self._by_ip.get(str(ip))) is not None}
+        found = next((rule for rule in self.protected if _covers(rule, macs, ips, places, roles)), None)
         return None if found is None else f"{describe(found)}: {found.why}"
 
 
@@ -83,11 +85,11 @@ def describe(rule: Protected) -> str:
     return f"{name} {value}"
 
 
-def _covers(rule: Protected, macs: set[Mac], ips: set[Address], places: set[str], role: str) -> bool:
+def _covers(rule: Protected, macs: set[Mac], ips: set[Address], places: set[str], roles: set[str]) -> bool:
     return (
         (rule.mac is not None and rule.mac in macs)
         or (rule.ip is not None and rule.ip in ips)
         or (rule.prefix is not None and any(ip in rule.prefix for ip in ips))
-        or (rule.role is not None and rule.role == role)
+        or (rule.role is not None and rule.role in roles)
         or (rule.port is not None and rule.port in places)
     )

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Double, Row, bindparam, func, insert, select, update
 
 from controller.errors import RefusalCode, Refused
-from controller.model import Containment, DeviceOutcome, Outcome, Stage, Want
+from controller.model import Containment, DeviceOutcome, Endpoint, Outcome, Stage, Want
 from controller.store import codec, containments, keys, wanted
 from controller.store.prepared import Prepared
 from controller.store.sql import Insert
@@ -146,13 +146,15 @@ def _chosen(draft: Draft) -> dict[str, Any]:
 
 
 def _join(transaction: Transaction, draft: Draft, found: Row[Any], recheck: Callable[[], None]) -> Containment:
-    """The strictest profile and its rules win, and the later expiry. The same profile with other rules is the device at another
-    place or address: the newer rules win."""
+    """The strictest profile and its rules win, and the later expiry. The same profile with other rules is the device at another place
+    or address, and the newer rules win; but at the same place never looser ones: what a device makes up while it is held (MACs that
+    look like neighbours) must not let it out."""
     changes: dict[str, Any] = {"expires_at": _later(found.expires_at, draft.expires_at), "revision": found.revision + 1}
     changes["evidence"] = codec.dump_words(dict.fromkeys((*codec.load_words(found.evidence), *draft.evidence)))
     rules = wanted.owned(draft.rules, found.id)
-    moved = draft.profile == found.profile and wanted.names(rules) != wanted.held(transaction, found.id)
-    if rules and (draft.strictness > found.strictness or moved):
+    looser = _looser(codec.load_endpoint(found.endpoint), draft.endpoint)
+    moved = draft.profile == found.profile and not looser and wanted.names(rules) != wanted.held(transaction, found.id)
+    if rules and not looser and (draft.strictness > found.strictness or moved):
         recheck()
         wanted.replace_rules(transaction, found.id, rules)
         changes |= _chosen(draft) | {"outcome": Outcome.REQUESTED.value, "unproven": ""}
@@ -160,6 +162,12 @@ def _join(transaction: Transaction, draft: Draft, found: Row[Any], recheck: Call
     _append_alert(transaction, found.id, draft.alert_id)
     _audit(transaction, draft, "join", found.id, found.revision + 1)
     return containments.one(transaction.connection, found.id)
+
+
+def _looser(was: Endpoint, now: Endpoint) -> bool:
+    """Whether the newer plan would, on the very same port, hold fewer MACs or let more neighbours pass."""
+    same_port = (was.attachment.device, was.attachment.port) == (now.attachment.device, now.attachment.port)
+    return same_port and not (was.macs <= now.macs and now.neighbours <= was.neighbours)
 
 
 def _later(one: float | None, other: float | None) -> float | None:
@@ -186,6 +194,7 @@ def _audit(transaction: Transaction, draft: Draft, action: str, containment: str
             "reason": draft.reason,
             "policy_rule": draft.policy_rule,
             "automatic": draft.automatic,
+            "override": draft.override,
             "alert": draft.alert_id,
             "weaker": draft.weaker,
             "revision": revision,

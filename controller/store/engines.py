@@ -62,8 +62,10 @@ def parse(url: str) -> URL:
     """The database that `url` names, with the driver that we use."""
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise ConfigError(f"not a database URL: {url!r}; write sqlite:////var/lib/netcordon/netcordon.db") from error
+    except (ArgumentError, ValueError):  # the URL may hold a password: it is not shown, nor is the error that quotes it
+        raise ConfigError(
+            "store: not a database URL; write sqlite:////var/lib/netcordon/netcordon.db, or postgresql://USER:PASSWORD@HOST/NAME"
+        ) from None
     backend = parsed.drivername.partition("+")[0]
     if backend in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")

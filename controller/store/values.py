@@ -31,6 +31,7 @@ class Draft:
     policy_rule: str
     automatic: bool
     rules: Mapping[str, RuleSet]
+    override: bool = False
     alert_id: str | None = None
     evidence: tuple[str, ...] = ()
     weaker: str | None = None

@@ -137,10 +137,14 @@ def test_another_port_under_an_old_name_is_no_uplink(graph: NetworkGraph) -> Non
 
 
 def test_a_port_is_open_to_question_until_its_neighbour_had_time_to_speak(graph: NetworkGraph) -> None:
-    assert graph.unsettled_for(place(3), 1000.0) == 0.0
+    uplink = replace(place(3), port=UPLINK)
+    assert graph.unsettled_for(uplink, 1000.0) == 0.0
+    graph.set_port(S1, UPLINK, up=False, at=990.0)
+    graph.set_port(S1, UPLINK, up=True, at=999.0)
+    assert graph.unsettled_for(uplink, 1000.0) == SETTLING - 1.0
     graph.set_port(S1, port(3), up=False, at=990.0)
     graph.set_port(S1, port(3), up=True, at=999.0)
-    assert graph.unsettled_for(place(3), 1000.0) == SETTLING - 1.0
+    assert graph.unsettled_for(place(3), 1000.0) == 0.0, "a known edge port that bounces gains no time by it"
     assert graph.unsettled_for(place(4), 1000.0) == 0.0
     graph.learn(replace(facts(1), since=999.5))
     assert graph.unsettled_for(place(4), 1000.0) == SETTLING - 0.5

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from controller.errors import RefusalCode, Refused
-from controller.guardrails import not_protected, placed, safe
+from controller.guardrails import nobody_protected_beside, not_protected, placed, safe
 from controller.model import Decision, Endpoint, Located, Location, Plan, Proof, Reach, Survival
 from drivers.rules import RuleSet
 from tests.campus import AUTOMATIC, DECISION, NOW, S1, S2, Campus, campus, ip, mac, place
 
 DEVICE = Endpoint(frozenset({mac(6)}), frozenset({ip_address("10.0.0.66")}), place(3), role="printer")
+NETWORK = campus().network
 PLAN = Plan("c-1", DEVICE, DECISION.profile, {S1: RuleSet()}, ())
 
 
@@ -84,7 +85,9 @@ def proof(**management: Survival) -> Proof:
 
 def test_a_cut_management_path_is_refused_to_everybody() -> None:
     for decision in (DECISION, AUTOMATIC, replace(DECISION, override=True)):
-        refused = refusal(safe, PLAN, Proof((), (), (), {S1: Survival.CUT, S2: Survival.OUT_OF_BAND}), decision)
+        refused = refusal(
+            safe, PLAN, Proof((), (), (), {S1: Survival.CUT, S2: Survival.OUT_OF_BAND}), decision, NETWORK
+        )
         assert refused.code is RefusalCode.MANAGEMENT
         assert S1 in refused.reason
         assert S2 not in refused.reason
@@ -92,18 +95,53 @@ def test_a_cut_management_path_is_refused_to_everybody() -> None:
 
 @pytest.mark.parametrize("survival", [Survival.OUT_OF_BAND, Survival.SURVIVES])
 def test_a_management_path_that_survives_is_no_hindrance(survival: Survival) -> None:
-    safe(PLAN, proof(s1=survival), AUTOMATIC)
+    safe(PLAN, proof(s1=survival), AUTOMATIC, NETWORK)
 
 
 def test_an_unknown_management_path_stops_automatic_action_only() -> None:
-    refused = refusal(safe, PLAN, proof(s1=Survival.UNKNOWN), AUTOMATIC)
+    refused = refusal(safe, PLAN, proof(s1=Survival.UNKNOWN), AUTOMATIC, NETWORK)
     assert refused.code is RefusalCode.MANAGEMENT
     assert "management: oob" in refused.reason
-    safe(PLAN, proof(s1=Survival.UNKNOWN), DECISION)
+    safe(PLAN, proof(s1=Survival.UNKNOWN), DECISION, NETWORK)
 
 
 def test_collateral_is_refused_unless_someone_insists() -> None:
     hit = Proof((), (), (Reach(mac(7), "anyone", "TCP"),), {})
     for decision in (DECISION, AUTOMATIC):
-        assert mac(7) in refusal(safe, PLAN, hit, decision).reason
-    safe(PLAN, hit, replace(DECISION, override=True))
+        assert mac(7) in refusal(safe, PLAN, hit, decision, NETWORK).reason
+    safe(PLAN, hit, replace(DECISION, override=True), NETWORK)
+
+
+def test_what_may_be_a_router_is_not_contained_automatically_where_nothing_is_known_to_be_on_link() -> None:
+    net = campus()
+    net.says("10.0.0.66", 6, 3)
+    safe(PLAN, proof(), AUTOMATIC, net.network)
+    net.says("192.0.2.8", 6, 3)
+    refused = refusal(safe, PLAN, proof(), AUTOMATIC, net.network)
+    assert refused.code is RefusalCode.BEHIND_ROUTER
+    assert "network.on_link" in refused.reason
+    safe(PLAN, proof(), DECISION, net.network)
+    declared = campus(network={"on_link": ["10.0.0.0/24"]})
+    declared.says("10.0.0.66", 6, 3)
+    declared.says("10.0.0.67", 6, 3)
+    safe(PLAN, proof(), AUTOMATIC, declared.network)
+
+
+@pytest.mark.parametrize("rule", [{"ip": "10.0.0.10"}, {"mac": mac(1)}])
+def test_a_protected_device_that_is_new_on_the_port_is_not_cut_off_with_it(rule: dict[str, str]) -> None:
+    net = protecting(**rule)
+    net.says("10.0.0.66", 6, 3)
+    net.says("10.0.0.10", 1, 3)
+    refused = refusal(nobody_protected_beside, DEVICE, AUTOMATIC, net.network, NOW)
+    assert refused.code is RefusalCode.PROTECTED
+    assert mac(1) in refused.reason
+    nobody_protected_beside(DEVICE, replace(DECISION, override=True), net.network, NOW)
+    beside = replace(DEVICE, neighbours=frozenset({mac(1)}))
+    nobody_protected_beside(beside, AUTOMATIC, net.network, NOW)
+
+
+def test_a_role_protects_whichever_of_the_devices_on_a_port_has_it() -> None:
+    assets = [{"mac": mac(1), "role": "domain-controller"}, {"mac": mac(0), "role": "laptop"}]
+    net = campus(protected=[{"role": "domain-controller"}], assets=assets)
+    both = replace(DEVICE, macs=frozenset({mac(0), mac(1)}), role="laptop")
+    assert refusal(not_protected, both, DECISION, net.network).code is RefusalCode.PROTECTED

@@ -251,8 +251,7 @@ def test_what_was_seen_on_a_port_before_it_was_known_as_an_uplink_is_forgotten()
 def test_a_port_that_came_up_a_moment_ago_is_not_taken_for_an_edge_port_yet() -> None:
     net = campus()
     net.says("10.0.0.66", 6, 3)
-    net.network.graph.set_port(S1, port(3), up=False, at=net.now - 2)
-    net.network.graph.set_port(S1, port(3), up=True, at=net.now - 1)
+    net.network.graph.devices[S1].since = net.now - 1
     location = net.locate("10.0.0.66")
     assert location.status is Located.AMBIGUOUS
     assert "Try again in 2 s" in said(location)

@@ -10,7 +10,7 @@ import pytest
 from controller.errors import Conflict, InvalidInput, NotFound, RefusalCode, Refused
 from controller.model import Outcome, Stage, Want
 from controller.store import Budget, Store
-from drivers.rules import Direction, RuleSet
+from drivers.rules import Action, Direction, Match, PortName, Provenance, Rule, RuleSet, parse_mac
 from tests.unit.store_cases import HOUR, START, Clock, converge, draft, endpoint, nothing, rules
 
 
@@ -72,6 +72,27 @@ async def test_twenty_retries_at_once_make_one_case(store: Store) -> None:
     assert sum(one.created for one in accepted) == 1
     assert len({one.containment.id for one in accepted}) == 1
     assert len(await store.containments()) == 1
+
+
+async def test_what_a_held_device_makes_up_does_not_loosen_its_case(store: Store) -> None:
+    first = (await store.accept(draft(1), recheck=nothing)).containment
+    invented = replace(endpoint(1), neighbours=frozenset({parse_mac("02:66:66:66:66:66")}))
+    port = PortName("eth1")
+    looser = RuleSet(
+        [
+            *rules("case-0009", 1, Direction.FROM),
+            Rule(
+                Match(Direction.FROM, port=port, mac=parse_mac("02:66:66:66:66:66")),
+                Action.PERMIT,
+                Provenance("case-0009"),
+            ),
+        ]
+    )
+    again = draft(1, containment="case-0009", endpoint=invented, rules={"s1": looser})
+    joined = await store.accept(again, recheck=nothing)
+    assert joined.joined
+    assert {rule.id for _, rule in joined.containment.rules} == {rule.id for _, rule in first.rules}
+    assert (await store.desired("s1")).rules == rules("case-0001", 1)
 
 
 async def test_a_later_alert_joins_the_open_case(store: Store) -> None:

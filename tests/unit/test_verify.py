@@ -256,6 +256,22 @@ async def test_frames_counted_before_the_look_are_no_evidence_for_it(scene: Scen
     assert "counted no frame of it" in await scene.reason()
 
 
+async def test_frames_counted_between_two_looks_are_evidence_for_the_second(scene: Scene) -> None:
+    scene.switch.counts = [(3, 0)]
+    await scene.reason()
+    scene.switch.counts = [(6, 0)]
+    assert "dropped 3 of its frames" in await scene.evidence()
+
+
+async def test_frames_that_came_between_two_looks_with_a_leak_are_none(scene: Scene) -> None:
+    scene.switch.counts = [(3, 0)]
+    await scene.reason()
+    scene.switch.counts = [(6, 1)]
+    looks = scene.switch.looks
+    await until(lambda: scene.switch.looks > looks + 20, lambda: "it was looked at again")
+    assert scene.cases.evidence == []
+
+
 async def test_frames_counted_since_the_rules_are_in_are_evidence_while_they_are_fresh(scene: Scene) -> None:
     """Counters lag: what they show of rules that are a moment old can only be news."""
     scene.cases.case = replace(scene.cases.case, stages={Stage.COMMITTED: NOW - 0.02, Stage.INSTALLED: NOW - 0.01})
