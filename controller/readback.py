@@ -43,8 +43,10 @@ def outcomes_of(done: Pass) -> Iterator[tuple[str, DeviceOutcome]]:
 
 
 def _gone(done: Pass) -> DeviceOutcome:
-    """What was asked to go cannot be told apart any more: while the device holds anything unwanted, nothing counts as removed."""
-    if done.leftover.removed or done.leftover.ports:
+    """What was asked to go cannot be told apart any more: while the device holds anything unwanted, also what
+    is nobody's any more and has no name, nothing counts as removed."""
+    leftover = done.leftover
+    if leftover.removed or leftover.ports or any(line.sign == "-" for line in leftover.lines):
         return DeviceOutcome("", Outcome.FAILED, "the device still holds something that was to be removed")
     return DeviceOutcome("", Outcome.REMOVED)
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
@@ -32,6 +34,7 @@ from drivers.base import (
     OutcomeUnknown,
     Receipt,
     ReceiptStatus,
+    UnsupportedAction,
 )
 from drivers.rules import RuleSet
 
@@ -40,10 +43,14 @@ EVERY = 2**31 - 1
 """As a limit of a list: none."""
 OWN_ECHO = 1.0
 """Seconds after a push in which a port's changed flags are taken for that push's own echo."""
+SEEN_WHOLE = frozenset({Outcome.INSTALLED, Outcome.PROVEN, Outcome.DRIFTED})
+"""Outcomes of a containment all of whose rules were once read back."""
 
 
 class DeviceLoop:
-    """Converges one device for as long as `run` runs. `on_changed` hears of every containment whose outcome was recorded."""
+    """Converges one device for as long as `run` runs. `on_changed` hears of every containment whose outcome was recorded.
+
+    `now` is for the times that are recorded; how long anything lasts is told by `monotonic`, which nobody sets back."""
 
     def __init__(
         self,
@@ -54,6 +61,7 @@ class DeviceLoop:
         owner: str,
         now: Callable[[], float],
         on_changed: Callable[[Iterable[Containment]], None],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.device = device
         self.driver = driver
@@ -64,16 +72,18 @@ class DeviceLoop:
         self._owner = owner
         self._now = now
         self._on_changed = on_changed
+        self._monotonic = monotonic
         self._known: ObservedState | None = None
         self._doubts = 0
         self._held: frozenset[str] = frozenset()
         self._resync_at: float | None = None
-        self._converged_revision: int | None = None
+        self._standing = RuleSet()
+        self._touched: frozenset[str] = frozenset()
         self._recalled = False
         self._failures = 0
         self._epoch: int | None = None
         self._claimed_at = 0.0
-        self._pushed_at = 0.0
+        self._pushed_at = -math.inf
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -89,7 +99,7 @@ class DeviceLoop:
     def flags_changed(self) -> None:
         """A port's flags changed, and not its link. That is our own doing when it comes with a push; what a colleague did in that
         moment is found at the next resync."""
-        if self._now() - self._pushed_at > OWN_ECHO:
+        if self._monotonic() - self._pushed_at > OWN_ECHO:
             self.distrust()
 
     async def lost(self, reason: str) -> None:
@@ -141,7 +151,6 @@ class DeviceLoop:
             await self._record_all(Outcome.FAILED, str(error), epoch)
             raise
         self.up = True
-        self._converged_revision = done.desired.revision if done.leftover.empty else None
         self._on_changed(await self._record(done, epoch))
         if not done.leftover.empty:
             self._doubt()
@@ -159,11 +168,14 @@ class DeviceLoop:
         """What an earlier daemon saw the device hold, by the store's word; asked once."""
         if self._recalled:
             return
-        record = await self._store.device(self.device)
         held = await self._store.containments(Want.HELD, EVERY, self.device)
         seen = {case.id: one.outcome for case in held for one in case.devices if one.device == self.device}
         self._held = frozenset(name for name, outcome in seen.items() if outcome is not Outcome.REQUESTED)
-        self._converged_revision, self._recalled = record.have_revision or None, True
+        stood = {name for name, outcome in seen.items() if outcome in SEEN_WHOLE}
+        self._standing = RuleSet(
+            rule for case in held if case.id in stood for device, rule in case.rules if device == self.device
+        )
+        self._recalled = True
 
     # --- one pass -------------------------------------------------------------------------------------------------
 
@@ -172,19 +184,18 @@ class DeviceLoop:
         doubts, fresh = self._doubts, self._known is None
         observed = self._known if self._known is not None else await self._look()
         change = self.driver.render(desired.rules, observed, desired.baseline)
-        drifted = fresh and not change.empty and self._converged_revision == desired.revision
-        if drifted:
-            log.warning("drift", device=self.device, change=[f"{line.sign} {line.text}" for line in change.lines])
-            await self._record_drift(desired, change, epoch)
+        drifted = fresh and await self._record_drift(desired, observed, change, epoch)
         if change.empty:
             self._keep(observed, doubts)
+            self._stands(desired, change)
             return Pass(desired, observed, change, {}, drifted=False)
         desired = await self._remember_baseline(desired, observed, change)
         change = self.driver.render(desired.rules, observed, desired.baseline)
-        receipt = await self._apply(change)
+        receipt = await self._push(desired, change)
         observed = await self._read_back(observed, change)
         leftover = self.driver.render(desired.rules, observed, desired.baseline)
         self._keep(observed, doubts)
+        self._stands(desired, leftover)
         return Pass(desired, observed, leftover, receipt.refused, drifted)
 
     def _doubt(self) -> None:
@@ -196,13 +207,32 @@ class DeviceLoop:
         """Go on from this state, unless something was heard meanwhile that puts it in doubt."""
         self._known = observed if doubts == self._doubts else None
 
+    def _stands(self, desired: Desired, leftover: Change) -> None:
+        """Remember which rules were read back as they should be: one that is missing later went away without our asking."""
+        lacking = leftover.rule_ids
+        self._standing = RuleSet(r for r in desired.rules if r.id not in lacking) if lacking else desired.rules
+        self._touched = frozenset()
+
     async def _look(self) -> ObservedState:
         observed = await self.driver.observe(EVERYTHING)
-        self._resync_at = self._now() + self._settings.resync * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, not a secret
+        jitter = random.uniform(0.8, 1.2)  # noqa: S311 - not a secret
+        self._resync_at = self._monotonic() + self._settings.resync * jitter
         return observed
 
+    async def _push(self, desired: Desired, change: Change) -> Receipt:
+        """Apply. Until all is read back the device may hold any of it, whatever becomes of the answer; and what of it is missing then is
+        no drift."""
+        held = self._held
+        self._held |= set(desired.containments)
+        self._touched |= change.rule_ids | change.removed
+        try:
+            return await self._apply(change)
+        except (DeviceUnreachable, DeviceRefused, UnsupportedAction):
+            self._held = held
+            raise
+
     async def _apply(self, change: Change) -> Receipt:
-        self._pushed_at = self._now()
+        self._pushed_at = self._monotonic()
         receipt = await self.driver.apply(change, self._settings.deadline)
         if receipt.status is not ReceiptStatus.UNCONFIRMED:
             return receipt
@@ -242,7 +272,7 @@ class DeviceLoop:
         outcomes = {
             containment: replace(outcome, device=self.device, at=now) for containment, outcome in outcomes_of(done)
         }
-        self._held = frozenset(name for name, one in outcomes.items() if one.outcome is Outcome.INSTALLED)
+        self._held = frozenset(name for name, one in outcomes.items() if one.outcome in (Outcome.INSTALLED, Outcome.PARTIAL))
         have = done.desired.revision if done.leftover.empty else None
         changed = await self._store.record(self.device, epoch, have, outcomes, done.observed.boot_id)
         if done.leftover.empty:
@@ -254,15 +284,23 @@ class DeviceLoop:
         if unused := [port for port in desired.baseline.ports if port not in used]:
             await self._store.drop_baseline(self.device, unused)
 
-    async def _record_drift(self, desired: Desired, change: Change, epoch: int) -> None:
-        gone = {rule.provenance.containment for rule in desired.rules if rule.id in change.rule_ids}
-        reason = "; ".join(f"{line.sign} {line.text}" for line in change.lines)
+    async def _record_drift(self, desired: Desired, observed: ObservedState, change: Change, epoch: int) -> bool:
+        """Whether rules that stood are gone, and not by our own push: each containment that lost one is said to have drifted. What is
+        sent again only because other rules came or went is not gone, so the rules that stood are looked at by themselves."""
+        if not (change.rule_ids & self._standing.ids) - self._touched:
+            return False
+        lost = self.driver.render(self._standing, observed, desired.baseline)
+        missing = (change.rule_ids & lost.rule_ids) - self._touched
+        gone = {rule.provenance.containment for rule in desired.rules if rule.id in missing}
+        if not gone:
+            return False
+        reason = "; ".join(f"{line.sign} {line.text}" for line in lost.lines)
+        log.warning("drift", device=self.device, containments=sorted(gone), change=reason)
         outcome = DeviceOutcome(
             self.device, Outcome.DRIFTED, f"changed behind our back, being repaired: {reason}", self._now()
         )
-        if gone:
-            outcomes = dict.fromkeys(sorted(gone), outcome)
-            self._on_changed(await self._store.record(self.device, epoch, None, outcomes, None))
+        await self._record_these(dict.fromkeys(sorted(gone), outcome), epoch)
+        return True
 
     async def _record_all(self, outcome: Outcome, reason: str, epoch: int | None = None) -> None:
         epoch = epoch if epoch is not None else await self._claimed()
@@ -273,11 +311,14 @@ class DeviceLoop:
         await self._record_these(dict.fromkeys(desired.containments, outcome_here), epoch)
 
     async def _record_unreachable(self, reason: str, epoch: int) -> None:
-        """Nothing was sent. What was seen installed may still be there; the rest waits."""
+        """Nothing was sent now. What was seen installed, or was pushed, may still be there; the rest waits."""
         desired, now = await self._store.desired(self.device), self._now()
         queued = DeviceOutcome(self.device, Outcome.REQUESTED, f"queued, the device is unreachable: {reason}", now)
         unseen = DeviceOutcome(
-            self.device, Outcome.UNKNOWN, f"was installed, and the device is unreachable: {reason}", now
+            self.device,
+            Outcome.UNKNOWN,
+            f"was installed, or pushed and not read back, and the device is unreachable: {reason}",
+            now,
         )
         wanted = {rule.provenance.containment for rule in desired.rules}
         outcomes = {one: unseen if one in self._held & wanted else queued for one in desired.containments}
@@ -291,19 +332,19 @@ class DeviceLoop:
 
     async def _claimed(self) -> int | None:
         """The epoch under which we may push: claimed once, and kept by a heartbeat at a third of the lease."""
-        if self._epoch is None or self._now() - self._claimed_at > self._settings.lease / 3:
+        if self._epoch is None or self._monotonic() - self._claimed_at > self._settings.lease / 3:
             self._epoch = await self._store.claim(self.device, self._owner, self._settings.lease)
-            self._claimed_at = self._now()
+            self._claimed_at = self._monotonic()
         return self._epoch
 
     async def _rest(self) -> None:
         """Until woken, or until the next try is due; a due resync forgets what was known."""
         if self._failures:
             backoff = min(self._settings.backoff * 2 ** (self._failures - 1), self._settings.backoff_most)
-            due = self._now() + min(self._settings.resync, backoff) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+            due = self._monotonic() + min(self._settings.resync, backoff) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
         else:
-            due = self._resync_at if self._resync_at is not None else self._now() + self._settings.resync
-        while (left := due - self._now()) > 0:
+            due = self._resync_at if self._resync_at is not None else self._monotonic() + self._settings.resync
+        while (left := due - self._monotonic()) > 0:
             try:
                 await asyncio.wait_for(self._woken.wait(), min(left, self._settings.lease / 3))
             except TimeoutError:

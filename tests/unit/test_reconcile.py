@@ -13,17 +13,19 @@ import pytest
 
 from controller.config import Reconciling
 from controller.model import Attachment, Containment, Endpoint, Outcome
-from controller.readback import merged
+from controller.readback import Pass, merged, outcomes_of
 from controller.reconcile import DeviceLoop
-from controller.store import Draft, Store
+from controller.store import Desired, Draft, Store
 from drivers.base import (
     Change,
     DeviceRefused,
     DeviceUnreachable,
+    DiffLine,
     ObservedRule,
     ObservedState,
     OutcomeUnknown,
     PortState,
+    PreState,
     Receipt,
     ReceiptStatus,
     Scope,
@@ -363,6 +365,36 @@ async def test_a_session_lost_between_push_and_read_back_is_unknown_not_queued(b
     assert await bench.outcome() is Outcome.UNKNOWN
 
 
+@pytest.mark.parametrize("cut", ["before the answer", "before the read-back"])
+async def test_what_was_pushed_and_never_read_back_is_not_queued_while_the_device_is_away(
+    bench: Bench, cut: str
+) -> None:
+    await bench.accept()
+    if cut == "before the answer":
+        bench.device.behave(Behaviour.DIES, dies_after=99)
+    else:
+        bench.driver.after_push = lambda: bench.device.behave(Behaviour.UNREACHABLE)
+    with pytest.raises(OutcomeUnknown):
+        await bench.loop.converge()
+    bench.device.behave(Behaviour.UNREACHABLE)
+    with pytest.raises(DeviceUnreachable):
+        await bench.loop.converge()
+    assert not bench.passes(1), "the device holds it"
+    assert await bench.outcome() is Outcome.UNKNOWN
+    assert "pushed and not read back" in await bench.reason()
+
+
+async def test_what_was_refused_as_a_whole_is_queued_while_the_device_is_away(bench: Bench) -> None:
+    await bench.accept()
+    bench.device.behave(Behaviour.REFUSES)
+    with pytest.raises(DeviceRefused):
+        await bench.loop.converge()
+    bench.device.behave(Behaviour.UNREACHABLE)
+    with pytest.raises(DeviceUnreachable):
+        await bench.loop.converge()
+    assert await bench.outcome() is Outcome.REQUESTED
+
+
 async def test_a_reboot_under_a_push_is_noticed_for_the_other_containments_too(bench: Bench) -> None:
     await bench.accept(1)
     await bench.loop.converge()
@@ -417,6 +449,76 @@ async def test_a_cleared_port_flag_is_drift_too(bench: Bench) -> None:
     assert await bench.outcome() is Outcome.REMOVED
 
 
+async def test_what_was_wiped_while_another_was_accepted_is_drift_of_the_wiped_one_alone(bench: Bench) -> None:
+    await bench.accept(1)
+    await bench.loop.converge()
+    await bench.store.set_proven("c-1", NOW, "silent")
+    bench.device.wipe()
+    bench.loop.distrust()
+    await bench.accept(2)
+    await bench.loop.converge()
+    assert [name for name, outcome in bench.heard if outcome is Outcome.DRIFTED] == ["c-1"]
+    assert await bench.outcome(1) is Outcome.INSTALLED, "no longer proven: it has to be looked at anew"
+    assert await bench.outcome(2) is Outcome.INSTALLED
+    details = [str(record.detail) for record in await bench.store.audit_records() if "drifted" in str(record.detail)]
+    assert any("changed behind our back" in detail for detail in details)
+    assert not any('"c-2"' in detail for detail in details)
+
+
+async def test_what_was_wiped_while_no_daemon_ran_is_drift_also_when_more_was_accepted_since(bench: Bench) -> None:
+    await bench.accept(1)
+    await bench.loop.converge()
+    bench.device.wipe()
+    await bench.accept(2)
+    heard: list[tuple[str, Outcome]] = []
+    after = DeviceLoop(
+        SWITCH,
+        bench.driver,
+        bench.store,
+        SETTINGS,
+        "me",
+        lambda: NOW,
+        lambda changed: heard.extend((one.id, one.outcome) for one in changed),
+    )
+    await after.converge()
+    assert [name for name, outcome in heard if outcome is Outcome.DRIFTED] == ["c-1"]
+
+
+async def test_what_is_sent_again_because_another_came_is_no_drift(bench: Bench) -> None:
+    class Entangled(Spy):
+        def render(self, desired: RuleSet, observed: ObservedState, baseline: PreState) -> Change:
+            change = super().render(desired, observed, baseline)
+            entangled = not change.empty and len(desired) > 2
+            return replace(change, rule_ids=frozenset(desired.ids)) if entangled else change
+
+    bench.loop.driver = Entangled(bench.device)
+    await bench.accept(1)
+    await bench.loop.converge()
+    bench.loop.distrust()
+    await bench.accept(2)
+    await bench.loop.converge()
+    assert Outcome.DRIFTED not in {outcome for _, outcome in bench.heard}
+    assert await bench.outcome(2) is Outcome.INSTALLED
+
+
+async def test_what_is_missing_after_a_push_with_no_answer_is_no_drift(bench: Bench) -> None:
+    await bench.accept()
+    await bench.loop.converge()
+    bench.device.wipe()
+    bench.loop.distrust()
+    bench.device.behave(Behaviour.DIES)
+    with pytest.raises(OutcomeUnknown):
+        await bench.loop.converge()
+    bench.device.behave(Behaviour.ACCEPTS)
+    await bench.loop.converge()
+    assert [outcome for _, outcome in bench.heard] == [
+        Outcome.INSTALLED,
+        Outcome.DRIFTED,
+        Outcome.UNKNOWN,
+        Outcome.INSTALLED,
+    ]
+
+
 async def test_a_flag_cleared_just_before_the_release_does_not_make_the_release_fail(bench: Bench) -> None:
     await bench.accept()
     await bench.loop.converge()
@@ -436,9 +538,6 @@ async def test_a_first_push_is_no_drift(bench: Bench) -> None:
 async def test_a_resync_finds_what_nobody_reported(bench: Bench) -> None:
     hasty = SETTINGS.model_copy(update={"resync": 0.05})
     bench.loop._settings = hasty
-    clock = asyncio.get_running_loop().time
-    start = clock()
-    bench.loop._now = lambda: NOW + clock() - start
     await bench.accept()
     async with bench.running():
         await until(lambda: ("c-1", Outcome.INSTALLED) in bench.heard, "it is installed")
@@ -451,9 +550,6 @@ async def test_a_resync_finds_what_nobody_reported(bench: Bench) -> None:
 
 async def test_wakes_do_not_put_the_resync_off(bench: Bench) -> None:
     bench.loop._settings = SETTINGS.model_copy(update={"resync": 0.05})
-    clock = asyncio.get_running_loop().time
-    start = clock()
-    bench.loop._now = lambda: NOW + clock() - start
     async with bench.running():
         for _ in range(40):
             bench.loop.wake()
@@ -508,6 +604,55 @@ def test_a_partial_read_back_takes_the_place_of_what_it_asked_about() -> None:
     after = merged(before, state(("b", "2"), p1=False), scope)
     assert {(rule.rule_id, rule.native) for rule in after.rules} == {("a", "1"), ("b", "2")}
     assert {name: port.up for name, port in after.ports.items()} == {"p1": False, "p2": True}
+
+
+@pytest.mark.parametrize(("sign", "outcome"), [("-", Outcome.FAILED), ("+", Outcome.REMOVED)])
+def test_nothing_is_removed_while_the_device_holds_an_orphan(sign: str, outcome: Outcome) -> None:
+    """An orphan has no rule's id: only its line in the diff tells of it."""
+    desired = Desired(2, RuleSet(), PreState(), ("c-1",))
+    observed = ObservedState("boot", NOW, (ObservedRule(None, "orphan"),), {})
+    leftover = Change(SWITCH, ("a message",), (DiffLine(sign, "orphan (nobody's)"),))
+    found = dict(outcomes_of(Pass(desired, observed, leftover, {}, drifted=False)))
+    assert found["c-1"].outcome is outcome
+
+
+# --- a clock that is set back ---------------------------------------------------------------------------------------------
+
+
+async def test_a_clock_set_back_does_not_put_the_resync_off(bench: Bench) -> None:
+    bench.loop._settings = SETTINGS.model_copy(update={"resync": 0.05})
+    await bench.accept()
+    async with bench.running():
+        await until(lambda: ("c-1", Outcome.INSTALLED) in bench.heard, "it is installed")
+        bench.now -= 3600
+        looks = bench.driver.calls.count("observe")
+        await until(lambda: bench.driver.calls.count("observe") >= looks + 2, "it is looked at again")
+
+
+async def test_a_clock_set_back_does_not_put_the_next_try_off(bench: Bench) -> None:
+    bench.device.behave(Behaviour.UNREACHABLE)
+    await bench.accept()
+    async with bench.running():
+        await until(lambda: bench.loop.error, "a try has failed")
+        bench.now -= 3600
+        bench.device.behave(Behaviour.ACCEPTS)
+        await until(lambda: ("c-1", Outcome.INSTALLED) in bench.heard, "it is installed")
+
+
+async def test_a_clock_set_back_does_not_let_the_lease_lapse_nor_a_changed_flag_pass_for_our_own(bench: Bench) -> None:
+    passed = 0.0
+    bench.loop._monotonic = lambda: passed
+    await bench.accept()
+    await bench.loop.converge()
+    epoch = bench.loop._epoch
+    bench.loop.flags_changed()
+    assert bench.loop._known is not None, "our own echo"
+    bench.now -= 3600
+    passed = SETTINGS.lease
+    await bench.loop.converge()
+    assert bench.loop._epoch != epoch, "claimed anew"
+    bench.loop.flags_changed()
+    assert bench.loop._known is None, "somebody else's doing"
 
 
 async def test_a_receipt_that_cannot_be_confirmed_is_unknown(bench: Bench) -> None:
