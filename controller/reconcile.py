@@ -272,7 +272,9 @@ class DeviceLoop:
         outcomes = {
             containment: replace(outcome, device=self.device, at=now) for containment, outcome in outcomes_of(done)
         }
-        self._held = frozenset(name for name, one in outcomes.items() if one.outcome in (Outcome.INSTALLED, Outcome.PARTIAL))
+        self._held = frozenset(
+            name for name, one in outcomes.items() if one.outcome in (Outcome.INSTALLED, Outcome.PARTIAL)
+        )
         have = done.desired.revision if done.leftover.empty else None
         changed = await self._store.record(self.device, epoch, have, outcomes, done.observed.boot_id)
         if done.leftover.empty:

@@ -27,7 +27,10 @@ def send(
     source: Annotated[str, typer.Option(help="How it is written: suricata, generic.")],
     as_json: Json = False,
 ) -> None:
-    """Send alerts to the daemon, as a sensor would."""
+    """Send alerts to the daemon, as a sensor would.
+
+    Example: netcordon alert send eve.json --source suricata
+    """
     body = _read(file)
     parts = []
     with connect() as client:
@@ -43,7 +46,10 @@ def send(
 
 @alert_app.command("list")
 def list_(limit: Limit = 20, as_json: Json = False) -> None:
-    """List the alerts that came in, newest first, and what became of them."""
+    """List the alerts that came in, newest first, and what became of them.
+
+    Example: netcordon alert list --limit 50
+    """
     with connect() as client:
         found = client.alerts(limit)
     if as_json:
@@ -69,7 +75,10 @@ def list_(limit: Limit = 20, as_json: Json = False) -> None:
 
 @alert_app.command("dead-letters")
 def dead_letters(limit: Limit = 20, as_json: Json = False) -> None:
-    """List what could not be read as an alert, newest first, and why."""
+    """List what could not be read as an alert, newest first, and why.
+
+    Example: netcordon alert dead-letters
+    """
     with connect() as client:
         found = client.dead_letters(limit)
     if as_json:

@@ -23,7 +23,10 @@ def verify(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Check the hash chain. Note its head somewhere else: a chain alone does not show that its end was cut off."""
+    """Check the hash chain. Note its head somewhere else: a chain alone does not show that its end was cut off.
+
+    Example: netcordon audit verify
+    """
     if offline:
         verdict = _offline(config, head)
     else:
@@ -49,7 +52,10 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 1000,
     as_json: Json = False,
 ) -> None:
-    """List the records, oldest first."""
+    """List the records, oldest first.
+
+    Example: netcordon audit list --after 100
+    """
     with connect() as client:
         found = client.audit_records(after, limit)
     if as_json:

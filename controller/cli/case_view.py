@@ -10,18 +10,19 @@ from rich.text import Text
 from controller.api.schemas import ContainmentView
 from controller.cli import output
 from controller.cli.output import said
+from controller.cli.places import Names, place, switch
 from controller.cli.plan_view import rule_in_words, show_proof
 from controller.durations import show_duration
 
 
-def show_list(cases: Sequence[ContainmentView], empty: str) -> None:
+def show_list(cases: Sequence[ContainmentView], names: Names, empty: str) -> None:
     output.table(
         ("ID", "TARGET", "AT", "PROFILE", "WANT", "OUTCOME", "REMAINING", "BY", "REASON"),
         (
             (
                 case.id,
                 case.target,
-                f"{case.endpoint.attachment.device}:{case.endpoint.attachment.port}",
+                place(case.endpoint.attachment, names),
                 case.profile,
                 case.want,
                 output.outcome(case.outcome),
@@ -35,13 +36,13 @@ def show_list(cases: Sequence[ContainmentView], empty: str) -> None:
     )
 
 
-def show_case(console: Console, case: ContainmentView) -> None:
+def show_case(console: Console, case: ContainmentView, names: Names) -> None:
     """Everything that is known of it."""
     endpoint = case.endpoint
     lines: list[tuple[str, object]] = [
         ("target", case.target),
         ("device", ", ".join([*endpoint.macs, *endpoint.ips]) or endpoint.id),
-        ("attached at", f"{endpoint.attachment.device}:{endpoint.attachment.port}"),
+        ("attached at", place(endpoint.attachment, names)),
         ("profile", case.profile),
         ("want", case.want),
         ("expires", f"{output.at(case.expires_at)} (in {remaining(case)})" if case.expires_at else "never"),
@@ -61,7 +62,7 @@ def show_case(console: Console, case: ContainmentView) -> None:
     ):
         if sentence:
             console.print(said(f"  {sentence}", "yellow"))
-    _show_devices(console, case)
+    _show_devices(console, case, names)
     _show_stages(console, case)
     for line in case.evidence:
         console.print(Text.assemble("  evidence    ", said(line)))
@@ -69,11 +70,16 @@ def show_case(console: Console, case: ContainmentView) -> None:
         show_proof(console, case.proof)
 
 
-def _show_devices(console: Console, case: ContainmentView) -> None:
+def _show_devices(console: Console, case: ContainmentView, names: Names) -> None:
     for device in case.devices:
         console.print(
             Text.assemble(
-                "  ", said(device.device, "bold"), "  ", output.outcome(device.outcome), "  ", said(device.reason)
+                "  ",
+                said(switch(device.device, names), "bold"),
+                "  ",
+                output.outcome(device.outcome),
+                "  ",
+                said(device.reason),
             )
         )
         for rule in case.rules.get(device.device, []):

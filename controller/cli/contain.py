@@ -12,6 +12,7 @@ from controller.api.schemas import AcceptedView, ContainmentView, PreviewView
 from controller.cli import case_view, output, plan_view, waiting
 from controller.cli.exit_codes import ExitCode
 from controller.cli.options import Json, Reason, Target, Timeout, Wait, connect
+from controller.cli.places import switch_names
 from controller.client import Client
 from controller.durations import parse_duration
 from controller.errors import InvalidInput
@@ -34,13 +35,19 @@ def contain(
     reason: Reason = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, and do nothing.")] = False,
     wait: Wait = False,
-    until: Annotated[Until, typer.Option(help="What --wait waits for.")] = Until.PROVEN,
+    until: Annotated[
+        Until, typer.Option(help="What --wait waits for; installed is the read-back alone.")
+    ] = Until.PROVEN,
     timeout: Timeout = "15s",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     override: Override = False,
     as_json: Json = False,
 ) -> None:
-    """Contain a device: shows where it is and what would change, asks, and acts."""
+    """Contain a device: shows where it is and what would change, asks, and acts. With --wait it ends well only when the
+    block was proven on the wire; a device that keeps quiet stays installed, which is exit code 8.
+
+    Example: netcordon contain 10.0.0.1 --for 1h --wait
+    """
     if dry_run:
         plan(target, profile, duration, reason, override, as_json)
         return
@@ -50,7 +57,7 @@ def contain(
     with connect() as client:
         if not as_json:
             preview = client.plan(target, profile=profile, duration=duration, reason=reason, override=override)
-            plan_view.show_preview(output.stdout(), preview)
+            plan_view.show_preview(output.stdout(), preview, switch_names(client))
             _refused(preview)
             if not yes:
                 _ask(target)
@@ -69,13 +76,17 @@ def plan(
     override: Override = False,
     as_json: Json = False,
 ) -> None:
-    """Show what `contain` would do, and do nothing."""
+    """Show what `contain` would do, and do nothing.
+
+    Example: netcordon plan 10.0.0.1
+    """
     with connect() as client:
         preview = client.plan(target, profile=profile, duration=duration, reason=reason, override=override)
+        names = {} if as_json else switch_names(client)
     if as_json:
         output.print_json(preview)
         raise typer.Exit(ExitCode.OK if preview.refusal is None else ExitCode.REFUSED)
-    plan_view.show_preview(output.stdout(), preview)
+    plan_view.show_preview(output.stdout(), preview, names)
     _refused(preview)
     output.note(f"Nothing was changed. To do it: netcordon contain {target}")
 

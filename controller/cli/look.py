@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from controller.api.schemas import LocationView
 from controller.cli import case_view, output, plan_view
+from controller.cli.exit_codes import ExitCode
 from controller.cli.options import Json, Limit, Target, connect
+from controller.cli.places import place, switch_names
 from controller.durations import parse_duration, show_duration
+from controller.model import Located
 
 if TYPE_CHECKING:
     from controller.client import Client
@@ -25,13 +29,17 @@ def list_(
     limit: Limit = 100,
     as_json: Json = False,
 ) -> None:
-    """List what is contained."""
+    """List what is contained.
+
+    Example: netcordon list --all
+    """
     with connect() as client:
         cases = client.containments(None if everything else "held", device, limit)
+        names = {} if as_json else switch_names(client)
     if as_json:
         output.print_json({"containments": [case.model_dump(mode="json") for case in cases]})
     else:
-        case_view.show_list(cases, "nothing is contained" + ("" if everything else " (--all shows what was)"))
+        case_view.show_list(cases, names, "nothing is contained" + ("" if everything else " (--all shows what was)"))
 
 
 def show(
@@ -41,13 +49,17 @@ def show(
     ],
     as_json: Json = False,
 ) -> None:
-    """Show all that is known of one containment."""
+    """Show all that is known of one containment.
+
+    Example: netcordon show 10.0.0.1
+    """
     with connect() as client:
         case = client.containment(id if id.startswith("c-") else _held(client, id))
+        names = {} if as_json else switch_names(client)
     if as_json:
         output.print_json(case)
     else:
-        case_view.show_case(output.stdout(), case)
+        case_view.show_case(output.stdout(), case, names)
 
 
 def _held(client: Client, target: str) -> str:
@@ -67,13 +79,26 @@ def locate(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say which device a target is, or was then, with the evidence for it and against it."""
+    """Say which device a target is, or was then, with the evidence for it and against it. Exit code 7: nobody has seen
+    it; 3: it is not one device at one port (ambiguous, behind a router, a NAT or pool address).
+
+    Example: netcordon locate 10.0.0.1 --at 10m
+    """
     with connect() as client:
         location = client.locate(target, None if at is None else _moment(at))
+        names = {} if as_json else switch_names(client)
     if as_json:
         output.print_json(location)
     else:
-        plan_view.show_location(output.stdout(), location)
+        plan_view.show_location(output.stdout(), location, names)
+    raise typer.Exit(_located(location))
+
+
+def _located(location: LocationView) -> ExitCode:
+    """Nobody knows it; or it is known, and is no one device at one port."""
+    return {Located.FOUND: ExitCode.OK, Located.UNKNOWN: ExitCode.NOT_FOUND}.get(
+        Located(location.status), ExitCode.REFUSED
+    )
 
 
 def _moment(text: str) -> str:
@@ -84,7 +109,10 @@ def _moment(text: str) -> str:
 
 
 def devices(as_json: Json = False) -> None:
-    """List the switches and routers, and whether each holds what it should."""
+    """List the switches and routers, and whether each holds what it should.
+
+    Example: netcordon devices
+    """
     with connect() as client:
         found = client.devices()
     if as_json:
@@ -110,9 +138,13 @@ def devices(as_json: Json = False) -> None:
 
 
 def endpoints(as_json: Json = False) -> None:
-    """List the devices that were seen on the network."""
+    """List the devices that were seen on the network.
+
+    Example: netcordon endpoints
+    """
     with connect() as client:
         found = client.endpoints()
+        names = {} if as_json else switch_names(client)
     if as_json:
         output.print_json(found)
         return
@@ -122,7 +154,7 @@ def endpoints(as_json: Json = False) -> None:
             (
                 ", ".join(one.macs),
                 ", ".join(one.ips),
-                f"{one.attachment.device}:{one.attachment.port}",
+                place(one.attachment, names),
                 one.attachment.vlan,
                 one.managed,
                 one.type,
@@ -135,7 +167,10 @@ def endpoints(as_json: Json = False) -> None:
 
 
 def proposals(limit: Limit = 100, as_json: Json = False) -> None:
-    """List what waits for a person: what policy only proposes, and what a guard refused to do by itself."""
+    """List what waits for a person: what policy only proposes, and what a guard refused to do by itself.
+
+    Example: netcordon proposals
+    """
     with connect() as client:
         found = client.proposals(limit)
     if as_json:

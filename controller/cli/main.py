@@ -140,17 +140,18 @@ def group() -> Commands:
 def run(arguments: Sequence[str]) -> int:
     """One command line, to its exit code. People see a sentence, never a traceback; NETCORDON_DEBUG=1 shows it after
     all."""
+    as_json = "--json" in arguments
     try:
-        code = group().main(list(arguments), prog_name="netcordon", standalone_mode=True)
+        code = group().main(list(arguments), prog_name="netcordon", standalone_mode=not as_json)
     except SystemExit as end:
         code = end.code
     except NetcordonError as error:
-        return _told(error, as_json="--json" in arguments)
+        return _told(error, as_json=as_json)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (until the process ends: what is buffered has nowhere to go)
         return ExitCode.ERROR
     except Exception as error:  # noqa: BLE001 (the process's outermost loop)
-        return _told_other(error, as_json="--json" in arguments)
+        return _told_usage(error) if isinstance(error, _CLICK_ERROR) else _told_other(error, as_json=as_json)
     return code if isinstance(code, int) else ExitCode.OK if code is None else ExitCode.ERROR
 
 
@@ -169,6 +170,20 @@ _CODES: Mapping[type[NetcordonError], ExitCode] = {
     NotFound: ExitCode.NOT_FOUND,
 }
 _WORDS: Mapping[type[NetcordonError], str] = {InvalidInput: "invalid-input", ConfigError: "configuration"}
+
+
+_CLICK_ERROR = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+"""What a wrong command line raises. Typer brings a Click of its own, or uses the real one, by its version."""
+
+
+def _told_usage(error: Any) -> int:
+    """A wrong command line, for a program; people are told by Click itself."""
+    from controller.cli.output import show_error
+
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "netcordon"
+    show_error("usage", error.format_message(), f"`{path} --help` shows how it is called", as_json=True)
+    return ExitCode.USAGE
 
 
 def _told_other(error: Exception, *, as_json: bool) -> int:

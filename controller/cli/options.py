@@ -16,7 +16,7 @@ Target = Annotated[str, typer.Argument(help="An IP, a MAC, or a place as switch:
 Reason = Annotated[str, typer.Option(help="Why; kept with the case and in the audit log.")]
 Config = Annotated[Path | None, typer.Option(help="The configuration file; else $NETCORDON_CONFIG.")]
 Offline = Annotated[bool, typer.Option("--offline", help="On the database itself, while no daemon runs.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Wait until it is so on the devices.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until it was seen to be so.")]
 Timeout = Annotated[str, typer.Option(help="How long --wait waits at most.")]
 
 

@@ -3,6 +3,7 @@ does."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,14 +12,17 @@ from rich.text import Text
 
 from controller.api.schemas import AttachmentView, DiffLineView, LocationView, PreviewView, ProofView, ReachView
 from controller.cli.output import said
+from controller.cli.places import Names, place, switch
 from controller.durations import show_duration
 
 _SIGN_STYLES = {"+": "green", "-": "red", "~": "yellow"}
 _MOST_PAIRS = 12
+_GUISE = re.compile(r"([^,]*?)( as another MAC| as another IP| as a neighbour's MAC| broadcast)?")
+"""A kind of traffic as the proof calls it: the protocol, and under whose name."""
 
 
-def show_preview(console: Console, preview: PreviewView) -> None:
-    show_location(console, preview.location)
+def show_preview(console: Console, preview: PreviewView, names: Names) -> None:
+    show_location(console, preview.location, names)
     if preview.refusal is not None:
         console.print()
         console.print(
@@ -31,7 +35,7 @@ def show_preview(console: Console, preview: PreviewView) -> None:
         console.print(said(f"Profile {preview.decision.profile}, for {span}. What would change:"))
     changes = device_changes(preview)
     for device, lines in changes.items():
-        _show_device(console, device, lines)
+        _show_device(console, switch(device, names), lines)
     if preview.weaker:
         console.print(Text.assemble(("Weaker than asked for: ", "bold yellow"), said(preview.weaker)))
     for why in preview.why:
@@ -42,9 +46,9 @@ def show_preview(console: Console, preview: PreviewView) -> None:
         show_proof(console, preview.proof)
 
 
-def show_location(console: Console, location: LocationView) -> None:
+def show_location(console: Console, location: LocationView, names: Names) -> None:
     """Which device it is, with the evidence for it (+) and against it (-)."""
-    title = Text.assemble(said(location.target, "bold"), " is ", _who(location))
+    title = Text.assemble(said(location.target, "bold"), " is ", _who(location, names))
     if location.confidence:
         title.append(f"  (confidence {location.confidence:.2f})")
     console.print(title)
@@ -52,23 +56,24 @@ def show_location(console: Console, location: LocationView) -> None:
         console.print(Text.assemble("    + ", said(line)))
     for line in location.against:
         console.print(Text.assemble("    - ", said(line, "yellow")))
-    for place in location.candidates if location.endpoint is None else ():
-        console.print(Text.assemble("    ? ", said(f"perhaps at {_place(place)}")))
+    for candidate in location.candidates if location.endpoint is None else ():
+        console.print(Text.assemble("    ? ", said(f"perhaps at {_place(candidate, names)}")))
     if location.endpoint is not None and location.endpoint.neighbours:
         console.print(said(f"    behind the same port: {', '.join(location.endpoint.neighbours)}", "yellow"))
 
 
-def _who(location: LocationView) -> Text:
+def _who(location: LocationView, names: Names) -> Text:
     endpoint = location.endpoint
     if endpoint is None:
         return said(location.status, "bold yellow")
-    names = ", ".join([*endpoint.macs, *endpoint.ips])
+    addresses = ", ".join([*endpoint.macs, *endpoint.ips])
     known = [word for word in (endpoint.managed, endpoint.type, endpoint.role) if word != "unknown"]
-    return said(f"{names} at {_place(endpoint.attachment)}" + (f"  [{', '.join(known)}]" if known else ""))
+    where = _place(endpoint.attachment, names)
+    return said(f"{addresses} at {where}" + (f"  [{', '.join(known)}]" if known else ""))
 
 
-def _place(place: AttachmentView) -> str:
-    return f"{place.device}:{place.port}" + ("" if place.vlan is None else f" VLAN {place.vlan}")
+def _place(attachment: AttachmentView, names: Names) -> str:
+    return place(attachment, names) + ("" if attachment.vlan is None else f" VLAN {attachment.vlan}")
 
 
 def device_changes(preview: PreviewView) -> dict[str, list[DiffLineView]]:
@@ -120,6 +125,26 @@ def show_proof(console: Console, proof: ProofView) -> None:
         console.print(Text.assemble("  management of ", said(device), ": ", said(survival, style)))
 
 
+def _kinds_in_words(kinds: Sequence[str]) -> str:
+    """ARP, TCP, also as another MAC, as another IP: what goes for the same protocols is said once."""
+    protocols: dict[str, list[str]] = {}
+    for kind in kinds:
+        found = _GUISE.fullmatch(kind)
+        name, guise = (found[1], (found[2] or "").strip()) if found else (kind, "")
+        protocols.setdefault(guise, []).append(name)
+    guises: dict[tuple[str, ...], list[str]] = {}
+    for guise, names in protocols.items():
+        guises.setdefault(tuple(names), []).append(guise)
+    return "; ".join(_under(names, several) for names, several in guises.items())
+
+
+def _under(names: Sequence[str], guises: Sequence[str]) -> str:
+    others = ", ".join(filter(None, guises))
+    if not others:
+        return ", ".join(names)
+    return ", ".join([*names, f"also {others}"]) if "" in guises else f"{', '.join(names)} ({others})"
+
+
 def _show_reaches(console: Console, name: str, reaches: Sequence[ReachView], style: str) -> None:
     """One line for each pair of parties, with all the kinds of traffic between them."""
     console.print(Text(f"  {name}: {len(reaches) or 'none'}", style=style if reaches else "dim"))
@@ -127,6 +152,6 @@ def _show_reaches(console: Console, name: str, reaches: Sequence[ReachView], sty
     for reach in reaches:
         kinds.setdefault((reach.src, reach.dst), []).append(reach.kind)
     for (src, dst), several in list(kinds.items())[:_MOST_PAIRS]:
-        console.print(Text.assemble("    ", said(f"{src} to {dst}: {', '.join(several)}")))
+        console.print(Text.assemble("    ", said(f"{src} to {dst}: {_kinds_in_words(several)}")))
     if len(kinds) > _MOST_PAIRS:
         console.print(Text(f"    … and {len(kinds) - _MOST_PAIRS} pairs more (--json shows all)", style="dim"))

@@ -9,6 +9,7 @@ import typer
 from controller.cli import case_view, output, waiting
 from controller.cli.exit_codes import ExitCode
 from controller.cli.options import Json, Reason, Timeout, Wait, connect
+from controller.cli.places import switch_names
 from controller.durations import parse_duration
 from controller.errors import InvalidInput
 
@@ -21,7 +22,11 @@ def release(
     timeout: Timeout = "15s",
     as_json: Json = False,
 ) -> None:
-    """Release a device; what was there before is put back."""
+    """Release a device; what was there before is put back. With --wait it ends well only when the rules were read back
+    as gone.
+
+    Example: netcordon release 10.0.0.1 --wait
+    """
     if (target is None) != everything:
         raise InvalidInput("name one target or containment, or --all; `netcordon list` shows what is held")
     try:
@@ -36,8 +41,9 @@ def release(
             tell = (lambda case: None) if as_json else case_view.tell_stage
             cases = waiting.wait_for(cases, removed, seconds, client.containment, tell)
             code = waiting.exit_code(cases, removed)
+        names = {} if as_json else switch_names(client)
     if as_json:
         output.print_json({"released": [case.model_dump(mode="json") for case in cases]})
     else:
-        case_view.show_list(cases, "nothing was held")
+        case_view.show_list(cases, names, "nothing was held")
     raise typer.Exit(code)

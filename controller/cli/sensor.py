@@ -28,7 +28,10 @@ def run(
     ] = DEFAULT_URL,
 ) -> None:
     """Ask and listen on an interface until SIGTERM. Needs root or CAP_NET_RAW, and a token of the role sensor, in
-    NETCORDON_TOKEN or the token file."""
+    NETCORDON_TOKEN or the token file.
+
+    Example: netcordon sensor run --name floor2 --interface eth0
+    """
     from controller.connection import find_token  # imported here, with the sensor: they cost more than most commands
     from controller.discovery.sensor import main
 

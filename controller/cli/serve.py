@@ -6,7 +6,10 @@ from controller.cli.options import Config
 
 
 def serve(config: Config = None) -> None:
-    """Run the daemon until SIGTERM or Ctrl-C. Containments stand while it is away."""
+    """Run the daemon until SIGTERM or Ctrl-C. Containments stand while it is away.
+
+    Example: netcordon serve --config netcordon.yaml
+    """
     from controller import daemon
 
     daemon.serve(config)

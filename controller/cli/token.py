@@ -25,7 +25,10 @@ def add(
     save: Annotated[bool, typer.Option("--save", help="Keep it as your own, instead of showing it.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Make a token. The very first one is made with --offline, before the daemon is started."""
+    """Make a token. The very first one is made with --offline, before the daemon is started.
+
+    Example: netcordon token add me --role admin --offline --save
+    """
     if offline:
         from controller.cli.offline import add_token
 
@@ -48,7 +51,10 @@ def add(
 
 @token_app.command("list")
 def list_(as_json: Json = False) -> None:
-    """List the tokens, without their secrets."""
+    """List the tokens, without their secrets.
+
+    Example: netcordon token list
+    """
     with connect() as client:
         found = client.tokens()
     if as_json:
@@ -60,7 +66,10 @@ def list_(as_json: Json = False) -> None:
 
 @token_app.command()
 def revoke(name: Annotated[str, typer.Argument(help="As `token list` shows it.")], as_json: Json = False) -> None:
-    """Revoke a token: from now on it is nobody's."""
+    """Revoke a token: from now on it is nobody's.
+
+    Example: netcordon token revoke me
+    """
     with connect() as client:
         client.revoke_token(name)
     if as_json:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ import pytest
 from controller.api.app import create_app
 from controller.api.server import ApiServers
 from controller.cli.exit_codes import ExitCode
-from controller.cli.main import COMMANDS, run
+from controller.cli.main import COMMANDS, group, run
 from controller.config import Listen
 from controller.errors import Conflict, NetcordonError, StoreUnavailable
-from controller.model import Outcome
+from controller.model import Located, Location, Outcome, Proof, Reach
+from controller.requests import ContainRequest, DeviceView, Preview
 from controller.roles import Role
 from controller.store import Store
 from tests.unit.fake_service import FakeService, refused
@@ -146,10 +147,55 @@ def test_every_command_speaks_json(command: Command, words: list[str]) -> None:
     assert "--json" in command(*words, "--help").out
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *([name] for name in COMMANDS if name not in ("alert", "audit", "token", "sensor")),
+        *(["alert", name] for name in ("send", "list", "dead-letters")),
+        *(["audit", name] for name in ("verify", "list")),
+        *(["token", name] for name in ("add", "list", "revoke")),
+        ["sensor", "run"],
+    ],
+    ids=" ".join,
+)
+def test_every_help_has_an_example_that_parses(command: Command, words: list[str]) -> None:
+    help = " ".join(command(*words, "--help").out.split())
+    (example,) = re.findall(r"Example: netcordon ((?:(?!Arguments:|Options:).)+)", help)
+    given = example.split()
+    assert given[: len(words)] == words
+    current: Any = group()
+    for word in words:
+        current = current.get_command(None, word)
+    current.make_context(words[-1], given[len(words) :])
+
+
+def test_the_help_of_contain_says_what_waiting_means(command: Command) -> None:
+    assert "proven on the wire" in " ".join(command("contain", "--help").out.split())
+
+
 def test_a_mistyped_command_is_a_usage_error_with_a_suggestion(command: Command) -> None:
     ended = command("contian", "10.0.0.1")
     assert ended.code == ExitCode.USAGE
     assert "'contain'" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["contian", "10.0.0.1"], "'contain'"),
+        (["plan"], "target"),
+        (["list", "--limit", "0"], "--limit"),
+        (["list", "--no-such"], "--no-such"),
+        (["alert", "send", "x"], "--source"),
+    ],
+)
+def test_a_usage_error_is_one_json_object_too(command: Command, words: list[str], says: str) -> None:
+    ended = command(*words, "--json")
+    assert ended.code == ExitCode.USAGE
+    assert ended.json["error"] == "usage"
+    assert says in ended.json["message"]
+    assert "--help" in ended.json["hint"]
+    assert ended.err == ""
 
 
 def test_version(command: Command) -> None:
@@ -294,11 +340,69 @@ def test_locating(daemon: Daemon, command: Command) -> None:
     unsure = command("locate", "10.0.0.99")
     assert "ambiguous" in unsure.out
     assert "perhaps at s2:eth2 VLAN 7" in unsure.out
+    assert unsure.code == command("locate", "10.0.0.99", "--json").code == ExitCode.REFUSED
     assert command("locate", "10.0.0.7", "--at", "2026-01-31T12:00:00+01:00", "--json").code == ExitCode.OK
     assert command("locate", "10.0.0.7", "--at", "10m").code == ExitCode.OK
     assert daemon.service.located[-2][1] == 1769857200.0
     assert command("locate", "10.0.0.7", "--at", "noon").code == ExitCode.USAGE
     assert command("locate", "printer").code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (Located.UNKNOWN, ExitCode.NOT_FOUND),
+        (Located.BEHIND_ROUTER, ExitCode.REFUSED),
+        (Located.NOT_AN_ENDPOINT, ExitCode.REFUSED),
+    ],
+)
+def test_locating_what_is_no_one_device(
+    daemon: Daemon, command: Command, monkeypatch: pytest.MonkeyPatch, status: Located, code: ExitCode
+) -> None:
+    monkeypatch.setattr(daemon.service, "locate", lambda target, at: Location(status, target, 0.0, against=("so",)))
+    plain, as_json = command("locate", "10.0.0.7"), command("locate", "10.0.0.7", "--json")
+    assert plain.code == as_json.code == code
+    assert as_json.json["status"] == status.value
+    assert status.value in plain.out
+
+
+def test_a_switch_is_shown_by_its_own_name(daemon: Daemon, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = command("contain", "10.0.0.1", "--yes", "--json").json["containment"]
+    shown = (["list"], ["show", made["id"]], ["endpoints"], ["locate", "10.0.0.1"], ["plan", "10.0.0.1"])
+    for words in shown:
+        assert "s1:eth1" in command(*words).out, "what is no plain word is not taken for a name"
+    original = daemon.service.devices
+
+    async def named() -> list[DeviceView]:
+        return [replace(one, description="floor2") for one in await original()]
+
+    monkeypatch.setattr(daemon.service, "devices", named)
+    for words in shown:
+        assert "floor2:eth1" in command(*words).out
+    assert "  # floor2 (s1)" in command("plan", "10.0.0.1").out.splitlines()
+    assert "floor2" not in command("endpoints", "--json").out
+
+
+def test_the_proof_says_once_what_goes_for_the_same_protocols(
+    daemon: Daemon, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = [f"{name}{guise}" for guise in ("", " as another MAC", " as another IP") for name in ("ARP", "TCP")]
+    blocked = [Reach("device", "anyone", kind) for kind in kinds]
+    blocked += [Reach("device", "everyone", f"{name} broadcast") for name in ("ARP", "TCP")]
+    residual = (Reach("anyone", "device", "UDP"), Reach("anyone", "device", "ARP as another IP"))
+    collateral = (Reach("02:00:00:00:00:09", "anyone", "ARP, TCP"),)
+    original = daemon.service.plan
+
+    async def proved(request: ContainRequest) -> Preview:
+        return replace(await original(request), proof=Proof(tuple(blocked), residual, collateral, {}))
+
+    monkeypatch.setattr(daemon.service, "plan", proved)
+    lines = [line.strip() for line in command("plan", "10.0.0.1").out.splitlines()]
+    assert "device to anyone: ARP, TCP, also as another MAC, as another IP" in lines
+    assert "device to everyone: ARP, TCP (broadcast)" in lines
+    assert "anyone to device: UDP; ARP (as another IP)" in lines
+    assert "02:00:00:00:00:09 to anyone: ARP, TCP" in lines
+    assert len(command("plan", "10.0.0.1", "--json").json["proof"]["blocked"]) == len(blocked)
 
 
 @pytest.mark.parametrize("name", ["devices", "endpoints", "proposals"])
@@ -332,6 +436,7 @@ def test_sending_from_standard_input_and_what_is_malformed(daemon: Daemon, comma
     assert command("alert", "send", "-", "--source", "generic", stdin=b"").code == ExitCode.USAGE
     assert command("alert", "send", "/nowhere", "--source", "generic").code == ExitCode.USAGE
     assert command("alert", "send", str(EVE), "--source", "snort").code == ExitCode.NOT_FOUND
+    assert "suricata" in command("alert", "send", str(EVE), "--source", "snort").err
     assert "not JSON" in command("alert", "dead-letters").out
 
 
