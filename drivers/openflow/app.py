@@ -143,6 +143,7 @@ class Application(runtime.App):
             session.ports[port["number"]] = port
         else:
             session.ports.pop(port["number"], None)
+            self.memories[session.dpid].forget_port(port["number"])
         if present and port["up"]:
             self._send_lldp(session, [port])
         else:

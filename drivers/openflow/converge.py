@@ -181,7 +181,8 @@ def _removals(
     old: Mapping[str, tuple[Flow, ...]],
     nobodys: list[Flow],
 ) -> Iterator[dict[str, Any]]:
-    """One message takes a rule's flows away by its cookie; single flows go by their whole match."""
+    """One message takes a rule's flows away by its cookie; single flows go by their whole match. A drop goes after every permit: the
+    drop that `overlaps` put above another containment's permit is a single flow of a rule that stays, and the permit's rule goes whole."""
     single = [
         flow for name in wrong for flow in old.get(name, ()) if flow.key not in {f.key for f in wanted[name].flows}
     ]
@@ -192,10 +193,9 @@ def _removals(
                 single.append(flow)
             elif flow.cookie not in whole or flow.goto is not None:
                 whole[flow.cookie] = flow
-    yield from ({"kind": "unflow", **flow.wire()} for flow in sorted(single, key=lambda flow: flow.goto is None))
-    yield from (
-        {"kind": "uncookie", "cookie": f.cookie} for f in sorted(whole.values(), key=lambda flow: flow.goto is None)
-    )
+    for drops in (False, True):
+        yield from ({"kind": "unflow", **flow.wire()} for flow in single if (flow.goto is None) is drops)
+        yield from ({"kind": "uncookie", "cookie": f.cookie} for f in whole.values() if (f.goto is None) is drops)
 
 
 def _port_messages(

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -25,6 +26,7 @@ MOST_EVENTS = 10_000
 CHANGING = frozenset({"push", "packet_out"})
 BACKOFF = (0.05, 5.0)
 GREETING_TIME = 5.0
+LOG = logging.getLogger("netcordon.openflow")
 Json = dict[str, Any]
 
 
@@ -110,17 +112,21 @@ class SpeakerLink:
         return reader
 
     async def _run(self, reader: asyncio.StreamReader) -> None:
+        """Whatever goes wrong on a connection ends that connection, and never the link."""
         while True:
-            reading = asyncio.create_task(self._read(reader))
             try:
-                await self._announce()
-                await reading
-            except DriverError:
-                pass  # the connection went again while the switches were asked for; `_read` ends with it
-            finally:
-                reading.cancel()
+                await self._serve(reader)
+            except Exception:
+                LOG.exception("the connection to the speaker on %s is given up", self._path)
             self._lost("the connection to the speaker was lost")
             reader = await self._reconnect()
+
+    async def _serve(self, reader: asyncio.StreamReader) -> None:
+        """Until the connection ends, or the switches cannot be asked for."""
+        async with asyncio.TaskGroup() as tasks:
+            announcing = tasks.create_task(self._announce())
+            await self._read(reader)
+            announcing.cancel()
 
     async def _reconnect(self) -> asyncio.StreamReader:
         pause, longest = BACKOFF
@@ -129,7 +135,10 @@ class SpeakerLink:
             try:
                 return await self._connect()
             except DriverError:
-                pause = min(2 * pause, longest)
+                pass
+            except Exception:
+                LOG.exception("what answers on %s cannot be understood", self._path)
+            pause = min(2 * pause, longest)
 
     async def _announce(self) -> None:
         """Tell every switch that the speaker has: also to those who lost it with the last connection."""
@@ -138,7 +147,8 @@ class SpeakerLink:
             self._deliver(up)
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
-        with contextlib.suppress(OSError):
+        """Until the connection ends; half a line is such an end."""
+        with contextlib.suppress(OSError, ValueError):
             while line := await reader.readline():
                 message = json.loads(line)
                 if "event" in message:

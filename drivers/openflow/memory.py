@@ -42,6 +42,11 @@ class Memory:
                 elif message["kind"] == "port":
                     self._ports[message["number"]] = message
 
+    def forget_port(self, number: int) -> None:
+        """A port that was deleted took its flag along; the next one of that number may be another's."""
+        with self._lock:
+            self._ports.pop(number, None)
+
     def holds(self, cookie: int, table: int, priority: int, match: Wire) -> bool:
         """Whether this flow should stand, as far as we know."""
         with self._lock:

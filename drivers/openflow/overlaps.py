@@ -1,8 +1,10 @@
 """Where a PERMIT of one containment and a DENY of another speak of the same frame. Pure.
 
-A flow table takes the highest priority; `drivers.semantics` lets a permit outweigh only its own containment's deny. So for every set T
-of containments that permit a common part of the frames, that part gets a flow which goes on (band of |T|), and above it a drop for what
-a containment outside T denies of it. Containments that do not overlap, which is nearly all, get nothing from here.
+A flow table takes the highest priority; `drivers.semantics` lets a permit outweigh only its own containment's deny. So where permits of
+different containments meet, what they have in common gets a flow which goes on, one level above theirs, and above it a drop for what a
+containment that does not permit it denies of it. Permits of equal match are one from the start, whoever's they are. The highest level at
+which a frame is found thus knows all the containments that permit it: with one less known, there would be a level more. Containments
+that do not overlap, which is nearly all, get nothing from here.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 from itertools import chain
+from typing import TypeVar
 
 from drivers.base import UnsupportedAction
 from drivers.openflow.flows import SLOTS, Band, Field, Flow, is_port_flag, rule_id_of
@@ -20,16 +23,17 @@ from drivers.rules import Action, Direction, Rule
 
 DEEPEST = 8
 MOST_FLOWS = 4096
+T = TypeVar("T")
 ANCHORS = ("in_port", "eth_src", "eth_dst")
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some frames, the rule that speaks of them, and the containments that permit them."""
+    """Some frames, the rule whose flow they get, and the containments that all permit, or deny, them."""
 
     fields: Mapping[str, Field]
     rule: Rule
-    permitting: frozenset[str]
+    voices: frozenset[str]
 
 
 class _Index:
@@ -55,11 +59,9 @@ def derived(held: Iterable[tuple[Rule, tuple[Flow, ...]]]) -> dict[str, list[Flo
     rules = list(held)
     _refuse_permit_behind_flag(rule for rule, _ in rules)
     found: dict[str, list[Flow]] = defaultdict(list)
-    for direction in Direction:
-        for flow in _one_table([pair for pair in rules if pair[0].match.direction is direction]):
-            found[rule_id_of(flow.cookie) or ""].append(flow)
-            if sum(map(len, found.values())) > MOST_FLOWS:
-                raise UnsupportedAction(f"permits of different containments overlap in more than {MOST_FLOWS} ways")
+    tables = (_one_table([pair for pair in rules if pair[0].match.direction is way]) for way in Direction)
+    for flow in _no_more_than(MOST_FLOWS, chain.from_iterable(tables)):
+        found[rule_id_of(flow.cookie) or ""].append(flow)
     return _apart({rule_id: list(dict.fromkeys(flows)) for rule_id, flows in found.items()})
 
 
@@ -86,7 +88,7 @@ def _refuse_permit_behind_flag(rules: Iterable[Rule]) -> None:
 
 
 def _one_table(rules: list[tuple[Rule, tuple[Flow, ...]]]) -> Iterator[Flow]:
-    permits = _parts(rules, Action.PERMIT, Band.PERMIT)
+    permits = _merged(_parts(rules, Action.PERMIT, Band.PERMIT))
     denies = _Index(_parts(rules, Action.DENY, Band.DENY))
     more, level, depth = _Index(permits), permits, 1
     while level:
@@ -98,13 +100,14 @@ def _one_table(rules: list[tuple[Rule, tuple[Flow, ...]]]) -> Iterator[Flow]:
                 yield _flow(part, band, part.rule.match.direction)
             for deny in _meeting(part, denies):
                 yield _flow(deny, band + SLOTS, None)
-        level = [deeper for part in level for deeper in _meeting(part, more)]
+        deeper = (found for part in level for found in _meeting(part, more))
+        level = _merged(_no_more_than(DEEPEST * MOST_FLOWS, deeper))  # each is found from up to `depth` others
         depth += 1
 
 
 def _parts(rules: list[tuple[Rule, tuple[Flow, ...]]], action: Action, band: Band) -> list[Part]:
     return [
-        Part(dict(flow.match), rule, frozenset({rule.provenance.containment} if action is Action.PERMIT else ()))
+        Part(dict(flow.match), rule, frozenset({rule.provenance.containment}))
         for rule, flows in rules
         if rule.action is action and not is_port_flag(rule)
         for flow in flows
@@ -112,14 +115,31 @@ def _parts(rules: list[tuple[Rule, tuple[Flow, ...]]], action: Action, band: Ban
     ]
 
 
+def _merged(parts: Iterable[Part]) -> list[Part]:
+    """One part for all of equal match, with the voices of all and the rule of the lowest id."""
+    found: dict[frozenset[tuple[str, Field]], Part] = {}
+    for part in parts:
+        same = frozenset(part.fields.items())
+        if (known := found.get(same)) is not None:
+            rule = min(known.rule, part.rule, key=lambda rule: rule.id)
+            found[same] = Part(known.fields, rule, known.voices | part.voices)
+        else:
+            found[same] = part
+    return list(found.values())
+
+
+def _no_more_than(most: int, some: Iterable[T]) -> Iterator[T]:
+    for number, one in enumerate(some):
+        if number >= most:
+            raise UnsupportedAction(f"permits of different containments overlap in more than {most} ways")
+        yield one
+
+
 def _meeting(part: Part, index: _Index) -> Iterator[Part]:
-    """What `part` has in common with others whose containment is not in it; of permits only later ones, so that each set comes once."""
+    """What `part` has in common with those whose voices it does not have."""
     for other in index.near(part.fields):
-        name = other.rule.provenance.containment
-        if name in part.permitting or (other.permitting and name < max(part.permitting)):
-            continue
-        if (fields := intersect(part.fields, other.fields)) is not None:
-            yield Part(fields, other.rule, part.permitting | other.permitting)
+        if not other.voices <= part.voices and (fields := intersect(part.fields, other.fields)) is not None:
+            yield Part(fields, other.rule, part.voices | other.voices)
 
 
 def _flow(part: Part, band: int, onward: Direction | None) -> Flow:

@@ -15,7 +15,7 @@ from drivers.openflow import flows
 from drivers.openflow.converge import Renderer
 from drivers.openflow.driver import OpenFlowDriver
 from drivers.openflow.flows import Flow
-from drivers.rules import Action, Direction, Match, PortName, PortRange, Protocol, Provenance, Rule, RuleSet
+from drivers.rules import Action, Direction, Mac, Match, PortName, PortRange, Protocol, Provenance, Rule, RuleSet
 from drivers.semantics import ETH_IPV4, Crossing, Fate, Frame, matches, verdict
 from tests.strategies import MACS, PORTS, crossings, rules
 from tests.unit.flow_table import FlowTable
@@ -129,6 +129,84 @@ def test_a_permit_outweighs_only_its_own_containment(desired: RuleSet, tried: li
     for crossing in tried:
         crossing = replace(crossing, in_port=PORTS[0], out_port=PORTS[1])
         assert switch.table.forward(crossing) is verdict(desired, crossing).fate
+
+
+def permit(containment: str, **fields: object) -> Rule:
+    return replace(deny(Direction.FROM, containment, **fields), action=Action.PERMIT)
+
+
+def hub(macs: list[Mac], contained: list[Mac]) -> RuleSet:
+    """Several devices behind one port: each contained one loses the port, and the others there are let through."""
+    return RuleSet(
+        rule
+        for mac in contained
+        for rule in (
+            deny(Direction.FROM, mac, port=P1),
+            deny(Direction.TO, mac, mac=mac),
+            *(permit(mac, port=P1, mac=other) for other in macs if other != mac),
+        )
+    )
+
+
+@pytest.mark.parametrize("contained", [1, 6, 19, 20])
+def test_many_containments_behind_one_port_take_one_flow_more_each(contained: int) -> None:
+    macs = [Mac(f"02:00:00:00:01:{number:02x}") for number in range(20)]
+    stranger, outside = MACS[0], MACS[1]
+    desired, switch = hub(macs, macs[:contained]), Switch()
+    switch.converge(desired)
+    own = [flow for rule in desired for flow in flows.rule_flows(rule, 1)]
+    derived = [
+        f for f in switch.table.flows.values() if flows.Band.PERMIT + flows.SLOTS <= f.priority < flows.Band.LLDP
+    ]
+    assert len(derived) <= contained < len(own)
+    for mac in (*macs, stranger):
+        for crossing in (
+            Crossing(Frame(mac, outside, ETH_IPV4), P1, P2),
+            Crossing(Frame(outside, mac, ETH_IPV4), P2, P1),
+        ):
+            assert switch.table.forward(crossing) is verdict(desired, crossing).fate, crossing
+    assert switch.renderer.change(desired, switch.table.observed(), switch.baseline).empty
+
+
+def test_more_voices_on_part_of_what_others_permit_together() -> None:
+    """Three permit an address; two of them permit its TCP too, each in a flow of its own; a fourth permits nothing."""
+    peer, tcp = ip_network("10.0.0.2"), Protocol.TCP
+    desired = RuleSet(
+        [
+            *(deny(Direction.FROM, name, port=P1) for name in ("a", "b", "c")),
+            *(permit(name, port=P1, peer=peer) for name in ("a", "b", "c")),
+            permit("a", port=P1, protocol=tcp),
+            permit("b", port=P1, mac=MACS[0]),
+        ]
+    )
+    frames = [
+        Frame(mac, MACS[1], ETH_IPV4, ip_address("10.0.0.1"), ip_address(to), number, 1, 2)
+        for mac in (MACS[0], MACS[2])
+        for to in ("10.0.0.2", "10.0.1.3")
+        for number in (6, 17)
+    ]
+    for some in (desired, desired.without("c"), desired | RuleSet([deny(Direction.FROM, "d", port=P1)])):
+        switch = Switch()
+        switch.converge(some)
+        for frame in frames:
+            crossing = Crossing(frame, P1, P2)
+            assert switch.table.forward(crossing) is verdict(some, crossing).fate, frame
+
+
+@settings(max_examples=200, deadline=None)
+@given(crowded_rules, crowded_rules, some_crossings)
+def test_nothing_gets_through_in_between_where_permits_meet(
+    before: RuleSet, after: RuleSet, tried: list[Crossing]
+) -> None:
+    switch, later = Switch(), Switch()
+    switch.converge(before)
+    later.converge(after)
+    placed = [replace(crossing, in_port=P1, out_port=P2) for crossing in tried]
+    dropped = [c for c in placed if switch.table.forward(c) is later.table.forward(c) is Fate.DROP]
+    for message in switch.renderer.change(after, switch.table.observed(), switch.baseline).messages:
+        switch.table.take([message])
+        for crossing in dropped:
+            assert switch.table.forward(crossing) is Fate.DROP, message
 
 
 @settings(max_examples=80, deadline=None)

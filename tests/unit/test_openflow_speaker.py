@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from ipaddress import ip_address, ip_network
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.openflow import flows, lldp, packets, wire
+from drivers.openflow.app import Application
 from drivers.openflow.flows import Flow
 from drivers.openflow.links import GONE, Links
 from drivers.openflow.lldp import STALE, Origin
@@ -253,6 +255,23 @@ def test_what_was_acknowledged_is_replayed_containment_first() -> None:
     assert not memory.holds(flow.cookie, flow.table, flow.priority, dict(flow.match))
     memory.remember([port | {"no_fwd": False}], {})
     assert len(memory.replay()) == 9
+
+
+def test_a_deleted_port_takes_its_flag_along() -> None:
+    """Released while it was gone, and added again under the same number, it must not be silenced by a replay."""
+    app, memory = Application.__new__(Application), Memory()
+    datapath = SimpleNamespace(id=1)
+    session: Any = SimpleNamespace(dpid=1, datapath=datapath, heard_at=0.0, ports={1: {}, 2: {}})
+    app.sessions, app._starting, app.memories = {1: session}, {}, {1: memory}
+    app.links, app.publish = Links(), lambda event: None
+    flags = [{"kind": "port", "number": number, "no_fwd": True} for number in (1, 2)]
+    memory.remember(flags, {})
+    o = _Datapath.ofproto
+    desc = SimpleNamespace(port_no=1, name=b"p1", hw_addr=MAC, config=o.OFPPC_NO_FWD, state=o.OFPPS_LINK_DOWN)
+    for reason, left in ((o.OFPPR_MODIFY, flags), (o.OFPPR_DELETE, flags[1:])):
+        app.on_port(SimpleNamespace(msg=SimpleNamespace(datapath=datapath, reason=reason, desc=desc)))
+        assert memory.replay() == left
+    assert session.ports == {2: {}}
 
 
 def test_tcp_ports_by_mask() -> None:
