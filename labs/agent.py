@@ -77,8 +77,8 @@ class Agent:
             self._socket.send(bytes.fromhex(frame))
             time.sleep(gap)
 
-    def connect(self, attempts: list[dict[str, Any]], patience: float) -> list[dict[str, Any]]:
-        return converse(attempts, patience)
+    def connect(self, attempts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return converse(attempts)
 
     def stream(self, name: str, template: str, at: int, gap: float) -> None:
         self._streams[name] = Stream(self._interface, bytes.fromhex(template), at, gap)

@@ -14,7 +14,7 @@ from labs.process import LabError
 from labs.scenario import Attack, SuricataAlert
 from topologies.plan import Host, NetworkPlan, Role
 
-PATIENCE = 2.0
+PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def carry_out(attack: Attack, plan: NetworkPlan, crew: Crew) -> Damage:
     """Scan, then copy. Raises LabError when no copy arrived: then there is nothing to alert about."""
     rogue = plan.actor(Role.ROGUE)
     doors = [(plan.actor(role), port) for role in attack.scan.targets for port in attack.scan.ports]
-    results = crew.ask(rogue, "connect", attempts=[_attempt(to, port, b"") for to, port in doors], patience=PATIENCE)
+    results = crew.ask(rogue, "connect", attempts=[_attempt(to, port, b"") for to, port in doors])
     open_doors = tuple(
         f"{to.name}:{port}" for (to, port), result in zip(doors, results, strict=True) if result["opened"] == "open"
     )
@@ -59,12 +59,12 @@ def carry_out(attack: Attack, plan: NetworkPlan, crew: Crew) -> Damage:
 def _copy(crew: Crew, rogue: Host, to: Host, port: int, worm: bytes) -> Connection | None:
     """The connection over which all of it went and was confirmed, or None."""
     at = time.time()
-    (result,) = crew.ask(rogue, "connect", attempts=[_attempt(to, port, worm)], patience=PATIENCE)
+    (result,) = crew.ask(rogue, "connect", attempts=[_attempt(to, port, worm)])
     return Connection(at, rogue, result["source_port"], to, port) if result["exchanged"] else None
 
 
 def _attempt(to: Host, port: int, said: bytes) -> dict[str, Any]:
-    return {"ip": str(to.ip), "port": port, "source_port": 0, "say": said.hex()}
+    return {"ip": str(to.ip), "port": port, "source_port": 0, "say": said.hex(), "patience": PATIENCE}
 
 
 def eve(alert: SuricataAlert, seen: Connection, interface: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -92,7 +93,8 @@ def clean() -> None:
     found, folders = leftovers(), abandoned_folders()
     sweep(found)
     for folder in folders:
-        shutil.rmtree(folder)
+        with suppress(FileNotFoundError):  # somebody else cleans at the same time
+            shutil.rmtree(folder)
     removed = [*(one.bridge for one in found), *map(str, folders)]
     story.say(f"removed {', '.join(removed)}" if removed else "nothing was left behind")
 

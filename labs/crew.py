@@ -13,8 +13,8 @@ from typing import IO, Any, cast
 from topologies.network import RunningNetwork
 from topologies.plan import Host
 
-PATIENCE = 30.0
-FAREWELL = 5.0
+PATIENCE = 60.0
+FAREWELL = 15.0
 
 
 class AgentError(RuntimeError):

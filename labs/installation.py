@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,9 @@ from topologies import ownership
 from topologies.network import RunningNetwork
 from topologies.plan import Host, NetworkPlan
 
-START_PATIENCE = 20.0
-COMMAND_PATIENCE = 60.0
-HTTP_PATIENCE = 10.0
+START_PATIENCE = 60.0
+COMMAND_PATIENCE = 120.0
+HTTP_PATIENCE = 30.0
 FOLDER_PREFIX, OWNER_FILE = "netcordon-lab-", "owner"
 TOKEN_ROLES = ("admin", "operator", "intake", "sensor")
 
@@ -106,8 +106,12 @@ def places() -> Iterator[Places]:
 
 def abandoned_folders() -> list[Path]:
     """Folders of lab runs that are no more: they hold tokens and a database."""
-    marks = Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*/{OWNER_FILE}")
-    return [mark.parent for mark in marks if not ownership.alive(mark.read_text())]
+    abandoned = []
+    for mark in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*/{OWNER_FILE}"):
+        with suppress(FileNotFoundError):  # another run just took its own folder away
+            if not ownership.alive(mark.read_text()):
+                abandoned.append(mark.parent)
+    return abandoned
 
 
 def keep_logs(where: Places) -> str:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-STOP_PATIENCE = 15.0
+STOP_PATIENCE = 30.0
 POLL = 0.02
 LOG_TAIL = 15
 

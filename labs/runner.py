@@ -24,9 +24,9 @@ from labs.traffic import Tally, Traffic
 from topologies.network import RunningNetwork, running
 from topologies.plan import Host, NetworkPlan, Role
 
-KNOWN_PATIENCE = 30.0
-PROVEN_PATIENCE = 15.0
-REMOVED_PATIENCE = 15.0
+KNOWN_PATIENCE = 60.0
+PROVEN_PATIENCE = 30.0
+REMOVED_PATIENCE = 60.0
 BETWEEN_ANNOUNCEMENTS = 1.0
 BETWEEN_LOOKS = 0.1
 """Seconds; looking more often would cost the controller the time that is being measured."""
@@ -165,7 +165,7 @@ def contain(site: Site, damage: Damage) -> tuple[Case, float]:
     site.traffic.phase(Phase.REACTION, [site.rogue])
     site.streams_go_on_as(Phase.DURING)
     if site.scenario.alert is not None:
-        with site.story.step("Suricata's alert is posted, and Netcordon acts on it"):
+        with site.story.step("An alert as Suricata writes it is posted, and Netcordon acts on it"):
             began = time.time()
             case = _final(site, _post_alert(site, damage))
     else:

@@ -20,7 +20,7 @@ from labs.traffic import Traffic
 from topologies.network import vsctl
 from topologies.plan import NetworkPlan
 
-OFCTL_PATIENCE = 15
+OFCTL_PATIENCE = 60
 MATRIX_KINDS = (Kind.ARP, Kind.UDP, Kind.NON_IP, Kind.BROADCAST_L2, Kind.TCP)
 ROUNDS = 4
 """How often a pair is tried before it counts as out of reach: everyone speaking to everyone may overflow a buffer."""

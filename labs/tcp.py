@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 PIECE = 65536
-LISTENER_PATIENCE = 10.0
+LISTENER_PATIENCE = 30.0
 
 
 def serve_tcp(port: int) -> None:
@@ -41,17 +41,17 @@ def _read_all(connection: socket.socket) -> bytes:
     return b"".join(pieces)
 
 
-def converse(attempts: list[dict[str, Any]], patience: float) -> list[dict[str, Any]]:
+def converse(attempts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Open all these connections at once and say over each what it has to say. An attempt is {ip, port, source_port (0: any),
-    say (hex)}; a result is {opened: word, exchanged: bool, source_port}. Words: open, refused, silent, broken."""
+    say (hex), patience (seconds)}; a result is {opened: word, exchanged: bool, source_port}. Words: open, refused, silent, broken."""
     with ThreadPoolExecutor(max_workers=len(attempts) or 1) as pool:
-        return list(pool.map(lambda attempt: _converse(attempt, patience), attempts))
+        return list(pool.map(_converse, attempts))
 
 
-def _converse(attempt: dict[str, Any], patience: float) -> dict[str, Any]:
+def _converse(attempt: dict[str, Any]) -> dict[str, Any]:
     said = bytes.fromhex(attempt["say"])
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
-        sock.settimeout(patience)
+        sock.settimeout(attempt["patience"])
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(("", attempt["source_port"]))
         opened, exchanged = "silent", False

@@ -21,8 +21,10 @@ from topologies.plan import Host, NetworkPlan, Role
 
 FRAMES = 5
 GAP = 0.001
-TCP_PATIENCE = 0.6
-ARRIVAL_PATIENCE = 2.0
+TCP_PATIENCE = 5.0
+BLOCKED_PATIENCE = 0.6
+"""For a connection that must not come about. Its opening frame is counted wherever it arrives, however late."""
+ARRIVAL_PATIENCE = 5.0
 SILENCE = 0.5
 """How long after the last frame of a phase in which nothing must arrive is waited for stragglers."""
 FIRST_SOURCE_PORT = 10_000
@@ -106,13 +108,12 @@ class Traffic:
     def _attempt(self, trial: Trial, phase: Phase, number: int) -> dict[str, Any]:
         said = encode_tag(self.nonce, Tag(phase, trial.number, number)).hex()
         port = next(self._ports)
-        return {"ip": str(trial.to.ip), "port": service(trial.to), "source_port": port, "say": said}
+        patience = BLOCKED_PATIENCE if trial.must_stop and phase is Phase.DURING else TCP_PATIENCE
+        to = {"ip": str(trial.to.ip), "port": service(trial.to)}
+        return {**to, "source_port": port, "say": said, "patience": patience}
 
     def _converse(self, attempts: Mapping[str, list[tuple[Trial, dict[str, Any]]]], phase: Phase) -> None:
-        asked = {
-            name: {"attempts": [attempt for _, attempt in some], "patience": TCP_PATIENCE}
-            for name, some in attempts.items()
-        }
+        asked = {name: {"attempts": [attempt for _, attempt in some]} for name, some in attempts.items()}
         for name, results in self.crew.ask_all("connect", asked).items():
             for (trial, _), result in zip(attempts[name], results, strict=True):
                 self._conversations[trial.number, phase].append(result)

@@ -20,7 +20,7 @@ from typing import Any
 from topologies import ownership
 from topologies.plan import Host, NetworkPlan
 
-OVS_PATIENCE = 15
+OVS_PATIENCE = 60
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OWNER_KEY = "netcordon-lab"
 """The external id on each bridge of a run; its value names the process that owns it."""

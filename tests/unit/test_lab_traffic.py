@@ -96,10 +96,17 @@ def test_every_scenario_tries_every_kind_in_both_directions(name: str, plan: Net
     assert scenario.name == name
     tried = trials(scenario, plan)
     assert len({trial.number for trial in tried}) == len({trial.name for trial in tried}) == len(tried)
-    out = {trial.kind for trial in tried if trial.must_stop and trial.source.role is Role.ROGUE}
-    back = {trial.kind for trial in tried if trial.must_stop and trial.to.role is Role.ROGUE}
-    assert out == set(Kind)
-    assert back == set(Kind) - {Kind.CHANGED_IP, Kind.CHANGED_MAC, Kind.GATEWAY_IP}
+    honest = set(Kind) - {Kind.CHANGED_IP, Kind.CHANGED_MAC, Kind.GATEWAY_IP}
+
+    def kinds(source: Role, to: Role, *, must_stop: bool) -> set[Kind]:
+        ends = (source, to)
+        return {one.kind for one in tried if one.must_stop is must_stop and (one.source.role, one.to.role) == ends}
+
+    for other in (Role.VICTIM, Role.FILE_SERVER, Role.DOMAIN_CONTROLLER, Role.GATEWAY):
+        assert kinds(Role.ROGUE, other, must_stop=True) == set(Kind)
+        assert kinds(other, Role.ROGUE, must_stop=True) == honest
+        assert kinds(Role.NEIGHBOUR, other, must_stop=False) == honest
+        assert kinds(other, Role.NEIGHBOUR, must_stop=False) == honest
     assert any(trial.every and not trial.must_stop for trial in tried)
 
 
