@@ -289,7 +289,7 @@ async def _forever(work: Callable[[], Coroutine[Any, Any, None]], name: str) -> 
             await asyncio.sleep(1.0)
 
 
-async def run(config: Config, ready: Callable[[], None] = lambda: None) -> None:
+async def run(config: Config, ready: Callable[[str], None] = lambda url: None) -> None:
     """Serve the API until SIGTERM or SIGINT."""
     from controller.api.app import create_app
     from controller.api.server import ApiServers
@@ -303,7 +303,7 @@ async def run(config: Config, ready: Callable[[], None] = lambda: None) -> None:
     try:
         await servers.start()
         log.info("serving", url=servers.url, socket=str(config.listen.socket))
-        ready()
+        ready(servers.url)
         await ended.wait()
     finally:
         log.info("ending")
@@ -312,8 +312,8 @@ async def run(config: Config, ready: Callable[[], None] = lambda: None) -> None:
         await daemon.close()
 
 
-def serve(config_path: Path | None = None) -> None:
+def serve(config_path: Path | None = None, ready: Callable[[str], None] = lambda url: None) -> None:
     """Read the configuration and run. Raises ConfigError or StoreUnavailable with what to do."""
     config = load_config(config_path)
     configure_logs()
-    asyncio.run(run(config))
+    asyncio.run(run(config, ready))

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from controller.cli.options import Config
+import os
+
+from controller.cli.options import Config, Json
 
 
-def serve(config: Config = None) -> None:
-    """Run the daemon until SIGTERM or Ctrl-C. Containments stand while it is away.
+def serve(config: Config = None, as_json: Json = False) -> None:
+    """Run the daemon until SIGTERM or Ctrl-C. Containments stand while it is away. With --json, one object
+    once it answers.
 
     Example: netcordon serve --config netcordon.yaml
     """
     from controller import daemon
+    from controller.cli.output import print_json
 
-    daemon.serve(config)
+    def ready(url: str) -> None:
+        if as_json:
+            print_json({"serving": url, "pid": os.getpid()})
+
+    daemon.serve(config, ready)

@@ -116,7 +116,7 @@ class SpeakerLink:
         while True:
             try:
                 await self._serve(reader)
-            except Exception:
+            except Exception:  # the link's outermost loop: whatever a speaker sends, the link comes back
                 LOG.exception("the connection to the speaker on %s is given up", self._path)
             self._lost("the connection to the speaker was lost")
             reader = await self._reconnect()
@@ -136,7 +136,7 @@ class SpeakerLink:
                 return await self._connect()
             except DriverError:
                 pass
-            except Exception:
+            except Exception:  # as above: a stranger on the socket is tried again, not the end of the link
                 LOG.exception("what answers on %s cannot be understood", self._path)
             pause = min(2 * pause, longest)
 

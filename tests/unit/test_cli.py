@@ -138,6 +138,7 @@ def test_every_command_has_help(command: Command, name: str) -> None:
         ["alert", "dead-letters"],
         ["audit", "verify"],
         ["audit", "list"],
+        ["serve"],
         ["token", "add"],
         ["token", "list"],
         ["token", "revoke"],
