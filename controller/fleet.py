@@ -33,7 +33,8 @@ log = structlog.get_logger("fleet")
 
 
 class Fleet:
-    """`on_sighting` hears of every sighting, also at uplinks. Nothing here outlives `close`."""
+    """`on_sighting` hears of every sighting, also at uplinks; `on_port` of every port that came, went or changed, once the graph knows.
+    Nothing here outlives `close`."""
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class Fleet:
         now: Callable[[], float],
         on_changed: Callable[[Iterable[Containment]], None],
         on_sighting: Callable[[Sighting], None],
+        on_port: Callable[[Attachment], None] = lambda place: None,
     ) -> None:
         self.drivers: dict[str, Driver] = {}
         self.loops: dict[str, DeviceLoop] = {}
@@ -54,6 +56,7 @@ class Fleet:
         self._now = now
         self._on_changed = on_changed
         self._on_sighting = on_sighting
+        self._on_port = on_port
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def add(self, device: str, driver_name: str, driver: Driver, options: Mapping[str, Any]) -> None:
@@ -130,12 +133,7 @@ class Fleet:
                 for place in graph.link(event.device, event.port, event.neighbour, event.neighbour_port):
                     self._network.bindings.forget_port(place.device, place.port)
             case PortStatus():
-                was_up = graph.port_is_up(Attachment(device, event.port))
-                graph.set_port(device, event.port, up=event.up and event.present, at=event.at)
-                if event.present and event.up is was_up:
-                    loop.flags_changed()
-                else:
-                    loop.distrust()
+                self._port_changed(event)
             case Reconnected():
                 log.info("device is back", device=device, boot_id=event.boot_id)
                 loop.distrust()
@@ -146,6 +144,20 @@ class Fleet:
                 await loop.lost(event.reason)
             case RuleRemoved():
                 loop.distrust()
+
+    def _port_changed(self, event: PortStatus) -> None:
+        """What is known of the device holds no longer, unless only the port's flags changed."""
+        graph, loop, place = self._network.graph, self.loops[event.device], Attachment(event.device, event.port)
+        was_up = graph.port_is_up(place)
+        if event.present:
+            graph.set_port(event.device, event.port, up=event.up, at=event.at, number=event.number, mac=event.mac)
+        else:
+            graph.remove_port(event.device, event.port, at=event.at)
+        if event.present and event.up is was_up:
+            loop.flags_changed()
+        else:
+            loop.distrust()
+        self._on_port(place)
 
     def _see(self, sighting: Sighting) -> None:
         self._on_sighting(sighting)

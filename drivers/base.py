@@ -286,11 +286,15 @@ class LinkSeen:
 
 @dataclass(frozen=True, slots=True)
 class PortStatus:
+    """A port came, went (`present` is false), or changed. `number` and `mac` are as in `Interface`, where the device tells them."""
+
     device: str
     at: float
     port: PortName
     up: bool
     present: bool = True
+    number: int | None = None
+    mac: Mac | None = None
 
 
 @dataclass(frozen=True, slots=True)

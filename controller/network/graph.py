@@ -10,7 +10,7 @@ import networkx as nx
 
 from controller.model import Attachment
 from drivers.base import DeviceFacts, Interface, Management, Neighbour
-from drivers.rules import PortName
+from drivers.rules import Mac, PortName
 
 SETTLING = 3.0
 """Seconds that a new session or a port that came up gets for its neighbour to show itself. A neighbour that is ours does so within a
@@ -21,8 +21,8 @@ tenth of a second (tried); the rest is margin for a flood."""
 class DeviceNode:
     """A managed device as last seen. `declared`: `management` is the configuration's word, and stays. `management_port` is set where
     management is in-band and its port is known. `links` are the far ends by port, as found; `unconfirmed` those of them that a newer
-    session, begun at the given time, has not found again. `since`: when the present session began. `up_at`, `down_at`: when a port's
-    link came and went last."""
+    session, begun at the given time, has not found again. `since`: when the present session began. `up_at`: when a port came up that may
+    have a switch behind it; `came_at`, `down_at`: when a port's link came and went last, whatever is behind it."""
 
     id: str
     description: str = ""
@@ -37,6 +37,7 @@ class DeviceNode:
     unconfirmed: dict[PortName, float] = field(default_factory=dict)
     since: float = 0.0
     up_at: dict[PortName, float] = field(default_factory=dict)
+    came_at: dict[PortName, float] = field(default_factory=dict)
     was_uplink: set[PortName] = field(default_factory=set)
     down_at: dict[PortName, float] = field(default_factory=dict)
 
@@ -102,18 +103,36 @@ class NetworkGraph:
             for port in [port for port, since in node.unconfirmed.items() if since < before]:
                 self._unlink(node.id, port)
 
-    def set_port(self, device: str, port: PortName, *, up: bool, at: float) -> None:
-        """A port's link came or went at `at` (seconds since the epoch). What was plugged in there may be something else now."""
+    def set_port(
+        self,
+        device: str,
+        port: PortName,
+        *,
+        up: bool,
+        at: float,
+        number: int | None = None,
+        mac: Mac | None = None,
+    ) -> None:
+        """A port's link came or went at `at` (seconds since the epoch). What was plugged in there may be something else now. `number` and
+        `mac` as the device tells them; None leaves what is known."""
         node = self._node(device)
         known = node.interfaces.get(port)
         if not up and (known is None or known.up):
             node.down_at[port] = at
             (node.was_uplink.add if port in node.links else node.was_uplink.discard)(port)
             self._unlink(device, port)
-        if up and (known is None or (not known.up and port in node.was_uplink)):
-            node.up_at[port] = at
-        number, mac = (known.number, known.mac) if known else (None, None)
+        if up and (known is None or not known.up):
+            node.came_at[port] = at
+            if known is None or port in node.was_uplink:
+                node.up_at[port] = at
+        if known is not None:
+            number, mac = known.number if number is None else number, known.mac if mac is None else mac
         node.interfaces[port] = Interface(port, number, mac, up)
+
+    def remove_port(self, device: str, port: PortName, *, at: float) -> None:
+        """The port is no more. One that comes back under its name later is a new one."""
+        self.set_port(device, port, up=False, at=at)
+        del self._node(device).interfaces[port]
 
     def is_uplink(self, device: str, port: PortName) -> bool:
         node = self.devices.get(device)
@@ -136,6 +155,16 @@ class NetworkGraph:
         node = self.devices.get(place.device)
         interface = None if node is None else node.interfaces.get(place.port)
         return None if interface is None else interface.up
+
+    def link_times(self, place: Attachment) -> tuple[float | None, float | None]:
+        """When the port's link came and when it went last (seconds since the epoch), where that was heard."""
+        node = self.devices.get(place.device)
+        return (None, None) if node is None else (node.came_at.get(place.port), node.down_at.get(place.port))
+
+    def port_is_gone(self, place: Attachment) -> bool:
+        """Whether the device, which is here to tell, has no such port."""
+        node = self.devices.get(place.device)
+        return node is not None and node.up and bool(node.interfaces) and place.port not in node.interfaces
 
     def went_down_between(self, place: Attachment, start: float, end: float) -> bool:
         """Whether the port's last loss of link lies in [start, end]: a cable that was pulled explains a move."""

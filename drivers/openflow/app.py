@@ -73,7 +73,7 @@ class Application(runtime.App):
         self._trackers[session.dpid] = Tracker()
         memory = self.memories.setdefault(session.dpid, Memory())
         session.tell([serialized(message) for message in messages.punt_meter(datapath, PUNTS_PER_SECOND)])
-        session.push(memory.replay()).add_done_callback(lambda done: self._announce(session, done))
+        session.push(memory.replay(session.ports)).add_done_callback(lambda done: self._announce(session, done))
 
     def _announce(self, session: Session, replayed: Future[dict[int, str]]) -> None:
         if replayed.exception() is not None:
@@ -140,16 +140,31 @@ class Application(runtime.App):
         port = messages.decode_port(ev.msg.desc)
         present = ev.msg.reason != ofproto.OFPPR_DELETE
         if present:
+            before = session.ports.get(port["number"])
             session.ports[port["number"]] = port
+            if ev.msg.reason == ofproto.OFPPR_ADD or before is None or before["name"] != port["name"]:
+                self._restore(session, port["name"])
         else:
             session.ports.pop(port["number"], None)
-            self.memories[session.dpid].forget_port(port["number"])
         if present and port["up"]:
             self._send_lldp(session, [port])
         else:
             self.links.port_down(Origin(session.dpid, port["number"]))
         event = {"event": "port", "dpid": session.dpid, "at": time.time(), "port": port["name"]}
-        self.publish(event | {"up": port["up"] and present, "present": present})
+        about = {"number": port["number"], "hw_addr": port["hw_addr"], "physical": port["physical"]}
+        self.publish(event | about | {"up": port["up"] and present, "present": present})
+
+    def _restore(self, session: Session, name: str) -> None:
+        """A port has come. What it held under this name before goes out at once: its flags went with the old port, and its rules name a
+        number that it may not have any more. The controller looks at it as well, but frames do not wait for that."""
+        lost = self.memories[session.dpid].replay_port(name, session.ports)
+        if lost:
+            self.logger.warning("switch %016x: port %s came back contained: %d messages", session.dpid, name, len(lost))
+            session.push(lost).add_done_callback(lambda done: self._restored(session, done))
+
+    def _restored(self, session: Session, done: Future[dict[int, str]]) -> None:
+        for reason in {} if done.exception() is not None else done.result().values():
+            self.logger.warning("switch %016x refused what a returned port held: %s", session.dpid, reason)
 
     @on("EventOFPFlowRemoved")
     def on_flow_removed(self, ev: Any) -> None:
@@ -158,7 +173,7 @@ class Application(runtime.App):
         if session is None:
             return
         match, _ = wire.decode_match(bytes(msg.buf), FLOW_REMOVED_MATCH)
-        if self.memories[session.dpid].holds(msg.cookie, msg.table_id, msg.priority, match):
+        if self.memories[session.dpid].holds(msg.cookie, msg.table_id, msg.priority, match, session.ports):
             what = {"table": msg.table_id, "priority": msg.priority, "cookie": msg.cookie, "match": match}
             self.publish({"event": "removed", "dpid": session.dpid, "at": time.time(), "flow": what})
 

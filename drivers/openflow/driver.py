@@ -154,8 +154,11 @@ class OpenFlowDriver:
                 yield Reconnected(device, at, told["boot_id"])
             case "down":
                 yield Disconnected(device, at, told["reason"])
-            case "port":
-                yield PortStatus(device, at, PortName(told["port"]), told["up"], told["present"])
+            case "port" if told["physical"]:
+                address = parse_mac(told["hw_addr"])
+                yield PortStatus(
+                    device, at, PortName(told["port"]), told["up"], told["present"], told["number"], address
+                )
             case "link":
                 far = device_id(told["neighbour"]), PortName(told["neighbour_port"])
                 yield LinkSeen(device, at, PortName(told["port"]), *far)

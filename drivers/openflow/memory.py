@@ -1,5 +1,10 @@
 """What each switch acknowledged of ours, kept by the speaker, so that a switch that lost it gets it back at once, also while no controller
-runs. What should be there is the controller's knowledge alone: this is only what it said last. Thread-safe."""
+runs. What should be there is the controller's knowledge alone: this is only what it said last. Thread-safe.
+
+Ports are kept by name. A number is the switch's to give anew, for instance to a port that was deleted and added again, and what was meant
+for one port must never meet another: the numbers are put in when something is replayed, from the ports as they are then, and what
+names a port that is not there waits for it.
+"""
 
 from __future__ import annotations
 
@@ -9,55 +14,80 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 from drivers.openflow.converge import add_order
-from drivers.openflow.flows import Flow
+from drivers.openflow.flows import TABLE_TO, Band, Flow
 
 Wire = Mapping[str, Any]
+Ports = Mapping[int, Wire]
+"""A switch's ports as it describes them just now, by number."""
 
 
 class Memory:
-    """The flows and port flags of one switch."""
+    """The flows of one switch. A port's flag is not kept beside them: it is wanted where a flow stands that carries its rule's cookie."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._flows: dict[int, dict[Hashable, Wire]] = defaultdict(dict)
-        self._ports: dict[int, Wire] = {}
 
-    def forget(self, messages: Iterable[Wire]) -> None:
+    def forget(self, messages: Iterable[Wire], ports: Ports) -> None:
         """Before removals are sent: what they name went away because we asked."""
         with self._lock:
             for message in messages:
                 if message["kind"] == "uncookie":
                     self._flows.pop(message["cookie"], None)
                 elif message["kind"] == "unflow":
-                    self._flows[message["cookie"]].pop(_key(message), None)
+                    self._flows[message["cookie"]].pop(_key(_named(message, ports)), None)
 
-    def remember(self, messages: Sequence[Wire], refused: Mapping[int, str]) -> None:
-        """After the barrier: what the switch took."""
+    def remember(self, messages: Sequence[Wire], refused: Mapping[int, str], ports: Ports) -> None:
+        """After the barrier: what the switch took. `ports` are those that the messages were numbered by."""
         with self._lock:
             for index, message in enumerate(messages):
-                if index in refused:
-                    continue
-                if message["kind"] == "flow":
-                    self._flows[message["cookie"]][_key(message)] = message
-                elif message["kind"] == "port":
-                    self._ports[message["number"]] = message
+                if index not in refused and message["kind"] == "flow":
+                    kept = _named(message, ports)
+                    self._flows[message["cookie"]][_key(kept)] = kept
 
-    def forget_port(self, number: int) -> None:
-        """A port that was deleted took its flag along; the next one of that number may be another's."""
-        with self._lock:
-            self._ports.pop(number, None)
-
-    def holds(self, cookie: int, table: int, priority: int, match: Wire) -> bool:
+    def holds(self, cookie: int, table: int, priority: int, match: Wire, ports: Ports) -> bool:
         """Whether this flow should stand, as far as we know."""
+        wanted = _key(_named({"table": table, "priority": priority, "match": match}, ports))
         with self._lock:
-            return (table, priority, tuple(sorted(match.items()))) in self._flows.get(cookie, {})
+            return wanted in self._flows.get(cookie, {})
 
-    def replay(self) -> list[Wire]:
-        """Everything, containment first and forwarding last."""
+    def replay(self, ports: Ports) -> list[Wire]:
+        """Everything that these ports can carry, containment first and forwarding last."""
+        return _numbered(self._kept(), ports)
+
+    def replay_port(self, name: str, ports: Ports) -> list[Wire]:
+        """What speaks of this port, which has just come, perhaps under another number than before."""
+        return _numbered([flow for flow in self._kept() if flow["match"].get("in_port") == name], ports)
+
+    def _kept(self) -> list[Wire]:
         with self._lock:
-            ports = [message for message in self._ports.values() if message["no_fwd"]]
-            flows = [message for kept in self._flows.values() for message in kept.values()]
-        return ports + sorted(flows, key=lambda message: add_order(Flow.from_wire(message)))
+            return [flow for flows in self._flows.values() for flow in flows.values()]
+
+
+def _numbered(kept: Iterable[Wire], ports: Ports) -> list[Wire]:
+    """The flows as these ports are numbered, and before them the flags of the ports that must be silent."""
+    by_name = {port["name"]: port for port in ports.values()}
+    flows, flags = [], {}
+    for flow in kept:
+        name = flow["match"].get("in_port")
+        if name is None:
+            flows.append(flow)
+        elif name in by_name:
+            number = by_name[name]["number"]
+            flows.append({**flow, "match": {**flow["match"], "in_port": number}})
+            if flow["table"] == TABLE_TO and Band.MARKER <= flow["priority"] < Band.COUNT:
+                address = by_name[name]["hw_addr"]
+                flags[name] = {"kind": "port", "name": name, "number": number, "hw_addr": address, "no_fwd": True}
+    return [*flags.values(), *sorted(flows, key=lambda message: add_order(Flow.from_wire(message)))]
+
+
+def _named(message: Wire, ports: Ports) -> Wire:
+    """The flow with its port by name; a number that no port has stays a stranger's."""
+    number = message["match"].get("in_port")
+    if number is None:
+        return message
+    name = ports[number]["name"] if number in ports else f"#{number}"
+    return {**message, "match": {**message["match"], "in_port": name}}
 
 
 def _key(message: Wire) -> Hashable:

@@ -195,10 +195,11 @@ class Server:
         session, plain = self._session(request), request["messages"]
         memory = self._app.memories[session.dpid]
         encoded = [wire.encode(message) for message in plain]
-        memory.forget(plain)
+        ports = dict(session.ports)
+        memory.forget(plain, ports)
 
         def acknowledged(refused: dict[int, str]) -> None:
-            memory.remember(plain, refused)
+            memory.remember(plain, refused, ports)
             reply({"refused": refused, "boot_id": session.boot_id})
             if any(message["kind"] == "flow" and message["priority"] == Band.LLDP for message in plain):
                 self._app.discover()

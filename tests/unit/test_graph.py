@@ -149,3 +149,25 @@ def test_a_port_is_open_to_question_until_its_neighbour_had_time_to_speak(graph:
     graph.learn(replace(facts(1), since=999.5))
     assert graph.unsettled_for(place(4), 1000.0) == SETTLING - 0.5
     assert graph.unsettled_for(replace(place(4), device="nobody"), 1000.0) == 0.0
+
+
+def test_a_deleted_port_is_no_port_and_takes_its_link_along(graph: NetworkGraph) -> None:
+    graph.devices[S1].up = True
+    graph.remove_port(S1, UPLINK, at=10.0)
+    assert not graph.is_uplink(S1, UPLINK)
+    assert not graph.is_uplink(S2, port(9, 2))
+    assert graph.find_port(S1, "9") is None
+    assert graph.port_is_gone(place(9))
+    assert not graph.port_is_gone(place(1))
+    assert graph.link_times(place(9)) == (None, 10.0)
+
+
+def test_a_port_that_comes_back_is_a_new_one_with_its_own_number(graph: NetworkGraph) -> None:
+    graph.remove_port(S1, port(1), at=10.0)
+    graph.set_port(S1, port(1), up=True, at=11.0, number=12, mac=parse_mac("02:00:00:00:00:12"))
+    assert graph.find_port(S1, "12") == port(1)
+    assert graph.link_times(place(1)) == (11.0, 10.0)
+    assert graph.unsettled_for(place(1), 11.0) == SETTLING
+    graph.set_port(S1, port(1), up=True, at=12.0)
+    assert graph.find_port(S1, "12") == port(1)
+    assert graph.link_times(place(1)) == (11.0, 10.0)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+from concurrent.futures import Future
 from ipaddress import ip_address, ip_network
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +21,7 @@ from drivers.openflow.lldp import STALE, Origin
 from drivers.openflow.memory import Memory
 from drivers.openflow.packets import Heard
 from drivers.openflow.tracker import MOST_MACS, MOST_RECENT, Tracker
-from drivers.rules import Action, Direction, Mac, Match, PortRange, Protocol, Provenance, Rule
+from drivers.rules import Action, Direction, Mac, Match, PortName, PortRange, Protocol, Provenance, Rule
 from tests.strategies import rules
 
 SECRET = b"s" * 32
@@ -239,39 +241,122 @@ def test_a_lease_is_placed_where_the_client_was_heard() -> None:
     assert (found.port, found.from_port) == (4, 9)
 
 
+def _desc(number: int, name: str, hw_addr: str = MAC) -> dict[str, Any]:
+    return {"number": number, "name": name, "hw_addr": hw_addr}
+
+
+def _held(*rules: Rule, number: int) -> list[dict[str, Any]]:
+    """The messages that the daemon would push for these rules, with their port's flag where one asks for it."""
+    sent = [{"kind": "flow", **flow.wire()} for rule in rules for flow in flows.rule_flows(rule, number)]
+    flagged = [rule for rule in rules if flows.is_port_flag(rule)]
+    return [{"kind": "port", "name": rule.match.port, "number": number, "no_fwd": True} for rule in flagged] + sent
+
+
+def _whole(port: str, containment: str = "c1") -> list[Rule]:
+    return [Rule(Match(way, port=PortName(port)), Action.DENY, Provenance(containment)) for way in Direction]
+
+
+def _ports_named(messages: list[Any]) -> set[tuple[str, int]]:
+    """(kind, port number) of all that names a port."""
+    found = {(m["kind"], m["number"]) for m in messages if m["kind"] == "port"}
+    return found | {("flow", m["match"]["in_port"]) for m in messages if "in_port" in m.get("match", {})}
+
+
 def test_what_was_acknowledged_is_replayed_containment_first() -> None:
     rule = Rule(Match(Direction.FROM, mac=Mac(MAC)), Action.DENY, Provenance("c1"))
     held = [{"kind": "flow", **flow.wire()} for flow in (*flows.pipeline(), *flows.rule_flows(rule, None))]
-    port = {"kind": "port", "number": 1, "no_fwd": True}
-    memory = Memory()
-    memory.remember([*held, port], {0: "OFPFMFC_TABLE_FULL"})
-    replayed = memory.replay()
-    assert replayed[0] == port
-    assert [m["cookie"] & 0xFFFFFFFFFFFF == int(rule.id, 16) for m in replayed[1:]] == [True] * 3 + [False] * 9
+    memory, ports = Memory(), {1: _desc(1, "p1")}
+    memory.remember(held, {0: "OFPFMFC_TABLE_FULL"}, ports)
+    replayed = memory.replay(ports)
+    assert [m["cookie"] & 0xFFFFFFFFFFFF == int(rule.id, 16) for m in replayed] == [True] * 3 + [False] * 9
     assert (replayed[-1]["table"], replayed[-1]["goto"]) == (0, 1)
     flow = flows.rule_flows(rule, None)[0]
-    assert memory.holds(flow.cookie, flow.table, flow.priority, dict(flow.match))
-    memory.forget([{"kind": "uncookie", "cookie": flow.cookie}])
-    assert not memory.holds(flow.cookie, flow.table, flow.priority, dict(flow.match))
-    memory.remember([port | {"no_fwd": False}], {})
-    assert len(memory.replay()) == 9
+    assert memory.holds(flow.cookie, flow.table, flow.priority, dict(flow.match), ports)
+    memory.forget([{"kind": "uncookie", "cookie": flow.cookie}], ports)
+    assert not memory.holds(flow.cookie, flow.table, flow.priority, dict(flow.match), ports)
+    assert len(memory.replay(ports)) == 9
 
 
-def test_a_deleted_port_takes_its_flag_along() -> None:
-    """Released while it was gone, and added again under the same number, it must not be silenced by a replay."""
-    app, memory = Application.__new__(Application), Memory()
-    datapath = SimpleNamespace(id=1)
-    session: Any = SimpleNamespace(dpid=1, datapath=datapath, heard_at=0.0, ports={1: {}, 2: {}})
-    app.sessions, app._starting, app.memories = {1: session}, {}, {1: memory}
-    app.links, app.publish = Links(), lambda event: None
-    flags = [{"kind": "port", "number": number, "no_fwd": True} for number in (1, 2)]
-    memory.remember(flags, {})
-    o = _Datapath.ofproto
-    desc = SimpleNamespace(port_no=1, name=b"p1", hw_addr=MAC, config=o.OFPPC_NO_FWD, state=o.OFPPS_LINK_DOWN)
-    for reason, left in ((o.OFPPR_MODIFY, flags), (o.OFPPR_DELETE, flags[1:])):
-        app.on_port(SimpleNamespace(msg=SimpleNamespace(datapath=datapath, reason=reason, desc=desc)))
-        assert memory.replay() == left
-    assert session.ports == {2: {}}
+def test_a_port_is_silenced_before_its_rules_go_out_again() -> None:
+    memory, ports = Memory(), {1: _desc(1, "p1")}
+    memory.remember(_held(*_whole("p1"), number=1), {}, ports)
+    flag, *rest = memory.replay(ports)
+    assert flag == {"kind": "port", "name": "p1", "number": 1, "hw_addr": MAC, "no_fwd": True}
+    assert {m["kind"] for m in rest} == {"flow"}
+    assert wire.encode(flag)
+
+
+def test_what_was_meant_for_a_port_never_meets_another_of_its_number() -> None:
+    """Renumbered while nobody looked: the rules follow the name. What has no port any more waits for it."""
+    memory = Memory()
+    memory.remember(_held(*_whole("p1"), number=1), {}, {1: _desc(1, "p1"), 2: _desc(2, "p2")})
+    swapped = {1: _desc(1, "p2"), 2: _desc(2, "p1", "02:00:00:00:00:22")}
+    assert _ports_named(memory.replay(swapped)) == {("port", 2), ("flow", 2)}
+    assert memory.replay(swapped)[0]["hw_addr"] == "02:00:00:00:00:22"
+    assert memory.replay({1: _desc(1, "p2")}) == []
+    assert _ports_named(memory.replay({1: _desc(1, "p2"), 7: _desc(7, "p1")})) == {("port", 7), ("flow", 7)}
+
+
+def test_a_flag_lasts_as_long_as_one_rule_asks_for_it() -> None:
+    """Two containments of one port; the flag was sent for the first alone. And released while the port was gone, nothing is left."""
+    memory, ports = Memory(), {1: _desc(1, "p1")}
+    first, second = _whole("p1", "c1"), _whole("p1", "c2")
+    memory.remember(_held(*first, number=1), {}, ports)
+    memory.remember([m for m in _held(*second, number=1) if m["kind"] == "flow"], {}, ports)
+    memory.forget([{"kind": "uncookie", "cookie": flows.cookie_of(rule.id)} for rule in first], ports)
+    assert ("port", 1) in _ports_named(memory.replay(ports))
+    memory.forget([{"kind": "uncookie", "cookie": flows.cookie_of(rule.id)} for rule in second], {})
+    assert memory.replay(ports) == []
+
+
+class _Switch:
+    """A session as the application has it, and what was pushed on it."""
+
+    def __init__(self, *ports: dict[str, Any]) -> None:
+        self.dpid, self.heard_at, self.datapath = 1, 0.0, SimpleNamespace(id=1)
+        self.ports = {port["number"]: port for port in ports}
+        self.pushed: list[Any] = []
+        self.told: list[dict[str, Any]] = []
+        self.app = app = Application.__new__(Application)
+        app.sessions, app._starting, app.memories = {1: cast(Any, self)}, {}, {1: Memory()}
+        app.links, app.publish, app.logger = Links(), self.told.append, logging.getLogger("test")
+
+    def push(self, plain: list[Any]) -> Future[dict[int, str]]:
+        self.pushed += plain
+        done: Future[dict[int, str]] = Future()
+        done.set_result({0: "OFPPMFC_BAD_HW_ADDR"})
+        return done
+
+    def tell(self, encoded: list[bytes]) -> None:
+        assert not encoded, "the ports of this test are down: no LLDP goes out of them"
+
+    def port(self, reason: int, number: int, name: bytes) -> None:
+        desc = SimpleNamespace(
+            port_no=number, name=name, hw_addr=MAC, config=0, state=_Datapath.ofproto.OFPPS_LINK_DOWN
+        )
+        self.app.on_port(SimpleNamespace(msg=SimpleNamespace(datapath=self.datapath, reason=reason, desc=desc)))
+
+
+def test_a_port_that_comes_back_gets_its_rules_at_its_new_number_at_once() -> None:
+    o, switch = _Datapath.ofproto, _Switch(_desc(1, "p1"), _desc(2, "p2"))
+    switch.app.memories[1].remember(_held(*_whole("p1"), number=1), {}, switch.ports)
+    switch.port(o.OFPPR_MODIFY, 1, b"p1")
+    switch.port(o.OFPPR_DELETE, 1, b"p1")
+    switch.port(o.OFPPR_ADD, 1, b"p3")
+    assert switch.pushed == []
+    assert set(switch.ports) == {1, 2}
+    switch.port(o.OFPPR_ADD, 9, b"p1")
+    assert _ports_named(switch.pushed) == {("port", 9), ("flow", 9)}
+    assert switch.pushed[0]["kind"] == "port"
+    assert [(e["port"], e["present"], e["number"]) for e in switch.told][-1] == ("p1", True, 9)
+
+
+def test_a_port_that_comes_back_under_its_number_gets_its_lost_flag() -> None:
+    o, switch = _Datapath.ofproto, _Switch(_desc(1, "p1"))
+    switch.app.memories[1].remember(_held(*_whole("p1"), number=1), {}, switch.ports)
+    switch.port(o.OFPPR_DELETE, 1, b"p1")
+    switch.port(o.OFPPR_ADD, 1, b"p1")
+    assert ("port", 1) in _ports_named(switch.pushed)
 
 
 def test_tcp_ports_by_mask() -> None:
