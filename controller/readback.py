@@ -30,7 +30,8 @@ def merged(before: ObservedState, after: ObservedState, scope: Scope) -> Observe
     kept = tuple(rule for rule in before.rules if rule.rule_id is None or rule.rule_id not in asked)
     fresh = {(rule.rule_id, rule.native) for rule in after.rules}
     kept = tuple(rule for rule in kept if (rule.rule_id, rule.native) not in fresh)
-    return replace(after, rules=kept + after.rules, ports={**before.ports, **after.ports})
+    ports = {**before.ports, **after.ports}
+    return replace(after, rules=kept + after.rules, ports=ports, outranking=before.outranking)
 
 
 def outcomes_of(done: Pass) -> Iterator[tuple[str, DeviceOutcome]]:

@@ -178,14 +178,14 @@ class PortState:
 
 @dataclass(frozen=True, slots=True)
 class ObservedState:
-    """A read-back: taken at `at` (seconds since the epoch) from the device as booted under `boot_id`. `infrastructure`
-    is true when what the driver itself needs there (an OpenFlow pipeline, an empty table) stands as it should."""
+    """A read-back: taken at `at` (seconds since the epoch) from the device as booted under `boot_id`. `outranking` holds, in the
+    driver's own form, what somebody else put there and what could take frames away from our rules."""
 
     boot_id: str
     at: float
     rules: tuple[ObservedRule, ...]
     ports: Mapping[PortName, PortState]
-    infrastructure: bool = True
+    outranking: tuple[str, ...] = ()
 
     def packets(self, rule_ids: Iterable[str]) -> int:
         """How many frames the named rules have counted, together."""

@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from drivers.base import Capabilities, Change, DiffLine, ObservedRule, ObservedState, PortState, PreState
-from drivers.openflow import flows, overlaps
-from drivers.openflow.flows import SLOTS, TABLE_TO, Band, Flow
+from drivers.openflow import flows
+from drivers.openflow.flows import SLOTS, Flow
+from drivers.openflow.layout import ALONE, Layout
+from drivers.openflow.overlaps import intersect
 from drivers.openflow.slots import Crowds, apart
 from drivers.rules import Action, PortName, Rule, RuleSet
 
@@ -39,11 +41,11 @@ class Held:
         return cls(flows, _native(flows))
 
     @classmethod
-    def of(cls, rule: Rule, number: int | None) -> Held:
+    def of(cls, rule: Rule, number: int | None, layout: Layout) -> Held:
         """`number` is the port's; no flows: no frame can match the rule."""
-        own, port = flows.rule_flows(rule, number), rule.match.port
+        own, port = layout.rule_flows(rule, number), rule.match.port
         flag = port if flows.is_port_flag(rule) else None
-        seen = flows.witness(rule, number)
+        seen = layout.witness(rule, number)
         witness = None if seen is None else (seen[0], cls.own(seen[1]))
         return cls(own, _native(own, flag), port, flag, rule.action is Action.PERMIT, witness)
 
@@ -56,18 +58,21 @@ class Renderer:
     """Renders for one switch. It remembers each rule's flows, so that a set of 10,000 rules in which one is new costs a few
     milliseconds; what it returns depends on its arguments alone."""
 
-    def __init__(self, device: str, capabilities: Capabilities) -> None:
+    def __init__(self, device: str, capabilities: Capabilities, layout: Layout = ALONE) -> None:
         self._device = device
         self._capabilities = capabilities
-        self._pipeline = Held.own(*flows.pipeline())
+        self._layout = layout
+        self._pipeline = Held.own(*layout.pipeline)
         self._numbers: dict[PortName, int | None] = {}
         self._known: dict[str, Held] = {}  # by rule id, the ports numbered as in _numbers
         self._crowds = Crowds()  # the flows of _known
 
     def change(self, desired: RuleSet, observed: ObservedState, baseline: PreState) -> Change:
         """The messages: port flags on, adds (drops, then permits, then the pipeline), removals (permits first), port flags off.
-        A rule that this switch cannot hold as it is now (no such port) becomes a message that is refused without being sent."""
+        A rule that this switch cannot hold as it is now (no such port, or a stranger's flow above it) becomes a message that is refused
+        without being sent."""
         wanted, absent = self._wanted(desired, observed)
+        unheld = absent | _outranked(wanted, observed)
         held = {rule.rule_id: rule.native for rule in observed.rules if rule.rule_id is not None}
         wrong = sorted([name for name, what in wanted.items() if held.get(name) != what.native])
         gone = sorted(held.keys() - wanted.keys())
@@ -84,7 +89,7 @@ class Renderer:
             flags[port].append(name)
         port_on, port_off = _port_messages(flags, observed, baseline)
         messages = (
-            *({"kind": "absent", "rules": [name], "reason": reason} for name, reason in sorted(absent.items())),
+            *({"kind": "absent", "rules": [name], "reason": reason} for name, reason in sorted(unheld.items())),
             *port_on,
             *_adds(wanted, wrong, old),
             *_removals(wanted, wrong, gone, old, nobodys),
@@ -101,10 +106,10 @@ class Renderer:
                     DiffLine("~", f"port {m['name']} {'no_fwd' if m['no_fwd'] else 'forwards'}")
                     for m in (*port_on, *port_off)
                 ),
-                *(DiffLine(" ", f"{name}: {reason}") for name, reason in sorted(absent.items())),
+                *(DiffLine(" ", f"{name}: {reason}") for name, reason in sorted(unheld.items())),
             ),
             frozenset(name for name in wrong if name in desired)
-            | frozenset(absent)
+            | frozenset(unheld)
             | frozenset(name for m in port_on for name in m["rules"]),
             frozenset(name for name in gone if ":" not in name),
             frozenset(PortName(message["name"]) for message in (*port_on, *port_off)),
@@ -118,10 +123,11 @@ class Renderer:
         self._set_apart(wanted, absent)
         if any(what.permit for what in wanted.values()):
             present = [(rule, wanted[rule.id].flows) for rule in desired if rule.id in wanted]
-            for name, more in overlaps.derived(present).items():
-                wanted[name] = wanted[name].with_flows((*wanted[name].flows, *more))
+            for name, every in self._layout.together(present).items():
+                wanted[name] = wanted[name].with_flows(every)
         wanted.update([what.witness for what in wanted.values() if what.witness is not None])
-        wanted[PIPELINE] = self._pipeline
+        if self._pipeline.flows:
+            wanted[PIPELINE] = self._pipeline
         return wanted, absent
 
     def _learn(self, desired: RuleSet, numbers: dict[PortName, int | None]) -> dict[str, str]:
@@ -139,7 +145,7 @@ class Renderer:
             port = rule.match.port
             if port is not None and numbers.get(port) is None:
                 absent[rule.id] = f"there is no port {port!r} on this switch"
-            elif (what := Held.of(rule, None if port is None else numbers[port])).flows:
+            elif (what := Held.of(rule, None if port is None else numbers[port], self._layout)).flows:
                 self._known[rule.id] = what
                 self._crowds.add(what.flows)
             else:
@@ -161,6 +167,16 @@ class Renderer:
                 wanted[name] = wanted[name].with_flows(other if own == flow else own for own in wanted[name].flows)
         for name in absent:
             wanted.pop(name, None)
+
+
+def _outranked(wanted: Mapping[str, Held], observed: ObservedState) -> dict[str, str]:
+    """Rules that stand, and that somebody else's flow takes frames away from: they do not hold, and what does not is said."""
+    found = {}
+    for flow in map(Flow.parse, observed.outranking):
+        for name, what in wanted.items():
+            if any(intersect(dict(own.match), dict(flow.match)) is not None for own in what.flows if own.goto is None):
+                found[name] = f"another controller's flow outranks it: {flow.text}"
+    return found
 
 
 def _adds(wanted: Mapping[str, Held], wrong: list[str], old: Mapping[str, tuple[Flow, ...]]) -> list[dict[str, Any]]:
@@ -247,24 +263,30 @@ def _native(held: Iterable[Flow], flagged: PortName | None = None) -> str:
 
 
 def read_back(
-    boot_id: str, at: float, found: Iterable[Mapping[str, Any]], ports: Mapping[PortName, PortState], whole: bool
+    boot_id: str,
+    at: float,
+    found: Iterable[Mapping[str, Any]],
+    ports: Mapping[PortName, PortState],
+    layout: Layout = ALONE,
 ) -> ObservedState:
-    """The state from a flow-stats and a port reply. `whole`: all that is ours was asked for; else `infrastructure` is taken as standing."""
+    """The state from a flow-stats and a port reply. A stranger's flow among those found outranks ours: no others are asked for."""
     names = {state.settings["number"]: name for name, state in ports.items()}
     grouped: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     rules: list[ObservedRule] = []
+    strangers: list[Flow] = []
     for wire in found:
-        grouped[_name_of(wire, names)].append(wire)
+        if flows.is_ours(wire["cookie"]):
+            grouped[_name_of(wire, names)].append(wire)
+        else:
+            strangers.append(Flow.from_wire(wire))
     for name, wires in grouped.items():
         held = [Flow.from_wire(wire) for wire in wires]
         packets, octets = sum(wire["packets"] for wire in wires), sum(wire["bytes"] for wire in wires)
-        if held[0].table == TABLE_TO and Band.MARKER <= held[0].priority < Band.COUNT:
+        if layout.is_flag_marker(held[0]):
             rules.append(_flag_rule(name, held, names, ports))
         else:
             rules.append(ObservedRule(name or None, flows.native(held), packets, octets))
-    expected = flows.native(flows.pipeline())
-    stands = any(rule.rule_id == PIPELINE and rule.native == expected for rule in rules)
-    return ObservedState(boot_id, at, tuple(rules), ports, stands or not whole)
+    return ObservedState(boot_id, at, tuple(rules), ports, tuple(sorted([flow.text for flow in strangers])))
 
 
 def _flag_rule(

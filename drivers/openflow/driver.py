@@ -32,6 +32,7 @@ from drivers.base import (
 )
 from drivers.openflow import flows
 from drivers.openflow.converge import PIPELINE, Renderer, read_back
+from drivers.openflow.layout import ALONE, BESIDE, Layout
 from drivers.openflow.link import Events, SpeakerLink
 from drivers.rules import Action, Direction, PortName, RuleSet, parse_mac
 
@@ -59,13 +60,14 @@ class OpenFlowDriver:
         counters=True,
         events=True,
     )
+    layout: ClassVar[Layout] = ALONE
 
     def __init__(
         self, device: str, dpid: int, link: SpeakerLink, dhcp_ports: frozenset[PortName] = frozenset()
     ) -> None:
         self._device, self._dpid, self._link, self._dhcp_ports = device, dpid, link, dhcp_ports
         self._subscribed: list[Events] = []
-        self._renderer = Renderer(device, self.capabilities)
+        self._renderer = Renderer(device, self.capabilities, self.layout)
 
     async def facts(self) -> DeviceFacts:
         """Interfaces as the switch describes them; neighbours by the speaker's LLDP. `description` is the LOCAL port's name."""
@@ -93,12 +95,13 @@ class OpenFlowDriver:
         """See `converge` for the ids that are not rules'. A scope of rules asks the switch for those alone."""
         whole = scope.rule_ids is None
         cookies = None if scope.rule_ids is None else sorted(set(_cookies(scope.rule_ids)))
-        told = await self._link.request("observe", READ_DEADLINE, dpid=self._dpid, cookies=cookies)
+        above = self.layout.outranked_from if whole else None
+        told = await self._link.request("observe", READ_DEADLINE, dpid=self._dpid, cookies=cookies, above=above)
         ports = {PortName(port["name"]): _port_state(port) for port in told["ports"]}
-        state = read_back(told["boot_id"], told["at"], told["flows"], ports, whole)
+        state = read_back(told["boot_id"], told["at"], told["flows"], ports, self.layout)
         rules = tuple(rule for rule in state.rules if scope.rule_ids is None or rule.rule_id in scope.rule_ids)
         kept = {name: port for name, port in ports.items() if scope.ports is None or name in scope.ports}
-        return ObservedState(state.boot_id, state.at, rules, kept, state.infrastructure)
+        return ObservedState(state.boot_id, state.at, rules, kept, state.outranking)
 
     def render(self, desired: RuleSet, observed: ObservedState, baseline: PreState) -> Change:
         """Needs an `observed` of the whole switch. See `converge.Renderer.change`."""
@@ -174,6 +177,26 @@ class OpenFlowDriver:
         return Sighting(
             self._device, at, parse_mac(told["mac"]), where, ip, told["vlan"], told["source"], told["lease"]
         )
+
+
+class BesideOpenFlowDriver(OpenFlowDriver):
+    """The same beside another controller that owns the forwarding: rules only drop, in a band of priorities of table 0 (see `beside`). A
+    contained device's ARP is not seen, COUNT and MIRROR would steal frames, and the one exception that a deny can have is a MAC."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        matchable=frozenset(
+            {
+                (Action.DENY, Direction.FROM, _ANYTHING),
+                (Action.DENY, Direction.TO, _NO_PORT),
+                (Action.DENY, Direction.TO, frozenset({"port", "mac", "ip"})),
+                (Action.PERMIT, Direction.FROM, frozenset({"port", "mac"})),
+                (Action.PERMIT, Direction.TO, frozenset({"mac"})),
+            }
+        ),
+        counters=True,
+        events=True,
+    )
+    layout: ClassVar[Layout] = BESIDE
 
 
 def _cookies(names: frozenset[str]) -> Iterator[int]:

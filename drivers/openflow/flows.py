@@ -55,7 +55,7 @@ class Band(IntEnum):
 @dataclass(frozen=True)
 class Flow:
     """One flow entry. `match` holds OXM fields (OpenFlow 1.3.5 §7.2.3.7) sorted by name: numbers, MACs, addresses ("10.0.0.0/8" when
-    masked), L4 ports ("0x0050/0xfff0" when masked). No `goto` and no `output` is a drop; `output` is "controller" or "normal"."""
+    masked), L4 ports ("0x0050/0xfff0" when masked; MACs alike). No `goto`, no `output`: a drop; `output` is "controller" or "normal"."""
 
     table: int
     priority: int
@@ -117,10 +117,14 @@ def cookie_of(rule_id: str) -> int:
     return COOKIE_MARK | int(rule_id, 16)
 
 
+def is_ours(cookie: int) -> bool:
+    return cookie & COOKIE_MASK == COOKIE_MARK
+
+
 def rule_id_of(cookie: int) -> str | None:
     """The rule that a cookie names; None for the pipeline's own and for strangers."""
     number = cookie & ~COOKIE_MASK
-    return f"{number:012x}" if cookie & COOKIE_MASK == COOKIE_MARK and number >= RESERVED_IDS else None
+    return f"{number:012x}" if is_ours(cookie) and number >= RESERVED_IDS else None
 
 
 def native(flows: Iterable[Flow]) -> str:

@@ -167,7 +167,7 @@ def _meet(name: str, one: Field, other: Field) -> Field | None:
         if not a.overlaps(b):
             return None
         return one if a.prefixlen > b.prefixlen else other
-    if name.startswith(("tcp_", "udp_")):
+    if name.startswith(("tcp_", "udp_")) or name in ("eth_src", "eth_dst"):
         (a_value, a_mask), (b_value, b_mask) = _bits(one), _bits(other)
         if (a_value ^ b_value) & a_mask & b_mask:
             return None
@@ -178,5 +178,5 @@ def _meet(name: str, one: Field, other: Field) -> Field | None:
 def _bits(value: Field) -> tuple[int, int]:
     if isinstance(value, int):
         return value, 0xFFFF
-    bits, _, mask = value.partition("/")
-    return int(bits, 16), int(mask, 16)
+    bits, _, mask = value.replace(":", "").partition("/")
+    return int(bits, 16), int(mask or "ffffffffffff", 16)

@@ -24,7 +24,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from drivers.openflow import messages, runtime, wire
-from drivers.openflow.flows import COOKIE_MARK, COOKIE_MASK, Band, pipeline
+from drivers.openflow.flows import COOKIE_MARK, COOKIE_MASK, Band, is_ours, pipeline
 from drivers.openflow.link import PROTOCOL
 from drivers.openflow.runtime import ofproto, parser
 from drivers.openflow.session import Session, SessionLost, serialized
@@ -207,7 +207,8 @@ class Server:
         self._when_done(client, request, session.send(encoded), acknowledged)
 
     def _observe(self, client: Client, request: Mapping[str, Any], reply: Reply) -> None:
-        """Our flows (all, or those of some cookies), the port descriptions and the counters of all ports, asked for at once."""
+        """Our flows (all, or those of some cookies), the port descriptions and the counters of all ports, asked for at once. With
+        `above`: also everybody's flows in table 0 from that priority on."""
         session, cookies = self._session(request), request["cookies"]
         pairs = [(COOKIE_MARK, COOKIE_MASK)]
         if cookies is not None and len(cookies) <= ASKED_ONE_BY_ONE:
@@ -216,6 +217,9 @@ class Server:
         asked = [session.ask(parser.OFPPortDescStatsRequest(session.datapath, 0))]
         asked.append(session.ask(parser.OFPPortStatsRequest(session.datapath, 0, ofproto.OFPP_ANY)))
         asked += [session.ask(_flow_request(session.datapath, *pair)) for pair in pairs]
+        above = request.get("above")
+        if above is not None:
+            asked.append(session.ask(_flow_request(session.datapath, 0, 0, table=0)))
 
         def answered(bodies: list[list[Any]]) -> None:
             stats = {entry.port_no: (entry.rx_packets, entry.tx_packets) for entry in bodies[1]}
@@ -223,7 +227,10 @@ class Server:
             counted = [
                 port | dict(zip(("rx", "tx"), stats.get(port["number"], (None, None)), strict=True)) for port in ports
             ]
-            flows = [wire.decode_flow(entry.raw) for body in bodies[2:] for entry in body]
+            flows = [wire.decode_flow(entry.raw) for body in bodies[2 : 2 + len(pairs)] for entry in body]
+            if above is not None:
+                first_table = (wire.decode_flow(entry.raw) for entry in bodies[-1])
+                flows += [flow for flow in first_table if flow["priority"] >= above and not is_ours(flow["cookie"])]
             reply({"boot_id": session.boot_id, "at": time.time(), "flows": flows, "ports": counted})
 
         self._when_done(client, request, _all(asked), answered)
@@ -245,8 +252,8 @@ class Server:
         future.add_done_callback(done)
 
 
-def _flow_request(datapath: Any, cookie: int, mask: int) -> Any:
-    anywhere = (ofproto.OFPTT_ALL, ofproto.OFPP_ANY, ofproto.OFPG_ANY)
+def _flow_request(datapath: Any, cookie: int, mask: int, table: int | None = None) -> Any:
+    anywhere = (ofproto.OFPTT_ALL if table is None else table, ofproto.OFPP_ANY, ofproto.OFPG_ANY)
     return parser.OFPFlowStatsRequest(datapath, 0, *anywhere, cookie, mask, parser.OFPMatch())
 
 

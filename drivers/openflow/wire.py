@@ -124,10 +124,15 @@ def _oxm(number: int, width: int, name: str, value: Field) -> bytes:
     text, _, mask = value.partition("/")
     if not mask:
         return struct.pack("!HBB", 0x8000, number << 1, width) + _octets(name, text)
-    wide = 8 * width
-    bits = int(mask, 16) if name.startswith(("tcp_", "udp_")) else ((1 << int(mask)) - 1) << (wide - int(mask))
     head = struct.pack("!HBB", 0x8000, number << 1 | 1, 2 * width)
-    return head + _octets(name, text) + bits.to_bytes(width, "big")
+    return head + _octets(name, text) + _mask(name, width, mask)
+
+
+def _mask(name: str, width: int, text: str) -> bytes:
+    if name.startswith(("eth_", "tcp_", "udp_")):
+        return _octets(name, text)
+    wide = 8 * width
+    return (((1 << int(text)) - 1) << (wide - int(text))).to_bytes(width, "big")
 
 
 def _octets(name: str, text: str) -> bytes:
@@ -186,7 +191,7 @@ def decode_match(data: bytes, at: int) -> tuple[dict[str, Field], int]:
 
 def _plain(name: str, value: bytes, masked: bool) -> Field:
     if name.startswith("eth_") and name != "eth_type":
-        return value.hex(":")
+        return f"{value[:6].hex(':')}/{value[6:].hex(':')}" if masked else value.hex(":")
     half = len(value) // 2 if masked else len(value)
     if name.startswith(("ipv4_", "ipv6_", "arp_")):
         address = str(ip_address(value[:half]))

@@ -9,6 +9,7 @@ from typing import Any
 from drivers.base import ObservedState, PortState
 from drivers.openflow.converge import read_back
 from drivers.openflow.flows import Field, Flow
+from drivers.openflow.layout import ALONE, Layout
 from drivers.rules import PortName
 from drivers.semantics import ETH_ARP, ETH_IPV4, ETH_IPV6, Crossing, Fate, Frame
 
@@ -17,7 +18,8 @@ L4 = {"tcp": 6, "udp": 17}
 
 
 class FlowTable:
-    def __init__(self, ports: Iterable[PortName]) -> None:
+    def __init__(self, ports: Iterable[PortName], layout: Layout = ALONE) -> None:
+        self.layout = layout
         self.numbers = {name: number for number, name in enumerate(ports, 1)}
         self.no_fwd = dict.fromkeys(self.numbers, False)
         self.flows: dict[object, Flow] = {}
@@ -51,7 +53,7 @@ class FlowTable:
             for name, number in self.numbers.items()
         }
         counted = [flow.wire() | {"packets": self.packets.get(flow.key, 0), "bytes": 0} for flow in self.flows.values()]
-        return read_back("boot", 0.0, counted, ports, whole=True)
+        return read_back("boot", 0.0, counted, ports, self.layout)
 
     def forward(self, crossing: Crossing) -> Fate:
         """PASS when the frame comes out at the crossing's port; NORMAL is taken to send it there."""
@@ -85,8 +87,11 @@ def _matches_field(name: str, value: Field, frame: Frame, in_port: int) -> bool:
         "eth_type": frame.eth_type,
         "ip_proto": frame.ip_protocol,
     }
-    if name in plain:
+    if name in plain and "/" not in str(value):
         return plain[name] == value
+    if name in ("eth_src", "eth_dst"):
+        own, wanted, care = (int(text.replace(":", ""), 16) for text in (str(plain[name]), *str(value).split("/")))
+        return own & care == wanted
     head, _, tail = name.partition("_")
     if head in L3:
         address = frame.ip_src if tail in ("src", "spa") else frame.ip_dst
