@@ -14,8 +14,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from controller.durations import parse_duration
 from controller.errors import ConfigError
-from controller.model import DEFAULT_REALM, Managed
+from controller.model import DEFAULT_REALM, Address, Managed
 from controller.policy import PolicyFile
+from controller.targets import parse_address, unmapped
 from controller.yaml_source import read_model
 from drivers.base import Management
 from drivers.rules import Mac, parse_mac
@@ -25,7 +26,8 @@ DEFAULT_PATH = Path("/etc/netcordon/netcordon.yaml")
 
 Seconds = Annotated[float, BeforeValidator(parse_duration)]
 MacField = Annotated[Mac, BeforeValidator(lambda text: parse_mac(str(text)))]
-Network = IPv4Network | IPv6Network
+AddressField = Annotated[Address, BeforeValidator(lambda text: parse_address(str(text)))]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(unmapped)]
 _DATAPATH_ID = re.compile(r"of:([0-9a-f]{1,16})(?![0-9a-f])", re.IGNORECASE)
 
 
@@ -110,7 +112,7 @@ class Router(Section):
 
     name: str
     macs: frozenset[MacField] = frozenset()
-    ips: frozenset[IPvAnyAddress] = frozenset()
+    ips: frozenset[AddressField] = frozenset()
     prefixes: tuple[Network, ...] = ()
 
 
@@ -126,7 +128,7 @@ class NetworkSection(Section):
 class Protected(Section):
     """An asset that is never contained automatically: exactly one of the fields, and why."""
 
-    ip: IPvAnyAddress | None = None
+    ip: AddressField | None = None
     prefix: Network | None = None
     mac: MacField | None = None
     role: str | None = None
@@ -145,7 +147,7 @@ class Asset(Section):
     """What is known of a device that people look after: by MAC or IP."""
 
     mac: MacField | None = None
-    ip: IPvAnyAddress | None = None
+    ip: AddressField | None = None
     name: str = ""
     managed: Managed = Managed.MANAGED
     type: str = "unknown"

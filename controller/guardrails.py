@@ -53,7 +53,8 @@ def nobody_protected_beside(endpoint: Endpoint, decision: Decision, network: Net
 
 def safe(plan: Plan, proof: Proof, decision: Decision, network: NetworkView) -> None:
     """The plan hits nobody else and cuts no management path. Automatic action also needs to know that path, and what is on link here:
-    otherwise a device with several addresses may be a router that answers for others."""
+    otherwise a device with several addresses may be a router that answers for others. What sends router advertisements is a rogue
+    only where the routers are known."""
     cut = [device for device, survival in proof.management.items() if survival is Survival.CUT]
     if cut:
         raise Refused(RefusalCode.MANAGEMENT, f"the plan would cut the controller off from {', '.join(cut)}")
@@ -69,6 +70,15 @@ def safe(plan: Plan, proof: Proof, decision: Decision, network: NetworkView) -> 
             RefusalCode.BEHIND_ROUTER,
             f"it holds {', '.join(several[:8])}: it may be a router. List the prefixes that are plugged in here under network.on_link,"
             " or contain by hand",
+        )
+    advertisers = sorted(
+        mac for mac in plan.endpoint.macs if (plan.endpoint.realm, mac) in network.bindings.advertisers
+    )
+    if decision.automatic and advertisers and not inventory.network.routers:
+        raise Refused(
+            RefusalCode.BEHIND_ROUTER,
+            f"{advertisers[0]} sends router advertisements and no router is listed: it may be the router. List yours under"
+            " network.routers, or contain by hand",
         )
     unknown = [device for device, survival in proof.management.items() if survival is Survival.UNKNOWN]
     if unknown and decision.automatic:

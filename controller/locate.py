@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from controller.config import Locating
 from controller.model import Address, Attachment, Located, Location, Target
-from controller.network.bindings import Span
+from controller.network.spans import Span
 from controller.network.view import NetworkView
 from drivers.rules import Mac, PortName
 
@@ -40,18 +40,36 @@ def _of_ip(target: Target, ip: Address, as_of: float, now: float, network: Netwo
         return Location(Located.BEHIND_ROUTER, target, as_of, against=(f"{ip} is an address of router {router!r}",))
     if behind := network.inventory.off_link(ip):
         return Location(Located.BEHIND_ROUTER, target, as_of, against=(behind,))
-    history = network.bindings.history_of_ip(target.realm, ip)
-    spans = _within(history, as_of - settings.skew, as_of + settings.skew, settings.max_age)
-    if not spans:
-        return _unknown(target, as_of, history, "no edge port of a managed switch has seen it")
-    rivals = _rivals(history, spans[-1], as_of, settings, network)
+    histories = network.bindings.histories_of_ip(target.realm, ip)
+    held = [
+        (h, _within(_not_belied(h), as_of - settings.skew, as_of + settings.skew, settings.max_age)) for h in histories
+    ]
+    held = sorted(((h, spans) for h, spans in held if spans), key=lambda one: one[1][-1].last)
+    if not held:
+        return _unknown(
+            target, as_of, histories[0] if histories else [], "no edge port of a managed switch has seen it"
+        )
+    if len({spans[-1].mac for _, spans in held}) > 1:
+        return _contested(target, as_of, [spans[-1] for _, spans in held], network, _ON_SEVERAL_LINKS)
+    history, spans = held[-1]
+    rivals = _rivals(history, spans[-1], as_of, settings, network, others=_contest(ip, settings))
     rivals += [
         s for s in _other_devices(spans, spans[-1], as_of, network) if s.mac != spans[-1].mac and s not in rivals
     ]
     if rivals:
-        return _contested(target, as_of, [spans[-1], *rivals], network)
+        return _contested(target, as_of, [spans[-1], *rivals], network, _ON_SEVERAL_LINKS if ip.is_link_local else "")
     evidence = (_sentence(spans[-1], network, now),)
     return _of_mac(target, Mac(spans[-1].mac), as_of, now, network, settings, evidence)
+
+
+def _contest(ip: Address, settings: Locating) -> float:
+    """How long after its last word another MAC puts the holder in doubt. A link-local address may belong to one device on every link, and
+    not every link shows in a frame: as long as another stands, no one is the holder."""
+    return settings.max_age if ip.is_link_local else settings.contest
+
+
+def _not_belied(history: list[Span]) -> list[Span]:
+    return [span for span in history if not span.belied]
 
 
 def _of_mac(
@@ -128,6 +146,10 @@ def _found(
     young = (
         network.bindings.on_place(target.realm, span.place, now - network.max_age).keys() - macs - endpoint.neighbours
     )
+    if any((target.realm, mac) in network.bindings.advertisers for mac in macs):
+        against += (
+            "it sends router advertisements, and is not listed under network.routers: a router, or playing one",
+        )
     if young:
         against += (f"{', '.join(sorted(young))} turned up on its port a moment ago: taken for the same device",)
     return Location(
@@ -149,12 +171,21 @@ def _within(history: list[Span], start: float, end: float, max_age: float) -> li
     return [span for span, until in zip(history, ends, strict=True) if span.first <= end and until > start]
 
 
-def _rivals(history: list[Span], holder: Span, as_of: float, settings: Locating, network: NetworkView) -> list[Span]:
-    """Spans of other holders close enough in time to put `holder` in doubt, one for each other holder."""
+def _rivals(
+    history: list[Span],
+    holder: Span,
+    as_of: float,
+    settings: Locating,
+    network: NetworkView,
+    others: float | None = None,
+) -> list[Span]:
+    """Spans of other holders close enough in time to put `holder` in doubt, one for each other holder. `others`: for how many seconds
+    after its last word another MAC does."""
     start, end = as_of - settings.contest, as_of + settings.skew
-    near = [s for s in history if s.first <= end and s.last >= start]
-    others = _other_devices(near, holder, as_of, network)
-    doubtful = [s for s in others if not _explained(s, holder, history, settings, network)]
+    others_start = start if others is None else as_of - others
+    near = [s for s in history if s.first <= end and s.last >= (start if s.mac == holder.mac else others_start)]
+    strangers = _other_devices(near, holder, as_of, network)
+    doubtful = [s for s in strangers if not _explained(s, holder, history, settings, network)]
     return list({(s.mac, s.device, s.port): s for s in doubtful}.values())
 
 
@@ -192,7 +223,10 @@ def _sentence(span: Span, network: NetworkView, now: float) -> str:
     return f"{who} on {network.graph.label(span.place)}, {seen}, last seen {max(0.0, now - span.last):.1f} s ago"
 
 
-def _contested(target: Target, as_of: float, spans: list[Span], network: NetworkView) -> Location:
+_ON_SEVERAL_LINKS = "a link-local address is one device's on each link alone: name the MAC or another address"
+
+
+def _contested(target: Target, as_of: float, spans: list[Span], network: NetworkView, advice: str = "") -> Location:
     voices = " and ".join(
         sorted(f"{s.mac} on {network.graph.label(Attachment(s.device, PortName(s.port)))}" for s in spans)
     )
@@ -200,7 +234,7 @@ def _contested(target: Target, as_of: float, spans: list[Span], network: Network
         Located.AMBIGUOUS,
         target,
         as_of,
-        against=(f"{target} was claimed by {voices} at about that time",),
+        against=(f"{target} was claimed by {voices} at about that time", *filter(None, [advice])),
         candidates=tuple(dict.fromkeys(span.place for span in spans)),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from controller.errors import InvalidInput
 from controller.model import Address, Target
@@ -12,6 +12,7 @@ from drivers.rules import Mac, parse_mac
 
 ACCEPTED = "give an IP (10.0.0.5, 2001:db8::5), a MAC (02:00:00:00:00:05) or a place as switch:port (s1:3, s1:s1-eth3)"
 _LONGEST = 200
+_MAPPED_BITS = 96
 _OPENFLOW_ID = re.compile(r"of:([0-9a-f]{1,16})", re.IGNORECASE)
 # The port is what follows the last colon, except that a channel of a port has a colon of its own (ge-0/0/0:1).
 _PLACE = re.compile(r"(?P<device>[^\s:][^\s]*?):(?P<port>[^\s:]*/\d+:\d+|[^\s:]+)")
@@ -43,6 +44,18 @@ def parse_address(text: str) -> Address:
             raise AddressValueError(f"an address with a zone: {text!r}; leave out %{address.scope_id}")
         return address.ipv4_mapped or address
     return address
+
+
+def unmapped(prefix: object) -> object:
+    """A prefix of IPv4 addresses mapped into IPv6 (::ffff:10.0.0.0/104) as the IPv4 prefix that it is; anything else as it stands, for
+    others to judge."""
+    try:
+        network = ip_network(prefix) if isinstance(prefix, str) else prefix
+    except ValueError:
+        return prefix
+    if not isinstance(network, IPv6Network) or network.network_address.ipv4_mapped is None:
+        return prefix
+    return IPv4Network((network.network_address.ipv4_mapped, network.prefixlen - _MAPPED_BITS))
 
 
 def _as_mac(text: str) -> Mac | None:

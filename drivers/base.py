@@ -258,10 +258,16 @@ class Receipt:
     token: str | None = None
 
 
+BELIED = "belied"
+"""The `source` of a sighting whose frame contradicts itself on whose the address is: it speaks against a holder, and binds nothing."""
+ROUTER_ADVERTISEMENT = "ra"
+"""The `source` of a sighting of what sent a router advertisement: a router, or somebody who plays one. It names no address."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """`mac` (and, where known, `ip`) was seen coming in at `port`, at `at` (seconds since the epoch). `lease` is true
-    when the infrastructure itself assigned the address (a DHCP ACK), false for what the host says of itself."""
+    when the infrastructure itself assigned the address (a DHCP ACK, a DHCPv6 Reply), false for what the host says of itself."""
 
     device: str
     at: float

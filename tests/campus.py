@@ -61,9 +61,10 @@ class Campus:
         switch: int = 1,
         lease: bool = False,
         vlan: int | None = None,
+        source: str = "",
     ) -> None:
         parsed = None if address is None else ip_address(address)
-        source = "dhcp" if lease else "arp"
+        source = source or ("dhcp" if lease else "arp")
         device = f"of:{switch:016x}"
         self.network.bindings.see(
             "default", Sighting(device, self.now - ago, mac(who), port(where, switch), parsed, vlan, source, lease)

@@ -5,57 +5,30 @@ by the holder of the newest span lengthens it; one by anybody else opens a new s
 one exception: what was seen on a port that turns out to be an uplink was no attachment, and is forgotten. A sighting that comes
 late is put where it belongs in time, and changes nothing about the present.
 
-Whoever sits at a port can invent addresses, so what is kept of one port is bounded. What is known already is never pushed out by what
-is new, or a flood would wash away the traces of what was there before it.
+Whoever sits at a port can invent addresses, so what is kept of one port and of one MAC is bounded. What is known already is never pushed
+out by what is new, or a flood would wash away the traces of what was there before it; only what nobody said for long makes room, as the
+privacy addresses (RFC 8981) that a device has left behind do.
+
+An IPv6 link-local address is unique on its own link alone. So each VLAN has a history of its own for it, and whoever looks one up gets all
+of them: one device on each link may rightly have it.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
-from sys import intern
 
 from controller.model import Address, Attachment, Binding
-from drivers.base import Sighting
+from controller.network.spans import Key, Span, put, without
+from drivers.base import BELIED, ROUTER_ADVERTISEMENT, Sighting
 from drivers.rules import Mac, Network, PortName
 
-Key = tuple[str, str]
-SPANS_KEPT = 64
-"""Spans kept in memory for one key: an attacker that flips an address back and forth costs no more than this."""
 MACS_ON_PORT = 1024
 """MACs kept for one port. A new one beyond them is not taken in until another has not been heard of for `max_age`."""
 IPS_OF_MAC = 256
-"""Addresses kept for one MAC. Beyond them, only a lease or an address that somebody had before is taken in."""
-
-
-class Span:
-    """One holder's uninterrupted time. Slotted: there may be a million. Equal only to itself."""
-
-    __slots__ = ("device", "first", "ip", "last", "lease", "mac", "port", "source", "vlan")
-
-    def __init__(
-        self, ip: str, mac: str, device: str, port: str, vlan: int | None, at: float, source: str, lease: bool
-    ) -> None:
-        self.ip, self.mac, self.device, self.port = intern(ip), intern(mac), intern(device), intern(port)
-        self.vlan, self.first, self.last, self.source, self.lease = vlan, at, at, intern(source), lease
-
-    @property
-    def place(self) -> Attachment:
-        return Attachment(self.device, PortName(self.port), self.vlan)
-
-    def at(self, device: str, port: str) -> bool:
-        return self.device == device and self.port == port
-
-    def after(self, interruption: float) -> Span:
-        """Cut this span where somebody else is heard, and give what comes after."""
-        rest = Span(self.ip, self.mac, self.device, self.port, self.vlan, self.last, self.source, False)
-        self.last = interruption
-        return rest
-
-    def same_holder(self, other: Span) -> bool:
-        return (self.mac, self.device, self.port) == (other.mac, other.device, other.port)
+"""Addresses kept for one MAC. Beyond them, what it has not said for `max_age` makes room; else only a lease or an address that somebody
+had before is taken in."""
 
 
 class Bindings:
@@ -68,7 +41,10 @@ class Bindings:
         self.by_mac: OrderedDict[Key, list[Span]] = OrderedDict()
         self.on_port: dict[tuple[str, str], dict[Key, float]] = {}
         self.ips_of: dict[Key, dict[str, float]] = defaultdict(dict)
+        self.advertisers: dict[Key, float] = {}
+        """When each of these last sent a router advertisement."""
         self.revision = 0
+        self._vlans: set[int | None] = {None}
         self._unsaved: dict[Span, str] = {}
         self._returned: list[Binding] = []
 
@@ -77,14 +53,17 @@ class Bindings:
         key, here = (realm, str(sighting.mac)), (sighting.device, str(sighting.port))
         if key not in self.by_mac and not self._room_at(here, sighting.at):
             return False
-        ip = self._worth_keeping(key, sighting)
-        span, changed = _put(self.by_mac.setdefault(key, []), _span(sighting, ""))
+        name = self._worth_keeping(key, sighting)
+        span, changed = put(self.by_mac.setdefault(key, []), _span(sighting, ""))
         self.by_mac.move_to_end(key)
-        if ip:
-            span, moved = _put(self.by_ip.setdefault((realm, ip), []), _span(sighting, ip))
+        if sighting.source == ROUTER_ADVERTISEMENT:
+            self.advertisers[key] = sighting.at
+        if name:
+            self._vlans.add(sighting.vlan)
+            span, moved = put(self.by_ip.setdefault((realm, name), []), _span(sighting, str(sighting.ip)))
             changed = changed or moved
-            self.ips_of[key][ip] = max(sighting.at, self.ips_of[key].get(ip, 0.0))
-            self._hold((realm, ip), span)
+            self.ips_of[key][name] = max(sighting.at, self.ips_of[key].get(name, 0.0))
+            self._hold((realm, name), span)
         there = self.on_port.setdefault(here, {})
         there[key] = max(sighting.at, there.pop(key, 0.0))
         self._unsaved[span] = realm
@@ -110,30 +89,46 @@ class Bindings:
             for place in {(span.device, span.port) for span in self.by_mac[key]}:
                 self._forget_at(key, place)
                 self.on_port.get(place, {}).pop(key, None)
+            self.advertisers.pop(key, None)
         return len(old)
 
     def recent(self) -> Iterator[tuple[Key, Span]]:
         """(realm, mac) and where it is, those heard of last first. Not to be held across a sighting."""
         return ((key, spans[-1]) for key, spans in reversed(self.by_mac.items()))
 
-    def history_of_ip(self, realm: str, ip: Address) -> list[Span]:
-        return self.by_ip.get((realm, str(ip)), [])
+    def history_of_ip(self, realm: str, ip: Address, vlan: int | None = None) -> list[Span]:
+        """Who spoke for the address; `vlan` says on which link, and matters for a link-local address alone."""
+        return self.by_ip.get((realm, _name(ip, vlan)), [])
+
+    def histories_of_ip(self, realm: str, ip: Address) -> list[list[Span]]:
+        """One for each link on which somebody spoke for it: at most one, but for a link-local address."""
+        links = self._vlans if _per_link(ip) else (None,)
+        return [history for vlan in links if (history := self.history_of_ip(realm, ip, vlan))]
 
     def history_of_mac(self, realm: str, mac: Mac) -> list[Span]:
         return self.by_mac.get((realm, mac), [])
 
-    def holder(self, realm: str, ip: Address) -> Span | None:
-        """The established holder of an address, whoever else claims it."""
-        return self._holder.get((realm, str(ip)))
+    def holder(self, realm: str, ip: Address, vlan: int | None = None) -> Span | None:
+        """The established holder of an address (a link-local one: on that VLAN), whoever else claims it."""
+        return self._holder.get((realm, _name(ip, vlan)))
 
     def ips_held_by(self, realm: str, mac: Mac) -> frozenset[Address]:
         """The addresses whose established holder this MAC is."""
-        return frozenset(ip_address(ip) for ip in self.ips_of.get((realm, mac), ()) if self._holds(realm, ip, mac))
+        return frozenset(_address(name) for name in self.ips_of.get((realm, mac), ()) if self._holds(realm, name, mac))
+
+    def latest_ips_of(self, realm: str, mac: Mac) -> list[Address]:
+        """The addresses whose established holder this MAC is, the one heard of last first."""
+        known = self.ips_of.get((realm, mac), {})
+        return [
+            _address(name)
+            for name in sorted(known, key=known.__getitem__, reverse=True)
+            if self._holds(realm, name, mac)
+        ]
 
     def ips_claimed_by(self, realm: str, mac: Mac) -> frozenset[Address]:
         """The addresses that this MAC spoke for while another held them. What it gave up before the other came is no claim."""
         return frozenset(
-            ip_address(ip)
+            _address(ip)
             for ip, at in self.ips_of.get((realm, mac), {}).items()
             if (holder := self._holder.get((realm, ip))) is not None and holder.mac != mac and at >= holder.first
         )
@@ -152,11 +147,11 @@ class Bindings:
         if network is None:
             return set()
         if network.num_addresses == 1:
-            return {Mac(s.mac) for s in self.by_ip.get((realm, str(network.network_address)), ())[-1:]}
+            return {Mac(history[-1].mac) for history in self.histories_of_ip(realm, network.network_address)}
         return {
             Mac(spans[-1].mac)
-            for (of_realm, ip), spans in self.by_ip.items()
-            if of_realm == realm and ip_address(ip) in network
+            for (of_realm, name), spans in self.by_ip.items()
+            if of_realm == realm and _address(name) in network
         }
 
     def all(self) -> Iterator[Binding]:
@@ -194,28 +189,49 @@ class Bindings:
         return True
 
     def _worth_keeping(self, key: Key, sighting: Sighting) -> str:
-        """The sighting's address, or "" when this MAC has named more than any device has."""
-        ip = "" if sighting.ip is None else str(sighting.ip)
-        known = self.ips_of.get(key, {})
-        full = len(known) >= IPS_OF_MAC and ip not in known and (key[0], ip) not in self.by_ip
-        return "" if full and not sighting.lease else ip
+        """The name that the sighting's address has here, or "" when it is not to be kept: the MAC has named more than any device
+        has, or the address is belied and nobody holds it who that could speak against."""
+        if sighting.ip is None:
+            return ""
+        name = _name(sighting.ip, sighting.vlan)
+        known, contested = self.ips_of.get(key, {}), (key[0], name) in self.by_ip
+        if sighting.source == BELIED and not contested:
+            return ""
+        full = len(known) >= IPS_OF_MAC and name not in known and not contested
+        return "" if full and not sighting.lease and not self._forget_oldest(key, sighting.at) else name
+
+    def _forget_oldest(self, key: Key, now: float) -> bool:
+        """Whether an address of this MAC that it has not spoken for in `max_age` made room."""
+        known = self.ips_of[key]
+        oldest = min(known, key=known.__getitem__)
+        if known[oldest] >= now - self._max_age:
+            return False
+        for place in {(span.device, span.port) for span in self.by_ip[key[0], oldest] if span.mac == key[1]}:
+            self._forget_ip_at(key, oldest, place)
+        self.ips_of[key].pop(oldest, None)
+        return True
 
     def _forget_at(self, key: Key, place: tuple[str, str]) -> None:
         """Nothing that this MAC was seen doing at this port stays."""
-        _without(self.by_mac, key, key[1], place)
-        for ip in list(self.ips_of.get(key, ())):
-            left = _without(self.by_ip, (key[0], ip), key[1], place)
-            if not any(span.mac == key[1] for span in left):
-                del self.ips_of[key][ip]
-            holder = self._holder.get((key[0], ip))
-            if holder is not None and holder.mac == key[1] and holder.at(*place):
-                del self._holder[key[0], ip]
-                for span in left:
-                    self._hold((key[0], ip), span)
-        if not self.ips_of.get(key, True):
-            del self.ips_of[key]
+        without(self.by_mac, key, key[1], place)
+        for name in list(self.ips_of.get(key, ())):
+            self._forget_ip_at(key, name, place)
+
+    def _forget_ip_at(self, key: Key, name: str, place: tuple[str, str]) -> None:
+        left = without(self.by_ip, (key[0], name), key[1], place)
+        if not any(span.mac == key[1] for span in left):
+            del self.ips_of[key][name]
+            if not self.ips_of[key]:
+                del self.ips_of[key]
+        holder = self._holder.get((key[0], name))
+        if holder is not None and holder.mac == key[1] and holder.at(*place):
+            del self._holder[key[0], name]
+            for span in left:
+                self._hold((key[0], name), span)
 
     def _hold(self, key: Key, span: Span) -> None:
+        if span.belied:
+            return
         holder = self._holder.get(key)
         if holder is None or holder.mac == span.mac or span.lease or holder.last < span.last - self._max_age:
             self._holder[key] = span
@@ -225,42 +241,21 @@ class Bindings:
         return holder is not None and holder.mac == mac
 
 
-def _put(history: list[Span], span: Span) -> tuple[Span, bool]:
-    """The span in `history` that this sighting belongs to, and whether it is a new present."""
-    if not history or history[-1].last <= span.first:  # nearly always
-        if history and history[-1].same_holder(span):
-            history[-1].last = span.last
-            history[-1].lease = history[-1].lease or span.lease
-            return history[-1], False
-        history.append(span)
-        del history[:-SPANS_KEPT]
-        return span, True
-    where = bisect_right(history, span.first, key=lambda known: known.first)
-    before, after = (history[where - 1] if where else None), (history[where] if where < len(history) else None)
-    for known in (before, after):
-        if known is not None and known.same_holder(span):
-            known.last = max(known.last, span.last)
-            known.lease = known.lease or span.lease
-            return known, False
-    if before is not None and before.last > span.first:  # it was heard again afterwards
-        history.insert(where, before.after(span.first))
-    history.insert(where, span)
-    del history[:-SPANS_KEPT]
-    return span, history[-1] is span
+def _per_link(ip: Address) -> bool:
+    return ip.version == 6 and ip.is_link_local
+
+
+def _name(ip: Address, vlan: int | None) -> str:
+    """What the address is called in the indexes: a link-local one on a VLAN has that behind it."""
+    return f"{ip}%{vlan}" if vlan is not None and _per_link(ip) else str(ip)
+
+
+def _address(name: str) -> Address:
+    return ip_address(name.partition("%")[0])
 
 
 def _span(seen: Sighting, ip: str) -> Span:
     return Span(ip, seen.mac, seen.device, seen.port, seen.vlan, seen.at, seen.source, seen.lease)
-
-
-def _without(index: dict[Key, list[Span]], key: Key, mac: str, place: tuple[str, str]) -> list[Span]:
-    """What is left of a history without the spans of one MAC at one port. The list is replaced, never emptied: others may be reading it."""
-    left = [span for span in index.get(key, ()) if span.mac != mac or not span.at(*place)]
-    if left:
-        index[key] = left
-    else:
-        index.pop(key, None)
-    return left
 
 
 def _sighting(binding: Binding, at: float) -> Sighting:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from drivers.openflow import lldp, messages, packets, runtime, wire
 from drivers.openflow.flows import ETH_LLDP
+from drivers.openflow.heard import Heard
 from drivers.openflow.links import SEND_EVERY, Links
 from drivers.openflow.lldp import Origin
 from drivers.openflow.memory import Memory
@@ -186,8 +187,9 @@ class Application(runtime.App):
         if data[12:14] == ETH_LLDP.to_bytes(2, "big"):
             if self._lldp_admits.take((session.dpid, port), now):
                 self._on_lldp(Origin(session.dpid, port), data, now)
-        elif self._trackers[session.dpid].admits(port, now) and (heard := packets.read(data)) is not None:
-            self._on_heard(session, heard, port, now)
+        elif self._trackers[session.dpid].admits(port, now):
+            for heard in packets.read(data):
+                self._on_heard(session, heard, port, now)
 
     def _on_lldp(self, near: Origin, data: bytes, now: float) -> None:
         far = lldp.read(data, self._secret, now)
@@ -195,7 +197,7 @@ class Application(runtime.App):
             told = {"port": self.port_name(near), "neighbour": far.dpid, "neighbour_port": self.port_name(far)}
             self.publish({"event": "link", "dpid": near.dpid, "at": now, **told})
 
-    def _on_heard(self, session: Session, heard: packets.Heard, port: int, now: float) -> None:
+    def _on_heard(self, session: Session, heard: Heard, port: int, now: float) -> None:
         found = self._trackers[session.dpid].locate(heard, port, now)
         if found is None:
             return

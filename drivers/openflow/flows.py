@@ -2,7 +2,7 @@
 
     table 0  containment, rules with Direction.FROM    a permit goes on to table 1, a deny drops
     table 1  containment, rules with Direction.TO      a permit goes on to table 2, a deny drops
-    table 2  tracking: ARP, neighbour discovery and DHCP are copied to the speaker; witnesses count
+    table 2  tracking: ARP, neighbour discovery, DHCP and DHCPv6 are copied to the speaker; witnesses count
     table 3  forwarding: NORMAL
 
 Every flow of ours carries the cookie mark 'NC' in its top 16 bits and, below, the id of the rule that it was rendered from; ids up to
@@ -28,6 +28,10 @@ Fields = Mapping[str, Field]
 COOKIE_MARK = 0x4E43 << 48
 COOKIE_MASK = 0xFFFF << 48
 PIPELINE_ID, WITNESS_ID, RESERVED_IDS = 1, 2, 0x10000
+ND_TYPES = (133, 134, 135, 136)
+"""Router and neighbour solicitation and advertisement, RFC 4861 §4."""
+DHCP6_CLIENT, DHCP6_SERVER = 546, 547
+"""RFC 8415 §7.2 says where messages are sent to, and nothing of where they come from."""
 LLDP_MAC, ETH_LLDP = "01:80:c2:00:00:0e", 0x88CC
 TABLE_FROM, TABLE_TO, TABLE_TRACKING, TABLE_FORWARDING = range(4)
 SLOTS = 1000
@@ -144,13 +148,14 @@ def pipeline() -> tuple[Flow, ...]:
         return Flow.make(table, band, PIPELINE_ID, match, goto, output)
 
     dhcp: dict[str, Field] = {"eth_type": ETH_IPV4, "ip_proto": IP_PROTOCOLS[Protocol.UDP]}
+    dhcp6: dict[str, Field] = {"eth_type": ETH_IPV6, "ip_proto": IP_PROTOCOLS[Protocol.UDP]}
     discovery: dict[str, Field] = {"eth_type": ETH_IPV6, "ip_proto": IP_PROTOCOLS[Protocol.ICMPV6]}
     tracked: list[Fields] = [
         {"eth_type": ETH_ARP},
         dhcp | {"udp_src": 67, "udp_dst": 68},
         dhcp | {"udp_src": 68, "udp_dst": 67},
-        discovery | {"icmpv6_type": 135},
-        discovery | {"icmpv6_type": 136},
+        *(discovery | {"icmpv6_type": kind} for kind in ND_TYPES),
+        *(dhcp6 | {"udp_dst": port} for port in (DHCP6_CLIENT, DHCP6_SERVER)),
     ]
     return (
         own(TABLE_FROM, Band.LLDP, {"eth_type": ETH_LLDP, "eth_dst": LLDP_MAC}, output="controller"),
@@ -271,11 +276,14 @@ def _whole_device(match: Match) -> bool:
 
 
 def _visible(rule: Rule, in_port: int | None) -> Iterator[dict[str, Field]]:
-    """A contained device's ARP and DHCP requests go to the speaker, and nowhere else: it is still seen."""
-    udp: dict[str, Field] = {"eth_type": ETH_IPV4, "ip_proto": IP_PROTOCOLS[Protocol.UDP]}
+    """A contained device's ARP, ICMPv6 (neighbour discovery among it; one flow instead of four) and DHCP requests go to the speaker, and
+    nowhere else: it is still seen."""
+    udp: dict[str, Field] = {"ip_proto": IP_PROTOCOLS[Protocol.UDP]}
     for fields in rule_matches(rule.match, in_port):
         yield fields | {"eth_type": ETH_ARP}
-        yield fields | udp | {"udp_src": 68, "udp_dst": 67}
+        yield fields | udp | {"eth_type": ETH_IPV4, "udp_src": 68, "udp_dst": 67}
+        yield fields | udp | {"eth_type": ETH_IPV6, "udp_dst": DHCP6_SERVER}
+        yield fields | {"eth_type": ETH_IPV6, "ip_proto": IP_PROTOCOLS[Protocol.ICMPV6]}
 
 
 def _known(number: int | None) -> int:

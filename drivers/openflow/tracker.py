@@ -8,7 +8,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from drivers.openflow.packets import Heard
+from drivers.openflow.heard import Heard
 from drivers.rules import Mac
 
 K = TypeVar("K", bound=Hashable)

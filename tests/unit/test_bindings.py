@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.network import bindings as module
-from controller.network.bindings import Bindings, Span
+from controller.network.bindings import Bindings
+from controller.network.spans import SPANS_KEPT, Span
 from drivers.base import Sighting
 from drivers.rules import Mac, PortName
 from tests.campus import S1, mac, place
@@ -176,7 +177,7 @@ def test_a_flood_of_addresses_from_one_mac_hides_no_claim(monkeypatch: pytest.Mo
 
 def test_an_address_that_flips_keeps_a_bounded_history() -> None:
     known = fed([sighting(float(n), who=n % 2) for n in range(1000)])
-    assert len(known.history_of_ip(REALM, IPS[0])) == module.SPANS_KEPT
+    assert len(known.history_of_ip(REALM, IPS[0])) == SPANS_KEPT
 
 
 def test_devices_gone_for_long_are_dropped_whole() -> None:

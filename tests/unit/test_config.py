@@ -43,6 +43,8 @@ def test_nothing_said_is_safe() -> None:
         ("protected:\n- ip: 10.0.0.1\n  mac: 02:00:00:00:00:01\n", "netcordon.yaml:2: protected.0: one of ip"),
         ("protected:\n- why: because\n", "got none"),
         ("protected:\n- prefix: 10.0.0.5/24\n", "netcordon.yaml:2: protected.0.prefix"),
+        ("protected:\n- ip: fe80::1%eth0\n", "netcordon.yaml:2: protected.0.ip: an address with a zone"),
+        ("protected:\n- prefix: 2001:db8::5/64\n", "netcordon.yaml:2: protected.0.prefix"),
         ("assets:\n- name: printer\n", "named by its mac or its ip"),
         ("network:\n  routers:\n  - name: gw\n    macs: [nonsense]\n", "not a MAC address: 'nonsense'"),
         ("locate:\n  skew: soon\n", "netcordon.yaml:2: locate.skew: not a span of time: 'soon'"),
@@ -76,6 +78,19 @@ def test_a_datapath_id_is_written_out_wherever_a_switch_is_named() -> None:
     config = read("devices: [{id: 'of:A'}, {id: edge}]\nprotected: [{port: 'of:a:s10-eth3'}, {port: 's1:s1-eth3'}]")
     assert [device.id for device in config.devices] == ["of:000000000000000a", "edge"]
     assert [rule.port for rule in config.protected] == ["of:000000000000000a:s10-eth3", "s1:s1-eth3"]
+
+
+def test_ipv4_that_is_written_as_ipv6_is_ipv4() -> None:
+    """As it is compared with what is seen on the wire: protection that never fits would protect nothing."""
+    config = read(
+        "protected:\n- ip: ::ffff:10.0.0.1\n- prefix: ::ffff:10.0.0.0/104\n"
+        "network:\n  on_link: ['::ffff:10.0.0.0/120', '2001:db8::/64']\n  routers:\n  - {name: gw, ips: ['::ffff:10.0.0.1']}\n"
+        "assets:\n- ip: ::ffff:10.0.0.2\n"
+    )
+    assert [str(rule.ip or rule.prefix) for rule in config.protected] == ["10.0.0.1", "10.0.0.0/8"]
+    assert [str(prefix) for prefix in config.network.on_link] == ["10.0.0.0/24", "2001:db8::/64"]
+    assert [str(ip) for router in config.network.routers for ip in router.ips] == ["10.0.0.1"]
+    assert [str(asset.ip) for asset in config.assets] == ["10.0.0.2"]
 
 
 def test_a_policy_rule_proposes_until_it_is_raised() -> None:

@@ -11,6 +11,7 @@ import pytest
 from controller.errors import RefusalCode, Refused
 from controller.guardrails import nobody_protected_beside, not_protected, placed, safe
 from controller.model import Decision, Endpoint, Located, Location, Plan, Proof, Reach, Survival
+from drivers.base import ROUTER_ADVERTISEMENT
 from drivers.rules import RuleSet
 from tests.campus import AUTOMATIC, DECISION, NOW, S1, S2, Campus, campus, ip, mac, place
 
@@ -125,6 +126,27 @@ def test_what_may_be_a_router_is_not_contained_automatically_where_nothing_is_kn
     declared.says("10.0.0.66", 6, 3)
     declared.says("10.0.0.67", 6, 3)
     safe(PLAN, proof(), AUTOMATIC, declared.network)
+
+
+def test_what_sends_router_advertisements_is_a_rogue_only_where_the_routers_are_known() -> None:
+    net = campus()
+    net.says(None, 6, 3, source=ROUTER_ADVERTISEMENT)
+    refused = refusal(safe, PLAN, proof(), AUTOMATIC, net.network)
+    assert refused.code is RefusalCode.BEHIND_ROUTER
+    assert "network.routers" in refused.reason
+    safe(PLAN, proof(), DECISION, net.network)
+    declared = campus(network={"routers": [{"name": "gw", "macs": [mac(1)], "ips": ["fe80::1"]}]})
+    declared.says(None, 6, 3, source=ROUTER_ADVERTISEMENT)
+    safe(PLAN, proof(), AUTOMATIC, declared.network)
+
+
+@pytest.mark.parametrize("rule", [{"ip": "2001:db8::66"}, {"prefix": "2001:db8::/64"}, {"ip": "::ffff:10.0.0.66"}])
+def test_protection_by_ipv6_address_and_prefix(rule: dict[str, str]) -> None:
+    """Also of a device that an alert names by another of its addresses."""
+    network = protecting(**rule).network
+    device = replace(DEVICE, ips=frozenset({ip_address("10.0.0.66"), ip_address("2001:db8::66")}))
+    named = ip_address("2001:db8:1::7e3a")
+    assert refusal(not_protected, device, AUTOMATIC, network, named).code is RefusalCode.PROTECTED
 
 
 @pytest.mark.parametrize("rule", [{"ip": "10.0.0.10"}, {"mac": mac(1)}])

@@ -398,4 +398,4 @@ def test_one_in_ten_thousand_is_rendered_alone() -> None:
     switch.converge(many)
     change = switch.renderer.change(many | full(P1, "new"), switch.table.observed(), switch.baseline)
     assert change.rule_ids == {rule.id for rule in full(P1, "new")}
-    assert len(change.messages) == 6
+    assert len(change.messages) == 8
