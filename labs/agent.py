@@ -66,6 +66,7 @@ class Agent:
             "phase": self.phase,
             "stop": self.stop,
             "counts": self._sniffer.counts,
+            "passages": self._sniffer.passages,
         }
 
     def listen(self, ports: list[int]) -> None:
@@ -83,12 +84,10 @@ class Agent:
     def stream(self, name: str, template: str, at: int, gap: float) -> None:
         self._streams[name] = Stream(self._interface, bytes.fromhex(template), at, gap)
 
-    def phase(self, phase: int) -> float:
-        """All streams go on in this phase. The time at which the first frame of it could leave."""
-        now = time.time()
-        for stream in self._streams.values():
-            stream.set_phase(phase)
-        return now
+    def phase(self, phase: int, names: list[str]) -> None:
+        """These streams go on in this phase."""
+        for name in names:
+            self._streams[name].set_phase(phase)
 
     def stop(self, name: str) -> None:
         self._streams.pop(name).stop()

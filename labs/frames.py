@@ -46,10 +46,12 @@ EVASIONS = (Kind.CHANGED_IP, Kind.CHANGED_MAC, Kind.GATEWAY_IP, Kind.IPV6_LINK_L
 
 class Phase(StrEnum):
     """Which part of a run a frame belongs to. In REACTION (alert to proven) and RELEASING nothing is demanded of what the
-    rogue sends. MATRIX phases are for the reachability of everyone from everyone."""
+    rogue sends; in INCIDENT, while something happens to the network, what the scenario demands. MATRIX phases are for the reachability
+    of everyone from everyone."""
 
     BEFORE = "before"
     REACTION = "reaction"
+    INCIDENT = "incident"
     DURING = "during"
     RELEASING = "releasing"
     AFTER = "after"

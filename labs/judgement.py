@@ -7,13 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from labs.frames import Phase
-from labs.result import STAGES, Result
+from labs.result import STAGES, Happened, Result
 from labs.scenario import Trial
 from labs.traffic import Tally, Traffic
 from labs.verdicts import Row, must_flow, must_stop
 
 Case = Mapping[str, Any]
 """A containment as the API shows it."""
+
+
+@dataclass(frozen=True)
+class Through:
+    """How many frames of the baits came through after the controller said so, and before the release. None: it never said so."""
+
+    installed: int | None
+    proven: int | None
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,8 @@ class Evidence:
     began: float
     released_at: float | None
     differences: Sequence[str]
+    through: Through
+    happened: Sequence[Happened]
 
 
 def judge(lab: str, evidence: Evidence, seed: int | None) -> Result:
@@ -43,6 +53,9 @@ def judge(lab: str, evidence: Evidence, seed: int | None) -> Result:
         containment=case["id"],
         stages_ms={stage: measured.get(stage) for stage in STAGES},
         release_to_first_packet_ms=_first_packet(evidence),
+        through_after_installed=evidence.through.installed,
+        through_after_proven=evidence.through.proven,
+        incidents=evidence.happened,
         must_stop=[_row(evidence, trial) for trial in tried if trial.must_stop],
         must_flow=[_row(evidence, trial) for trial in tried if not trial.must_stop],
         differences=evidence.differences,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from labs.verdicts import Count, Row, passed
+from labs.verdicts import Count, Row, Verdict, passed
 
 STAGES = (
     "alert_to_located",
@@ -19,9 +19,27 @@ STAGES = (
 
 
 @dataclass(frozen=True)
+class Happened:
+    """What came of one incident. `through`: frames of the contained that got through, the last of them `through_for_ms` after it
+    began; `lost`: frames of the innocent streams; `longest_gap_ms`: between two arrivals in any of these; `held_again_ms`: until the
+    controller had proven every case again, and `trails` by which outcomes, by case."""
+
+    what: str
+    through: int
+    through_for_ms: float | None
+    lost: int
+    longest_gap_ms: float
+    held_again_ms: float | None
+    trails: Mapping[str, Sequence[str]]
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
 class Result:
-    """`stages_ms` has a value, or None, for each of STAGES. `differences` is empty exactly when `restored`. `error` says
-    why a run ended early; it then has no rows. `logs` is where a run that did not pass left its logs."""
+    """`stages_ms` has a value, or None, for each of STAGES. `through_after_installed` and `through_after_proven` count the baits' frames
+    that came through after the controller had said so and before the release, but for those in an incident's own time: these are in
+    `incidents`. None: it was never said. `differences` is empty exactly when `restored`. `error` says why a run ended early; it then has
+    no rows. `logs` is where a run that did not pass left its logs."""
 
     lab: str
     topology: str
@@ -31,6 +49,9 @@ class Result:
     containment: str | None = None
     stages_ms: dict[str, float | None] = field(default_factory=lambda: dict.fromkeys(STAGES))
     release_to_first_packet_ms: float | None = None
+    through_after_installed: int | None = None
+    through_after_proven: int | None = None
+    incidents: Sequence[Happened] = ()
     must_stop: Sequence[Row] = ()
     must_flow: Sequence[Row] = ()
     differences: Sequence[str] = ("the run ended before the state could be compared",)
@@ -46,7 +67,11 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        return self.error is None and passed(self.outcome, self.must_stop, self.must_flow, restored=self.restored)
+        """Also that what was said to be proven was silent from then on."""
+        held = self.through_after_proven == 0 and all(one.verdict is Verdict.HOLDS for one in self.incidents)
+        return (
+            self.error is None and held and passed(self.outcome, self.must_stop, self.must_flow, restored=self.restored)
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -59,6 +84,9 @@ class Result:
             "containment": self.containment,
             "stages_ms": self.stages_ms,
             "release_to_first_packet_ms": self.release_to_first_packet_ms,
+            "through_after_installed": self.through_after_installed,
+            "through_after_proven": self.through_after_proven,
+            "incidents": [asdict(one) for one in self.incidents],
             "must_stop": [_row(row) for row in self.must_stop],
             "must_flow": [_row(row) for row in self.must_flow],
             "restored": self.restored,

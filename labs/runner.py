@@ -13,9 +13,10 @@ from labs import state
 from labs.attack import Damage, carry_out, eve, in_words
 from labs.configuration import Places
 from labs.crew import crew
+from labs.fire import Fire, got_through
 from labs.frames import Phase
 from labs.installation import Installation, installed, sensor
-from labs.judgement import Case, Evidence, judge
+from labs.judgement import Case, Evidence, Through, judge
 from labs.process import LabError, wait
 from labs.result import Result
 from labs.scenario import Scenario, Trial, trials
@@ -62,15 +63,19 @@ class Site:
 
     @property
     def bait(self) -> Trial:
-        return next(trial for trial in self.trials if trial.must_stop and trial.every is not None)
+        return self.baits[0]
+
+    @property
+    def streams(self) -> list[Trial]:
+        return [trial for trial in self.trials if trial.every is not None]
+
+    @property
+    def baits(self) -> list[Trial]:
+        return [trial for trial in self.streams if trial.must_stop]
 
     @property
     def innocent_streams(self) -> list[Trial]:
-        return [trial for trial in self.trials if not trial.must_stop and trial.every is not None]
-
-    def streams_go_on_as(self, phase: Phase) -> None:
-        """The innocent streams; none of them pauses for it."""
-        self.traffic.phase(phase, {trial.source.name: trial.source for trial in self.innocent_streams}.values())
+        return [trial for trial in self.streams if not trial.must_stop]
 
 
 @contextmanager
@@ -96,12 +101,18 @@ def rehearse(site: Site, seed: int | None = None) -> Result:
     try_before(site)
     damage = attack(site)
     case, began = contain(site, damage)
+    fire = Fire()
+    fire.befall(site, [case["id"]])
     case = try_during(site, case)
+    through = count_through(site, case, began, fire)
     released_at = release(site, case)
     tally = try_after(site)
+    fire.set_right()
     with site.story.step("The switches' state is compared with what it was"):
         differences = before.differences(state.take(site.traffic, Phase.MATRIX_AFTER))
-    evidence = Evidence(site.traffic, site.trials, site.bait, tally, case, began, released_at, differences)
+    evidence = Evidence(
+        site.traffic, site.trials, site.bait, tally, case, began, released_at, differences, through, fire.happened
+    )
     return judge(site.scenario.name, evidence, seed)
 
 
@@ -145,7 +156,7 @@ def _not_placed(site: Site) -> list[str]:
 
 def try_before(site: Site) -> None:
     with site.story.step("Traffic of every kind is tried, in both directions"):
-        for trial in (*site.innocent_streams, site.bait):
+        for trial in site.streams:
             site.traffic.stream(trial)
         site.traffic.burst(site.trials, Phase.BEFORE)
         site.traffic.settle([trial for trial in site.trials if trial.every is None], Phase.BEFORE)
@@ -162,8 +173,8 @@ def attack(site: Site) -> Damage:
 def contain(site: Site, damage: Damage) -> tuple[Case, float]:
     """The containment as far as it came, and when its clock began (seconds since the epoch)."""
     time.sleep(RUN_UP)
-    site.traffic.phase(Phase.REACTION, [site.rogue])
-    site.streams_go_on_as(Phase.DURING)
+    site.traffic.phase(Phase.REACTION, site.baits)
+    site.traffic.phase(Phase.DURING, site.innocent_streams)
     if site.scenario.alert is not None:
         with site.story.step("An alert as Suricata writes it is posted, and Netcordon acts on it"):
             began = time.time()
@@ -210,12 +221,26 @@ def _contain_by_hand(site: Site) -> Case:
 def try_during(site: Site, case: Case) -> Case:
     """The case as it stands after all was tried against it."""
     with site.story.step("The same is tried again, and all ways around the block"):
-        site.traffic.phase(Phase.DURING, [site.rogue])
+        site.traffic.phase(Phase.DURING, site.baits)
         site.traffic.burst(site.trials, Phase.DURING, claims=True)
         site.traffic.settle_silence()
-        site.traffic.phase(Phase.RELEASING, [site.rogue])
+        site.traffic.phase(Phase.RELEASING, site.baits)
     now: Case = site.netcordon.get(f"/api/v1/containments/{case['id']}")
     return now
+
+
+def count_through(site: Site, case: Case, began: float, fire: Fire) -> Through:
+    """Frames of the baits since the controller's word and until now. An incident counts its own."""
+
+    def since(stage: str) -> int | None:
+        told = case["stages_ms"].get(stage)
+        if told is None:
+            return None
+        at, now = began + told / 1000, time.time()
+        seen = [when for bait in site.baits for _, when in got_through(site, bait, at, now)]
+        return sum(not any(begin <= when <= end for begin, end in fire.spans) for when in seen)
+
+    return Through(since("alert_to_installed"), since("alert_to_proven"))
 
 
 def release(site: Site, case: Case) -> float | None:
@@ -223,7 +248,7 @@ def release(site: Site, case: Case) -> float | None:
     Raises LabError when the rules do not go away in time."""
     path = f"/api/v1/containments/{case['id']}"
     with site.story.step("The host is released"):
-        site.streams_go_on_as(Phase.AFTER)
+        site.traffic.phase(Phase.AFTER, site.innocent_streams)
         asked_at = time.time()
         if site.scenario.operator is not None:
             site.netcordon.command("release", case["id"], "--reason", "cleaned")
@@ -236,7 +261,7 @@ def release(site: Site, case: Case) -> float | None:
             seen=lambda: [site.netcordon.get(path)[key] for key in ("outcome", "devices")],
         )
         time.sleep(OPENING)
-        site.traffic.phase(Phase.AFTER, [site.rogue])
+        site.traffic.phase(Phase.AFTER, site.baits)
     return asked_at if site.scenario.operator is None else None
 
 
@@ -244,6 +269,6 @@ def try_after(site: Site) -> Tally:
     with site.story.step("Traffic of every kind is tried once more"):
         site.traffic.burst(site.trials, Phase.AFTER)
         time.sleep(RUN_UP)
-        for trial in (*site.innocent_streams, site.bait):
+        for trial in site.streams:
             site.traffic.stop(trial)
         return site.traffic.settle(site.trials, Phase.AFTER)

@@ -1,7 +1,8 @@
 """A lab as data: who attacks whom, what is told to the controller, what must stop, and what must keep flowing.
 
 A scenario is a YAML file in `labs/scenarios`, or any other file. It names hosts by their role, so that it runs on every
-plan; `trials` turns it into the traffic that is tried on one.
+plan; `trials` turns it into the traffic that is tried on one. `like: NAME` takes every section that it does not have itself from the
+shipped scenario of that name.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from labs.frames import EVASIONS, Kind
+from labs.incidents import Incident
 from topologies.plan import Host, NetworkPlan, Role
 
 
@@ -35,12 +37,20 @@ class Flows(Part):
     kinds: tuple[Kind, ...] = Field(min_length=1)
 
 
-class Flood(Part):
-    """A stream of UDP datagrams, one each `every_ms`, that runs without a pause through containment and release."""
+class Stream(Part):
+    """A stream of frames of one kind, one each `every_ms`, that runs without a pause through containment and release."""
 
     source: Role = Field(alias="from")
     to: Role
+    kind: Kind = Kind.UDP
     every_ms: float = Field(default=2.0, gt=0.2)
+
+    @field_validator("kind")
+    @classmethod
+    def _made_of_frames(cls, kind: Kind) -> Kind:
+        if kind is Kind.TCP:
+            raise ValueError("a stream is made of single frames: tcp is none")
+        return kind
 
 
 class Scan(Part):
@@ -81,7 +91,9 @@ class OperatorContains(Part):
 
 
 class Scenario(Part):
-    """`policy` goes into the controller's configuration as it stands. Exactly one of `alert` and `operator` starts it."""
+    """`policy` goes into the controller's configuration as it stands. Exactly one of `alert` and `operator` starts it. `streams` must
+    flow without a loss; `baits` must stop, as the rogue's own to its victim, which is always there. `during` happens once the rogue
+    is held."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     title: str
@@ -94,7 +106,16 @@ class Scenario(Part):
     protected: tuple[Role, ...] = (Role.GATEWAY, Role.DOMAIN_CONTROLLER)
     must_stop: tuple[Flows, ...] = Field(min_length=1)
     must_flow: tuple[Flows, ...] = Field(min_length=1)
-    streams: tuple[Flood, ...] = Field(min_length=1)
+    streams: tuple[Stream, ...] = Field(min_length=1)
+    baits: tuple[Stream, ...] = ()
+    during: tuple[Incident, ...] = ()
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        """Whom the plan must have for it to run."""
+        ends = [(*flows.source, *flows.to) for flows in (*self.must_stop, *self.must_flow)]
+        ends += [(one.source, one.to) for one in (*self.streams, *self.baits)]
+        return frozenset(role for some in ends for role in some).union(*(one.roles for one in self.during))
 
     @model_validator(mode="after")
     def _one_beginning(self) -> Self:
@@ -129,14 +150,16 @@ class Trial:
 
 
 def trials(scenario: Scenario, plan: NetworkPlan) -> list[Trial]:
-    """All that is tried on this plan, streams last. The first stream is the attacker's own, to its victim."""
+    """All that is tried on this plan, streams last. The first stream is the attacker's own, to its victim. Raises ScenarioError for a
+    role that nobody has here."""
+    if missing := scenario.roles - {host.role for host in plan.hosts}:
+        raise ScenarioError(f"nobody on {plan.name} is a {', '.join(sorted(missing))}, which {scenario.name} needs")
     wanted = [(*one, True, None) for one in _each(scenario.must_stop, plan)]
     wanted += [(*one, False, None) for one in _each(scenario.must_flow, plan)]
     rogue, victim = plan.actor(Role.ROGUE), plan.actor(Role.VICTIM)
     streams = [(Kind.UDP, rogue, victim, True, 0.001)]
-    streams += [
-        (Kind.UDP, plan.actor(one.source), plan.actor(one.to), False, one.every_ms / 1000) for one in scenario.streams
-    ]
+    for stop, some in ((True, scenario.baits), (False, scenario.streams)):
+        streams += [(one.kind, plan.actor(one.source), plan.actor(one.to), stop, one.every_ms / 1000) for one in some]
     return [Trial(number, *one) for number, one in enumerate([*wanted, *streams])]
 
 
@@ -164,9 +187,15 @@ def load(name: str) -> Scenario:
 
 def _read(text: str, where: str) -> Scenario:
     try:
-        return Scenario.model_validate(yaml.safe_load(text))
+        told = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ScenarioError(f"{where}: not YAML: {error}") from error
+    if isinstance(told, dict) and (like := told.pop("like", None)) is not None:
+        if like not in names():
+            raise ScenarioError(f"{where}: like: no lab {like!r}; there are {', '.join(names())}")
+        told = yaml.safe_load(_shipped().joinpath(f"{like}.yaml").read_text(encoding="utf-8")) | told
+    try:
+        return Scenario.model_validate(told)
     except ValidationError as error:
         problems = (f"{'.'.join(map(str, item['loc'])) or 'scenario'}: {item['msg']}" for item in error.errors())
         raise ScenarioError(f"{where}: {'; '.join(problems)}") from error

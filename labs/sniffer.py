@@ -21,16 +21,17 @@ TCP, SYN, ACK = 6, 0x02, 0x10
 
 @dataclass
 class Seen:
-    """Distinct frames of one flow in one phase, and when the first and the last were there (seconds since the epoch)."""
+    """Distinct frames of one flow in one phase, each with when it was there first (seconds since the epoch); and when the first and the
+    last of all were."""
 
-    sequences: set[int] = field(default_factory=set)
+    sequences: dict[int, float] = field(default_factory=dict)
     first: float = 0.0
     last: float = 0.0
 
     def add(self, sequence: int, at: float) -> None:
         self.first = self.first or at
         self.last = at
-        self.sequences.add(sequence)
+        self.sequences.setdefault(sequence, at)
 
 
 class Sniffer:
@@ -62,6 +63,18 @@ class Sniffer:
                 "opened": sorted(self._opened),
                 "lost": self._missed() + self._tx_dropped() - self._tx_dropped_before,
             }
+
+    def passages(self, flow: int, way: str, since: float, until: float) -> list[tuple[int, float]]:
+        """The frames of a flow that were there in this time, of whatever phase: number and time, in the order of time."""
+        with self._lock:
+            found = [
+                (number, at)
+                for (how, _, which), seen in self._tagged.items()
+                if (how, which) == (way, flow)
+                for number, at in seen.sequences.items()
+                if since <= at <= until
+            ]
+        return sorted(found, key=lambda passage: passage[1])
 
     def _run(self) -> None:
         while True:

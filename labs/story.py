@@ -79,12 +79,30 @@ class Story:
         self._console.print(_times(result))
         self._console.print(_rows("Must stop", result.must_stop))
         self._console.print(_rows("Must keep flowing", result.must_flow))
+        self._through(result)
         self._restored(result)
         mark, word = (GOOD, "passed") if result.passed else (BAD, "did NOT pass")
         unproven = f" ({result.unproven})" if result.unproven and result.outcome != "proven" else ""
         self._console.print(
             f"\n{mark} [bold]{result.lab} {word}[/]: the containment was {result.outcome}{escape(unproven)}"
         )
+
+    def _through(self, result: Result) -> None:
+        """What got through that should not have, in figures."""
+        for since, frames in (("installed", result.through_after_installed), ("proven", result.through_after_proven)):
+            if frames is not None:
+                self._console.print(
+                    f"  After it was {since}, {frames} frames of the contained got through", highlight=False
+                )
+        for one in result.incidents:
+            mark = GOOD if one.verdict is Verdict.HOLDS else BAD
+            again = "not again" if one.held_again_ms is None else f"after {one.held_again_ms:.0f} ms"
+            last = "" if one.through_for_ms is None else f", the last after {one.through_for_ms:.0f} ms"
+            self._console.print(
+                f"{mark} {one.what} ({one.verdict.value}): proven again {again}; {one.through} frames of the contained got"
+                f" through{last}; the innocent lost {one.lost}, longest pause {one.longest_gap_ms:.0f} ms",
+                highlight=False,
+            )
 
     def _restored(self, result: Result) -> None:
         if result.restored:

@@ -29,6 +29,8 @@ SILENCE = 0.5
 """How long after the last frame of a phase in which nothing must arrive is waited for stragglers."""
 FIRST_SOURCE_PORT = 10_000
 SMB, WEB = 445, 80
+Passages = list[tuple[int, float]]
+"""Frames of one flow at one host: their numbers, and when they were there (seconds since the epoch), in the order of time."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +129,20 @@ class Traffic:
         at = tag_offset(self.nonce, template) + 8
         self.crew.ask(trial.source, "stream", name=trial.name, template=template.hex(), at=at, gap=trial.every)
 
-    def phase(self, phase: Phase, hosts: Iterable[Host]) -> None:
-        """All streams of these hosts go on in this phase."""
-        self.crew.ask_all("phase", {host.name: {"phase": PHASES.index(phase)} for host in hosts})
+    def phase(self, phase: Phase, streams: Iterable[Trial]) -> None:
+        """These streams go on in this phase, without a pause."""
+        names: dict[str, list[str]] = defaultdict(list)
+        for trial in streams:
+            names[trial.source.name].append(trial.name)
+        self.crew.ask_all(
+            "phase", {host: {"phase": PHASES.index(phase), "names": some} for host, some in names.items()}
+        )
+
+    def passages(self, trial: Trial, hosts: Iterable[Host], way: str, since: float, until: float) -> list[Passages]:
+        """The trial's frames that went out of, or came in at, each of these hosts in this time, whatever their phase."""
+        asked = {"flow": trial.number, "way": way, "since": since, "until": until}
+        told = self.crew.ask_all("passages", {host.name: asked for host in hosts})
+        return [[(number, at) for number, at in some] for some in told.values()]
 
     def stop(self, trial: Trial) -> None:
         self.crew.ask(trial.source, "stop", name=trial.name)

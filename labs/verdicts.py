@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from labs.incidents import Incident, Tolerance
+
 
 @dataclass(frozen=True, slots=True)
 class Count:
@@ -42,6 +44,7 @@ class Verdict(StrEnum):
     LEAKED = "leaked"
     UNTRIED = "untried"
     STILL_CLOSED = "still-closed"
+    NOT_HELD = "not-held"
     LOST = "lost"
 
 
@@ -73,6 +76,18 @@ def must_flow(before: Count, during: Count, after: Count, *, lossless: bool = Fa
     phases = (before, during, after)
     held = all(count.complete if lossless else count.arrived for count in phases)
     return Verdict.HOLDS if held else Verdict.LOST
+
+
+def incident(what: Incident, *, through: int, lost: int, tried: bool, held: bool) -> Verdict:
+    """Of what happened while somebody was held. `through`: frames of the contained that came through; `lost`: the innocent's that did
+    not; `tried`: the contained were sending all the time; `held`: the controller noticed, and proved that it holds again."""
+    if through and what.leaks is Tolerance.NONE:
+        return Verdict.LEAKED
+    if lost and what.losses is Tolerance.NONE:
+        return Verdict.LOST
+    if not tried:
+        return Verdict.UNTRIED
+    return Verdict.HOLDS if held else Verdict.NOT_HELD
 
 
 def passed(outcome: str, stopped: Sequence[Row], flowed: Sequence[Row], *, restored: bool) -> bool:

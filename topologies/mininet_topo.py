@@ -33,21 +33,23 @@ class EdgeSwitch(OVSSwitch):
         self.owner = owner
 
     def bridgeOpts(self) -> str:
+        """With an address that follows from the datapath id: a switch that is built anew is the same one."""
         mark = f" external_ids:{OWNER_KEY}={self.owner}" if self.owner else ""
-        return f"{super().bridgeOpts()}{mark}"
+        octets = bytes([0x02]) + bytes.fromhex(self.dpid)[-5:]
+        return f"{super().bridgeOpts()} other_config:hwaddr={octets.hex(':')}{mark}"
 
     def addIntf(self, intf: Any, *args: Any, **params: Any) -> Any:
         """The switch's side of a veth has a kernel stack of its own, which would send IPv6 noise at the host."""
         added = super().addIntf(intf, *args, **params)
-        _quiet(str(intf))
+        quiet(str(intf))
         return added
 
     def start(self, controllers: Any) -> None:
         super().start(controllers)
-        _quiet(self.name)
+        quiet(self.name)
 
 
-def _quiet(interface: str) -> None:
+def quiet(interface: str) -> None:
     switch = Path("/proc/sys/net/ipv6/conf") / interface / "disable_ipv6"
     if switch.exists():
         switch.write_text("1")

@@ -165,6 +165,28 @@ def test_a_network_grown_by_chance_has_the_same_verdicts() -> None:
     assert_stages_in_order(run)
 
 
+UNDER_FIRE = {
+    "wiped-flows": "wipe-flows",
+    "switch-reboot": "restart-switch",
+    "readded-port": "readd-port",
+}
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("name", UNDER_FIRE)
+def test_it_holds_under_fire(name: str) -> None:
+    run = finish(start(name))
+    assert_good(run)
+    assert_everything_was_tried(run)
+    (happened,) = run.result["incidents"]
+    print(happened)  # noqa: T201  # the figures
+    assert happened["what"] == UNDER_FIRE[name]
+    assert run.result["through_after_proven"] == 0
+    (trail,) = happened["trails"].values()
+    assert trail[-1] == "proven"
+    assert {"drifted", "unknown"} & set(trail)
+
+
 # --- what does not pass -----------------------------------------------------------------------------------------------
 
 

@@ -111,7 +111,7 @@ def test_every_scenario_tries_every_kind_in_both_directions(name: str, plan: Net
 
 
 def test_a_scenario_that_is_none_is_refused_with_a_reason(tmp_path: Path) -> None:
-    with pytest.raises(ScenarioError, match="no lab 'nowhere'; there are rogue-host, undo"):
+    with pytest.raises(ScenarioError, match=r"no lab 'nowhere'; there are .*rogue-host, "):
         load("nowhere")
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("name: wrong\ntitel: x\n")

@@ -85,7 +85,16 @@ class TestMustFlow:
 
 STOPPED = Row("udp a -> b", FIVE, NONE_ARRIVED, FIVE, Verdict.HOLDS)
 FLOWED = Row("udp b -> c", FIVE, FIVE, FIVE, Verdict.HOLDS)
-GOOD = Result("rogue-host", "campus", None, "proven", must_stop=[STOPPED], must_flow=[FLOWED], differences=[])
+GOOD = Result(
+    "rogue-host",
+    "campus",
+    None,
+    "proven",
+    through_after_proven=0,
+    must_stop=[STOPPED],
+    must_flow=[FLOWED],
+    differences=[],
+)
 
 
 class TestPassed:
