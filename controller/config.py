@@ -205,6 +205,12 @@ class Reconciling(Section):
         return self
 
 
+class MetricsSection(Section):
+    """`without_token`: whoever asks from this machine's loopback may read /metrics; everybody else needs a token with the role viewer."""
+
+    without_token: bool = False
+
+
 class Config(Section):
     store: str = "sqlite:////var/lib/netcordon/netcordon.db"
     listen: Listen = Listen()
@@ -217,6 +223,7 @@ class Config(Section):
     budget: BudgetLimits = BudgetLimits()
     verify: Verifying = Verifying()
     reconcile: Reconciling = Reconciling()
+    metrics: MetricsSection = MetricsSection()
     duration: Seconds = 4 * 3600.0
     policy: PolicyFile = PolicyFile()
     policy_file: PathField | None = None

@@ -255,7 +255,7 @@ class Containments:
             created_at=self._now(),
         )
         await self._store.save_proposal(proposal)
-        return AlertAnswer(alert.id, False, disposition, reason, None, proposal.id)
+        return AlertAnswer(alert.id, False, disposition, reason, None, proposal.id, code)
 
     async def _repeated(self, alert_id: str) -> AlertAnswer:
         """What the first one came to, as far as it is known."""

@@ -21,13 +21,15 @@ from controller.config import Config, load_config
 from controller.containment import Containments
 from controller.discovery.desk import SensorDesk
 from controller.discovery.probes import ProbeTarget, SensorResults, SensorWork
-from controller.errors import NetcordonError, StoreUnavailable
+from controller.errors import NetcordonError, Refused, StoreUnavailable
 from controller.fleet import Fleet
 from controller.intake import source_names
 from controller.logs import configure_logs
+from controller.metrics import Metrics
 from controller.model import Address, Alert, Binding, Containment, Endpoint, Location, Outcome, Stage, Target, Want
 from controller.network.view import NetworkView
 from controller.requests import AlertAnswer, ContainRequest, DeviceView, Disposition, Preview
+from controller.scrape import scrape
 from controller.store import Accepted, Store
 from controller.switches import OpenFlowSwitches
 from controller.targets import parse_target
@@ -56,6 +58,8 @@ class Daemon:
         self.store = store
         self.network = NetworkView.from_config(config)
         self.desk = SensorDesk(now)
+        self._metrics = Metrics(source_names())
+        store.on_write = self._metrics.wrote
         self._now = now
         self._owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self.fleet = Fleet(
@@ -89,9 +93,12 @@ class Daemon:
             (daemon._keep_baseline, "baseline"),
             (daemon._forget_old_bindings, "old bindings"),
             (daemon.switches.keep_speaker, "speaker"),
+            (daemon._metrics.measure_lag, "event loop lag"),
         ):
             daemon._tasks.append(asyncio.create_task(_forever(work, name), name=name))
-        daemon._changed(await daemon.store.containments(want=Want.HELD, limit=MOST_HELD))
+        held = await daemon.store.containments(want=Want.HELD, limit=MOST_HELD)
+        daemon._metrics.known(held)
+        daemon._changed(held)
         return daemon
 
     async def close(self) -> None:
@@ -109,8 +116,13 @@ class Daemon:
     # --- what the API asks --------------------------------------------------------------------------------------------
 
     async def contain(self, request: ContainRequest) -> Accepted:
-        accepted = await self.containments.contain(request)
+        try:
+            accepted = await self.containments.contain(request)
+        except Refused as refusal:
+            self._metrics.refused(refusal.code)
+            raise
         if accepted.created:
+            self._metrics.accepted(accepted.containment)
             self.verifier.accepted(accepted.containment)
         return accepted
 
@@ -136,7 +148,9 @@ class Daemon:
 
     async def take_alert(self, alert: Alert, raw: str) -> AlertAnswer:
         answer = await self.containments.take_alert(alert, raw)
+        self._metrics.alert(alert.source, answer)
         if answer.containment is not None and answer.disposition is Disposition.CONTAINED and not answer.duplicate:
+            self._metrics.accepted(answer.containment)
             self.verifier.accepted(answer.containment)
         return answer
 
@@ -199,6 +213,15 @@ class Daemon:
     def sources(self) -> list[str]:
         return source_names()
 
+    @property
+    def metrics_without_token(self) -> bool:
+        return self.config.metrics.without_token
+
+    async def metrics(self) -> bytes:
+        speaker_up, budget = not self.switches.troubles(), self.config.budget
+        parts = (self.store, self.network, self.fleet, self.desk, budget)
+        return self._metrics.page(await scrape(*parts, speaker_up=speaker_up))
+
     # --- what happens by itself ---------------------------------------------------------------------------------------
 
     def _wake(self, devices: Iterable[str]) -> None:
@@ -216,12 +239,14 @@ class Daemon:
                 outcome=containment.outcome.value,
                 target=containment.target,
             )
+            self._metrics.changed(containment, self._now())
             stage = {Outcome.INSTALLED: Stage.INSTALLED, Outcome.REMOVED: Stage.REMOVED}.get(containment.outcome)
             if stage is not None and stage not in containment.stages:
                 self._note_stage(containment.id, stage, self._now())
         self.verifier.changed(containments)
 
     def _note_stage(self, containment: str, stage: Stage, at: float) -> None:
+        self._metrics.stage(containment, stage, at)
         task = asyncio.create_task(self._record_stage(containment, stage, at))
         self._background.add(task)
         task.add_done_callback(self._background.discard)

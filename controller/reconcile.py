@@ -43,6 +43,8 @@ EVERY = 2**31 - 1
 """As a limit of a list: none."""
 OWN_ECHO = 1.0
 """Seconds after a push in which a port's changed flags are taken for that push's own echo."""
+WITNESS = "witness:"
+"""What a driver puts in to count with, and no containment asked for."""
 SEEN_WHOLE = frozenset({Outcome.INSTALLED, Outcome.PROVEN, Outcome.DRIFTED})
 """Outcomes of a containment all of whose rules were once read back."""
 
@@ -85,6 +87,14 @@ class DeviceLoop:
         self._claimed_at = 0.0
         self._pushed_at = -math.inf
         self._woken = asyncio.Event()
+
+    @property
+    def observed_rules(self) -> int | None:
+        """How many rules of ours the device held when it was last read, orphans included; None while nothing is known for sure."""
+        if self._known is None:
+            return None
+        held = [rule.rule_id for rule in self._known.rules if not (rule.rule_id or "").startswith(WITNESS)]
+        return len({name for name in held if name is not None}) + held.count(None)
 
     def wake(self) -> None:
         """The desired state changed: converge now."""

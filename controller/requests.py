@@ -55,7 +55,8 @@ class Disposition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AlertAnswer:
-    """What became of one alert, and why. A duplicate answers what the first one came to, as far as it is known."""
+    """What became of one alert, and why. A duplicate answers what the first one came to, as far as it is known. `code` is the guard's,
+    where one said no."""
 
     alert_id: str
     duplicate: bool
@@ -63,6 +64,7 @@ class AlertAnswer:
     reason: str
     containment: Containment | None = None
     proposal_id: str | None = None
+    code: RefusalCode | None = None
 
 
 @dataclass(frozen=True, slots=True)

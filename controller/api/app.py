@@ -6,13 +6,14 @@ from fastapi import FastAPI
 
 from controller.api.errors import add_handlers
 from controller.api.limits import BodyLimit
-from controller.api.routes import alerts, audit, containments, health, network, sensors, tokens
+from controller.api.routes import alerts, audit, containments, health, metrics, network, sensors, tokens
 from controller.api.schemas import Problem
 from controller.api.service import Service
 
 _DESCRIPTION = """Contains devices that run no agent, from the network side, and proves that the block holds.
 
-Every route but /healthz and /readyz needs a bearer token. Errors are `Problem` objects."""
+Every route but /healthz and /readyz needs a bearer token (on loopback, /metrics needs none where
+the configuration says so). Errors are `Problem` objects."""
 
 
 def create_app(service: Service) -> FastAPI:
@@ -26,6 +27,6 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     app.add_middleware(BodyLimit)
     add_handlers(app)
-    for subject in (alerts, containments, network, sensors, audit, tokens, health):
+    for subject in (alerts, containments, network, sensors, audit, tokens, health, metrics):
         app.include_router(subject.router)
     return app

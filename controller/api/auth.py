@@ -12,7 +12,7 @@ from controller.api.service import Service
 from controller.roles import Permission, Role
 from controller.store import TokenRecord
 
-_BEARER = HTTPBearer(auto_error=False, description="a token as `netcordon token add` makes it")
+BEARER = HTTPBearer(auto_error=False, description="a token as `netcordon token add` makes it")
 _CHALLENGE = 'Bearer realm="netcordon"'
 
 
@@ -24,7 +24,7 @@ TheService = Annotated[Service, Depends(service_of)]
 
 
 async def bearer(
-    service: TheService, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
+    service: TheService, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
 ) -> TokenRecord:
     """The token that the request bears; 401 without one, or with one that is nobody's."""
     if credentials is None:

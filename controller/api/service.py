@@ -49,5 +49,12 @@ class Service(Protocol):
 
     async def sensor_results(self, name: str, results: SensorResults) -> None: ...
 
+    @property
+    def metrics_without_token(self) -> bool:
+        """Whether whoever asks from loopback may read the metrics."""
+
+    async def metrics(self) -> bytes:
+        """The page in Prometheus's text format."""
+
     def sources(self) -> list[str]:
         """The alert sources that are taken."""

@@ -2,6 +2,7 @@
 
 from controller.store.audit_log import verify_file
 from controller.store.store import Store
+from controller.store.totals import Totals
 from controller.store.values import (
     Accepted,
     AlertRecord,
@@ -27,5 +28,6 @@ __all__ = [
     "ProposalState",
     "Store",
     "TokenRecord",
+    "Totals",
     "verify_file",
 ]

@@ -37,6 +37,7 @@ from controller.store import outcomes as seen
 from controller.store.engines import READERS, Engines, open_engines
 from controller.store.failures import translated
 from controller.store.migrate import upgrade
+from controller.store.totals import Totals, totals
 from controller.store.values import (
     Accepted,
     AlertRecord,
@@ -57,13 +58,14 @@ _TOKENS_SHARED_SECONDS = 5.0
 
 
 class Store:
-    """Made by `open`, ended by `close`."""
+    """Made by `open`, ended by `close`. `on_write` hears how many seconds each write took, waiting included."""
 
     def __init__(self, engines: Engines, now: Callable[[], float]) -> None:
         self._engines = engines
         self._now = now
         self._writer = Writer(engines.writer, now)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="netcordon-reader")
+        self.on_write: Callable[[float], None] = lambda seconds: None
         self._known: dict[str, desired.Known] = {}
         self._tokens = tokens.TokenCache(None if engines.sqlite else _TOKENS_SHARED_SECONDS)
 
@@ -245,6 +247,11 @@ class Store:
     async def proposals(self, limit: int = 100) -> list[Proposal]:
         return await self._read(lambda c: proposals.listed(c, limit))
 
+    async def totals(self) -> Totals:
+        """How much of everything there is, as of now."""
+        now = self._now()
+        return await self._read(lambda c: totals(c, now))
+
     # --- tokens -----------------------------------------------------------------------------------------------------------
 
     async def add_token(self, name: str, role: Role, by: str = "netcordon") -> str:
@@ -291,7 +298,11 @@ class Store:
     # --- both ways in -----------------------------------------------------------------------------------------------------
 
     async def _write(self, work: Callable[[Transaction], T]) -> T:
-        return await self._writer.submit(work)
+        began = time.perf_counter()
+        try:
+            return await self._writer.submit(work)
+        finally:
+            self.on_write(time.perf_counter() - began)
 
     async def _read(self, query: Callable[[Connection], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._query, query)

@@ -49,6 +49,7 @@ class FakeService:
     store: Store
     refuse: NetcordonError | None = None
     then: Outcome | None = None
+    metrics_without_token: bool = False
     reasons: list[str] = field(default_factory=list)
     results: list[tuple[str, SensorResults]] = field(default_factory=list)
     requests: list[ContainRequest] = field(default_factory=list)
@@ -144,6 +145,9 @@ class FakeService:
 
     async def sensor_results(self, name: str, results: SensorResults) -> None:
         self.results.append((name, results))
+
+    async def metrics(self) -> bytes:
+        return b"netcordon_up 1\n"
 
     def sources(self) -> list[str]:
         return ["suricata", "generic"]

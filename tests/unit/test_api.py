@@ -52,6 +52,7 @@ ROUTES: Mapping[tuple[str, str], tuple[Permission | None, Any]] = {
     ("POST", "/api/v1/tokens"): (Permission.TOKENS, {"name": "made", "role": "viewer"}),
     ("DELETE", "/api/v1/tokens/{name}"): (Permission.TOKENS, None),
     ("GET", "/api/v1/whoami"): (None, None),
+    ("GET", "/metrics"): (Permission.READ, None),
 }
 PUBLIC = {("GET", "/healthz"), ("GET", "/readyz")}
 
@@ -449,3 +450,32 @@ def _strings(value: Any) -> list[str]:
     if isinstance(value, dict):
         value = [*value, *value.values()]
     return [text for item in value for text in _strings(item)] if isinstance(value, list) else []
+
+
+# --- metrics ----------------------------------------------------------------------------------------------------------
+
+
+async def test_metrics_are_text_for_prometheus(api: Api) -> None:
+    answer = await api("GET", "/metrics", Role.VIEWER)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+
+
+@pytest.mark.parametrize(
+    ("client", "headers", "status"),
+    [
+        ("127.0.0.1", {}, 200),
+        ("::1", {}, 200),
+        ("192.0.2.7", {}, 401),
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.7"}, 401),
+        ("127.0.0.1", {"Authorization": "Bearer nct_wrong"}, 401),
+    ],
+)
+async def test_metrics_without_a_token_are_for_loopback_alone(
+    api: Api, app: FastAPI, client: str, headers: dict[str, str], status: int
+) -> None:
+    api.service.metrics_without_token = True
+    transport = httpx.ASGITransport(app, client=(client, 5000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        assert (await http.get("/metrics", headers=headers)).status_code == status
+        assert (await http.get("/api/v1/devices", headers=headers)).status_code == 401

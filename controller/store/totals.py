@@ -1,0 +1,44 @@
+"""How much of everything the database holds: what the metrics show and no other question asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from controller.model import Outcome, Want
+from controller.store.tables import HELD, audit_head, containment, dead_letter, proposal
+from controller.store.values import ProposalState
+
+_MINUTE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """`containments` are by what is wanted and what was seen. `automatic_recent` were made by policy within the last minute,
+    `automatic_held` are held now: what the budget counts."""
+
+    containments: Mapping[tuple[Want, Outcome], int]
+    automatic_recent: int
+    automatic_held: int
+    dead_letters: int
+    open_proposals: int
+    audit_seq: int
+
+
+def totals(connection: Connection, now: float) -> Totals:
+    """As of one snapshot; `now` in seconds since the epoch."""
+    by_state = select(containment.c.want, containment.c.outcome, func.count()).group_by(
+        containment.c.want, containment.c.outcome
+    )
+    automatic = select(func.count()).where(containment.c.automatic.is_(True))
+    counts = (
+        automatic.where(containment.c.created_at > now - _MINUTE),
+        automatic.where(HELD),
+        select(func.count()).select_from(dead_letter),
+        select(func.count()).where(proposal.c.state == ProposalState.OPEN.value),
+        select(audit_head.c.seq),
+    )
+    cases = {(Want(want), Outcome(outcome)): number for want, outcome, number in connection.execute(by_state)}
+    return Totals(cases, *(int(connection.execute(count).scalar_one()) for count in counts))
