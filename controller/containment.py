@@ -8,10 +8,13 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+import structlog
+
 from controller import guardrails, policy
 from controller.config import Config
 from controller.errors import InvalidInput, NotFound, RefusalCode, Refused
 from controller.locate import locate
+from controller.logs import about
 from controller.model import (
     PROFILES,
     Alert,
@@ -36,6 +39,7 @@ from controller.requests import AlertAnswer, ContainRequest, Disposition, Previe
 from controller.store import Accepted, Budget, Draft, Proposal, Store
 from drivers.base import Capabilities
 
+log = structlog.get_logger("containment")
 Clock = Callable[[], float]
 EVERY = 2**31 - 1
 """As a limit of a list: none. What holds a target must be found however much else is held."""
@@ -125,6 +129,7 @@ class Containments:
         """One release, and its devices woken at once: what fails after it must not hold it up."""
         released = await self._store.release(id, by=by, reason=reason, idempotency_key=key)
         self._wake({outcome.device for outcome in released.devices})
+        log.info("released", containment=released.id, by=by, reason=reason)
         return released
 
     def locate(self, target: Target, at: float | None = None) -> Location:
@@ -185,6 +190,7 @@ class Containments:
         self._wake(prepared.plan.rules)
         if accepted.created:
             self._note(accepted.containment.id, Stage.COMMITTED, self._now())
+        _log_accepted(accepted, prepared)
         return accepted
 
     def _still_there(self, endpoint: Endpoint, decision: Decision) -> None:
@@ -293,6 +299,22 @@ class Containments:
                 and endpoint.attachment.port == port
             )
         return containment.target == str(target) or target.mac in endpoint.macs or target.ip in endpoint.ips
+
+
+def _log_accepted(accepted: Accepted, prepared: Prepared) -> None:
+    """After the commit and the waking, so that it holds nothing up."""
+    with about({accepted.containment.id}):
+        rules = {device: len(rules) for device, rules in prepared.plan.rules.items()}
+        log.info("planned", rules=rules, weaker=prepared.plan.weaker, holds=prepared.proof.holds)
+        log.info(
+            "accepted",
+            target=accepted.containment.target,
+            profile=prepared.decision.profile.name,
+            by=prepared.decision.by,
+            reason=prepared.decision.reason,
+            created=accepted.created,
+            joined=accepted.joined,
+        )
 
 
 def _checked_against(end: End, location: Location, network: NetworkView) -> Location:

@@ -19,6 +19,7 @@ import structlog
 
 from controller.config import Reconciling
 from controller.errors import StoreUnavailable
+from controller.logs import about
 from controller.model import Containment, DeviceOutcome, Outcome, Want
 from controller.readback import Pass, leftover_reason, merged, outcomes_of
 from controller.store import Desired, Store
@@ -201,9 +202,11 @@ class DeviceLoop:
             return Pass(desired, observed, change, {}, drifted=False)
         desired = await self._remember_baseline(desired, observed, change)
         change = self.driver.render(desired.rules, observed, desired.baseline)
-        receipt = await self._push(desired, change)
-        observed = await self._read_back(observed, change)
-        leftover = self.driver.render(desired.rules, observed, desired.baseline)
+        with about(_concerned(desired, change)):
+            receipt = await self._push(desired, change)
+            observed = await self._read_back(observed, change)
+            leftover = self.driver.render(desired.rules, observed, desired.baseline)
+            log.info("read back", device=self.device, lacking=len(leftover.rule_ids), not_removed=len(leftover.removed))
         self._keep(observed, doubts)
         self._stands(desired, leftover)
         return Pass(desired, observed, leftover, receipt.refused, drifted)
@@ -235,11 +238,19 @@ class DeviceLoop:
         held = self._held
         self._held |= set(desired.containments)
         self._touched |= change.rule_ids | change.removed
+        log.info("pushing", device=self.device, rules=len(change.rule_ids), removing=len(change.removed))
         try:
-            return await self._apply(change)
-        except (DeviceUnreachable, DeviceRefused, UnsupportedAction):
-            self._held = held
+            receipt = await self._apply(change)
+        except DriverError as error:
+            log.warning("push failed", device=self.device, error=str(error))
+            if isinstance(error, DeviceUnreachable | DeviceRefused | UnsupportedAction):
+                self._held = held
             raise
+        for rule, reason in receipt.refused.items():
+            owners = {one.provenance.containment for one in desired.rules if one.id == rule}
+            with about(owners):
+                log.warning("refused by the device", device=self.device, rule=rule, reason=reason)
+        return receipt
 
     async def _apply(self, change: Change) -> Receipt:
         self._pushed_at = self._monotonic()
@@ -365,3 +376,11 @@ class DeviceLoop:
             else:
                 return
         self._known, self._resync_at = None, None
+
+
+def _concerned(desired: Desired, change: Change) -> set[str]:
+    """The containments for whose sake something is sent: whose rules come, and, where rules go, who has none here any more."""
+    owners = {rule.id: rule.provenance.containment for rule in desired.rules}
+    coming = {owners[rule] for rule in change.rule_ids & owners.keys()}
+    leaving = set(desired.containments) - set(owners.values()) if change.removed or not coming else set()
+    return coming | leaving

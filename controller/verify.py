@@ -21,6 +21,7 @@ from controller.config import Verifying
 from controller.discovery.desk import SensorDesk
 from controller.discovery.probes import Kind, Probe, ProbeResult, ProbeTarget
 from controller.errors import NetcordonError, NotFound
+from controller.logs import about
 from controller.model import Address, Containment, DeviceOutcome, Endpoint, Outcome, Stage, Want
 from controller.network.view import NetworkView
 from controller.silence import Counts, Look
@@ -122,9 +123,7 @@ class Verifier:
         running = self._tasks.get(containment.id)
         if running is not None and not running.done():
             return
-        self._tasks[containment.id] = asyncio.create_task(
-            self._look_until_proven(containment.id), name=f"verify {containment.id}"
-        )
+        self._tasks[containment.id] = asyncio.create_task(self._prove(containment.id), name=f"verify {containment.id}")
 
     def _end(self, containment: Containment) -> None:
         task = self._tasks.pop(containment.id, None)
@@ -138,6 +137,11 @@ class Verifier:
             self._elsewhere.pop(mac, None)
             self._proven.pop(mac, None)
         self._desk.unwatch(containment.endpoint.macs)
+
+    async def _prove(self, containment_id: str) -> None:
+        """All that is logged on the way carries the containment's id."""
+        with about({containment_id}):
+            await self._look_until_proven(containment_id)
 
     async def _look_until_proven(self, containment_id: str) -> None:
         began, last_reason, pause = self._now(), "", 0.0
