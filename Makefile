@@ -6,7 +6,7 @@
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## Get this machine ready for development: Debian packages, .venv, Open vSwitch (as root)
+setup: ## Get this machine ready for development: Debian packages, .venv, .venv-ryu, Open vSwitch (as root)
 	@.ci/setup test
 
 lab: ## Contain a rogue host on a Mininet campus and watch it happen (as root)
@@ -22,6 +22,6 @@ check: setup ## Lint, format, types, import arrows
 lock: ## Write requirements/*.txt from pyproject.toml (UPGRADE=1 takes newer versions)
 	@.ci/lock
 
-clean: ## Remove .venv, caches and builds; leaves Open vSwitch and its switches alone
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+clean: ## Remove .venv, .venv-ryu, caches and builds; leaves Open vSwitch and its switches alone
+	rm -rf .venv .venv-ryu build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find controller drivers topologies labs tests -name __pycache__ -type d -prune -exec rm -rf {} +

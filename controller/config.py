@@ -74,15 +74,30 @@ class Listen(Section):
         return self
 
 
+class SwitchTls(Tls):
+    """PEM files: the speaker's certificate and key, and the authority that must have signed each switch's certificate."""
+
+    ca: PathField
+
+
 class Speaker(Section):
-    """The OpenFlow process. `start`: the daemon starts one when none answers. `keep`: it goes on when the daemon ends."""
+    """The OpenFlow process. `start`: the daemon starts one when none answers. `keep`: it goes on when the daemon ends. `python`: the
+    interpreter that runs it, where that is not the daemon's own. `listen`: HOST:PORT, or with `tls` ssl:HOST:PORT."""
 
     socket: PathField = Path("/run/netcordon/speaker.sock")
     listen: str = "127.0.0.1:6653"
+    tls: SwitchTls | None = None
     runtime: Literal["os-ken", "ryu"] = "os-ken"
+    python: PathField | None = None
     start: bool = True
     keep: bool = True
     log: PathField = Path("/var/log/netcordon/speaker.log")
+
+    @model_validator(mode="after")
+    def _tls_is_said_in_both_places(self) -> Self:
+        if self.listen.startswith("ssl:") != (self.tls is not None):
+            raise ValueError("write listen: ssl:HOST:PORT together with tls: {certificate, key, ca}, or neither")
+        return self
 
 
 class OpenFlow(Section):

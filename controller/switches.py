@@ -11,12 +11,13 @@ import signal
 
 import structlog
 
-from controller.config import Config, Device
+from controller.config import Config, Device, Speaker
 from controller.errors import ConfigError, NetcordonError
 from controller.fleet import Fleet
 from drivers.base import DriverError
 from drivers.openflow.driver import OpenFlowDriver, device_id
-from drivers.openflow.link import SpeakerLink, ensure_speaker
+from drivers.openflow.link import SpeakerLink
+from drivers.openflow.starting import SpeakerKind, Tls, ensure_speaker
 from drivers.rules import PortName
 
 log = structlog.get_logger("switches")
@@ -32,20 +33,23 @@ class OpenFlowSwitches:
         self._listed = {device.id: device for device in config.devices if device.driver == "openflow"}
         self._fleet = fleet
         self._link = SpeakerLink(self._settings.speaker.socket)
+        self._kind = _kind(self._settings.speaker)
         self._started_pid: int | None = None
         self._adopting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Raises ConfigError for a device id that is none, DeviceUnreachable when no speaker can be had."""
+        """Raises ConfigError for a device id that is none, DeviceUnreachable when no speaker can be had,
+        AnotherKind when the one that answers is not of the kind that was configured."""
         dpids = {id: _dpid(id) for id in self._listed}
         speaker = self._settings.speaker
         if speaker.start:
             speaker.log.parent.mkdir(parents=True, exist_ok=True)
-            pid, started = await ensure_speaker(speaker.socket, speaker.listen, speaker.log, speaker.runtime)
+            pid, started = await ensure_speaker(speaker.socket, self._kind, speaker.log)
             self._started_pid = pid if started else None
             log.info("speaker", pid=pid, started=started, listen=speaker.listen, socket=str(speaker.socket))
         arrivals = self._link.arrivals()
         await self._link.start()  # first: no switch is unreachable only because nobody has been asked for it yet
+        self._kind.require(self._link.speaker)
         for id, dpid in dpids.items():
             await self._serve(id, dpid)
         self._adopting = asyncio.create_task(self._adopt(arrivals), name="adopt switches")
@@ -70,7 +74,7 @@ class OpenFlowSwitches:
         if self._link.connected or not self._settings.speaker.start:
             return
         speaker = self._settings.speaker
-        pid, started = await ensure_speaker(speaker.socket, speaker.listen, speaker.log, speaker.runtime)
+        pid, started = await ensure_speaker(speaker.socket, self._kind, speaker.log)
         if started:
             self._started_pid = pid
             log.warning("the speaker had ended and was started again", pid=pid)
@@ -99,6 +103,11 @@ class OpenFlowSwitches:
         listed = self._listed.get(id, Device(id=id))
         ports = frozenset(PortName(port) for port in listed.dhcp_ports)
         await self._fleet.add(id, "openflow", OpenFlowDriver(id, dpid, self._link, ports), listed.options)
+
+
+def _kind(speaker: Speaker) -> SpeakerKind:
+    tls = None if speaker.tls is None else Tls(speaker.tls.certificate, speaker.tls.key, speaker.tls.ca)
+    return SpeakerKind(speaker.listen, speaker.runtime, speaker.python, tls)
 
 
 def _dpid(id: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import shutil
 import socket
@@ -20,9 +21,12 @@ from typing import Any, TypeVar
 import pytest
 
 from drivers.base import DeviceUnreachable
+from drivers.openflow.link import PROTOCOL
+from drivers.openflow.starting import SpeakerKind, Tls
 
 T = TypeVar("T")
 PATIENCE = 15.0
+RUNTIMES = ("os-ken", "ryu")
 NAMES = (f"nt{os.getpid() % 10000}{letter}" for letter in itertools.cycle("abcdefghijklmnopqrstuvwxyz"))
 
 
@@ -54,6 +58,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def python_with(runtime: str) -> Path:
+    """The interpreter that can run the speaker on it. Ryu's environment lies beside the one that runs the tests."""
+    if runtime == "os-ken":
+        return Path(sys.executable)
+    python = Path(sys.prefix).resolve().parent / ".venv-ryu/bin/python"
+    if not python.exists():
+        pytest.fail(f"no {python}: `make setup` makes it")
+    return python
+
+
 @dataclass
 class Speaker:
     """A speaker process. `socket` is where controllers reach it, `port` where switches do, on loopback."""
@@ -61,19 +75,28 @@ class Speaker:
     socket: Path
     port: int
     log: Path
+    kind: SpeakerKind
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        arguments = ["--socket", str(self.socket), "--listen", f"127.0.0.1:{self.port}"]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([sys.executable, "-m", "drivers.openflow.speaker", *arguments], stderr=log)
+            self.process = subprocess.Popen(self.kind.command(self.socket), stderr=log)
         wait_for("speaker socket", self.answers)
+        self.kind.require(self.hello())
 
     def answers(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, self.log.read_text()
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(str(self.socket)) == 0
+
+    def hello(self) -> dict[str, Any]:
+        """What it says of itself."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(self.socket))
+            client.sendall(json.dumps({"hello": {"protocol": PROTOCOL}}).encode() + b"\n")
+            told: dict[str, Any] = json.loads(client.makefile("rb").readline())["hello"]
+        return told
 
     def stop(self) -> int:
         """Its exit code after SIGTERM."""
@@ -86,9 +109,12 @@ class Speaker:
 
 
 @contextmanager
-def running_speaker(folder: Path) -> Iterator[Speaker]:
+def running_speaker(folder: Path, runtime: str = "os-ken", tls: Tls | None = None) -> Iterator[Speaker]:
     """A speaker until the block ends; it fails when the speaker's log holds a traceback."""
-    speaker = Speaker(folder / "speaker" / "s.sock", free_port(), folder / "speaker.log")
+    port = free_port()
+    listen = f"127.0.0.1:{port}" if tls is None else f"ssl:127.0.0.1:{port}"
+    kind = SpeakerKind(listen, runtime, python_with(runtime), tls)
+    speaker = Speaker(folder / "speaker" / "s.sock", port, folder / "speaker.log", kind)
     speaker.start()
     yield speaker
     speaker.stop()

@@ -7,9 +7,6 @@ import contextlib
 import itertools
 import json
 import logging
-import os
-import subprocess
-import sys
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
@@ -228,42 +225,3 @@ class Events:
 
 def _no_answer(op: str, text: str) -> DriverError:
     return OutcomeUnknown(text) if op in CHANGING else DeviceUnreachable(text)
-
-
-async def ensure_speaker(
-    path: Path, listen: str = DEFAULT_LISTEN, log: Path | None = None, runtime: str = "os-ken", wait: float = 15.0
-) -> tuple[int, bool]:
-    """The process id of the speaker on `path`, and whether it was started here: as a process of its own, which outlives this one,
-    with stderr appended to `log`. Raises DeviceUnreachable when none answers within `wait` seconds, ProtocolMismatch for one of
-    another version."""
-    with contextlib.suppress(DeviceUnreachable):
-        return await _ask_pid(path), False
-    arguments = ["-m", "drivers.openflow.speaker", "--socket", str(path), "--listen", listen, "--runtime", runtime]
-    process = _spawn([sys.executable, *arguments], log or Path(os.devnull))
-    ends = time.monotonic() + wait
-    while time.monotonic() < ends:
-        with contextlib.suppress(DeviceUnreachable):
-            pid = await _ask_pid(path)
-            return pid, pid == process.pid
-        if process.poll() not in (None, ANOTHER_SPEAKER):  # another one that was started just now will answer
-            raise DeviceUnreachable(f"the speaker ended with code {process.returncode}; its log: {log or 'none kept'}")
-        await asyncio.sleep(0.02)
-    process.terminate()
-    raise DeviceUnreachable(f"the speaker that was started does not answer on {path}")
-
-
-def _spawn(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
-    """Not asyncio's: that one kills its children when the event loop is closed."""
-    with log.open("ab") as stderr:
-        return subprocess.Popen(
-            arguments, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, start_new_session=True
-        )
-
-
-async def _ask_pid(path: Path) -> int:
-    link = SpeakerLink(path)
-    try:
-        await link.start()
-        return int(link.speaker["pid"])
-    finally:
-        await link.close()

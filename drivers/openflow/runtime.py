@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import socket
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeVar
+
+from drivers.openflow.starting import Tls
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -22,7 +25,9 @@ PACKAGES = {"os-ken": "os_ken", "ryu": "ryu"}
 if RUNTIME not in PACKAGES:
     raise SystemExit(f"{VARIABLE}={RUNTIME!r}: known are {', '.join(PACKAGES)}")
 if RUNTIME == "ryu":  # Ryu 4.34 looks for a name that current eventlet no longer has
-    _wsgi: Any = import_module("eventlet.wsgi")
+    with warnings.catch_warnings():  # that eventlet is deprecated is no news to who runs Ryu
+        warnings.simplefilter("ignore", DeprecationWarning)
+        _wsgi: Any = import_module("eventlet.wsgi")
     _wsgi.ALREADY_HANDLED = getattr(_wsgi, "ALREADY_HANDLED", object())
     import_module("eventlet").monkey_patch()
 
@@ -48,10 +53,15 @@ def on(event: str, *states: str) -> Callable[[F], F]:
     return decorate
 
 
-def run(app_module: str, listen_host: str, listen_port: int) -> Any:
+def run(app_module: str, listen_host: str, listen_port: int, certificates: Tls | None = None) -> Any:
     """Start the OpenFlow listener and the application in `app_module`; returns the application, whose threads then run by themselves.
-    Raises OSError when the address cannot be listened on."""
+    Raises OSError when the address cannot be listened on, ssl.SSLError when the certificates cannot be used."""
     _check_free(listen_host, listen_port)
+    if certificates is not None:
+        tls: Any = import_module(
+            "drivers.openflow.tls"
+        )  # only now: it takes the standard library as Ryu's patches leave it
+        _controller.StreamServer = tls.server(_controller.StreamServer, certificates, shared=RUNTIME == "os-ken")
     conf: Any = _load("cfg").CONF
     conf(args=["--ofp-listen-host", listen_host, "--ofp-tcp-listen-port", str(listen_port)], project=PACKAGES[RUNTIME])
     if RUNTIME == "os-ken":

@@ -1,8 +1,10 @@
 """The process that holds the OpenFlow sessions, so that they outlive a controller's restart.
 
     python -m drivers.openflow.speaker --socket /run/netcordon/speaker.sock [--listen 127.0.0.1:6653] [--runtime os-ken|ryu]
+        [--listen ssl:0.0.0.0:6653 --certificate PEM --key PEM --ca PEM]
 
-It logs to stderr, and ends on SIGTERM or SIGINT. Exit code 3: another speaker serves this socket; 4: an address cannot be listened on.
+It logs to stderr, and ends on SIGTERM or SIGINT. Exit code 3: another speaker serves this socket; 4: an address cannot be listened on;
+5: the runtime cannot be imported by this Python; 6: the certificates cannot be used.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -20,9 +23,10 @@ from pathlib import Path
 from typing import IO
 
 from drivers.openflow.link import ANOTHER_SPEAKER, DEFAULT_LISTEN
+from drivers.openflow.starting import TLS_PREFIX, Tls
 
 LOG = logging.getLogger("netcordon.speaker")
-CANNOT_LISTEN = 4
+CANNOT_LISTEN, NO_RUNTIME, BAD_CERTIFICATES = 4, 5, 6
 LOOKED_FOR_SIGNALS = 0.2  # seconds
 SWITCH_INTERVAL = 0.0005  # seconds; Python's 5 ms would be the latency of a push while another thread parses
 
@@ -42,8 +46,16 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: signals.append(number))
     try:
-        host, port = _address(options.listen)
-        _serve(options.socket, host, port)
+        _serve(options)
+    except ModuleNotFoundError as missing:
+        LOG.error(
+            "%s cannot be imported by %s (no module %r): install it there, or name in openflow.speaker.python a Python that has it",
+            *(options.runtime, sys.executable, missing.name),
+        )
+        return NO_RUNTIME
+    except ssl.SSLError as error:
+        LOG.error("the certificates of openflow.speaker.tls cannot be used: %s", error)
+        return BAD_CERTIFICATES
     except OSError as error:
         LOG.error("cannot listen on %s and %s: %s", options.listen, options.socket, error)
         return CANNOT_LISTEN
@@ -57,15 +69,28 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="speaker", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--socket", type=Path, required=True, help="Unix socket for controllers")
     parser.add_argument(
-        "--listen", default=DEFAULT_LISTEN, help="where switches connect: HOST:PORT, [IPv6]:PORT (%(default)s)"
+        "--listen",
+        default=DEFAULT_LISTEN,
+        help="where switches connect: HOST:PORT, [IPv6]:PORT, with TLS ssl:HOST:PORT (%(default)s)",
     )
+    for name, what in (
+        ("certificate", "our own"),
+        ("key", "its private key"),
+        ("ca", "who signs switches' certificates"),
+    ):
+        parser.add_argument(f"--{name}", type=Path, help=f"PEM file: {what}")
     parser.add_argument("--runtime", choices=("os-ken", "ryu"), default="os-ken")
     parser.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING"))
-    return parser.parse_args()
+    options = parser.parse_args()
+    files = [options.certificate, options.key, options.ca]
+    if options.listen.startswith(TLS_PREFIX) != all(files) or any(files) != all(files):
+        parser.error("--listen ssl:… goes with all of --certificate, --key and --ca, and they go with it")
+    options.tls = Tls(*files) if all(files) else None
+    return options
 
 
 def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
+    host, _, port = text.removeprefix(TLS_PREFIX).rpartition(":")
     return host.strip("[]"), int(port)
 
 
@@ -80,22 +105,21 @@ def _lock(path: Path) -> IO[str] | None:
     return lock
 
 
-def _serve(path: Path, host: str, port: int) -> None:
+def _serve(options: argparse.Namespace) -> None:
     """Start everything; the threads then run by themselves."""
     from drivers.openflow import runtime  # first, and only now: Ryu patches the standard library
     from drivers.openflow.server import Server
 
-    listener = _listen(path)
-    app = runtime.run("drivers.openflow.app", host, port)
-    server = Server(app, f"{host}:{port}")
+    listener = _listen(options.socket)
+    app = runtime.run("drivers.openflow.app", *_address(options.listen), options.tls)
+    server = Server(app, options.listen)
     threading.Thread(target=server.serve_for_ever, args=(listener,), name="socket", daemon=True).start()
 
 
 def _listen(path: Path) -> socket.socket:
     """The Unix socket, for this user alone. One that nobody answers on is left over, and replaced."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        if probe.connect_ex(str(path)) == 0:
-            raise OSError(f"something answers on {path}")
+    if _answers(path):
+        raise OSError(f"something answers on {path}")
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     before = os.umask(0o177)
@@ -105,6 +129,16 @@ def _listen(path: Path) -> socket.socket:
         os.umask(before)
     listener.listen(16)
     return listener
+
+
+def _answers(path: Path) -> bool:
+    """Not by `connect_ex`: eventlet's raises."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True
 
 
 if __name__ == "__main__":

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from tests.contract.bench import Bench, Loop
 from tests.contract.memory_bench import MemoryBench
 from tests.contract.openflow_bench import Lab, running_lab
+from tests.openflow_lab import RUNTIMES
 
 
-@pytest.fixture(params=["memory", pytest.param("openflow", marks=pytest.mark.mininet)])
+@pytest.fixture(params=["memory", *(pytest.param(f"openflow-{name}", marks=pytest.mark.mininet) for name in RUNTIMES)])
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    if request.param == "openflow":
-        lab: Lab = request.getfixturevalue("openflow_lab")
+    if request.param != "memory":
+        lab: Lab = request.getfixturevalue("labs")(request.param.removeprefix("openflow-"))
         async with lab.bench() as on_a_switch:
             yield on_a_switch
         return
@@ -24,8 +26,16 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
 
 
 @pytest.fixture(scope="session")
-def openflow_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with running_lab(tmp_path_factory.mktemp("openflow")) as lab:
+def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Lab]]:
+    """The lab of a runtime, started when it is first asked for."""
+    with ExitStack() as stack:
+        running: dict[str, Lab] = {}
+
+        def lab(runtime: str) -> Lab:
+            if runtime not in running:
+                running[runtime] = stack.enter_context(running_lab(tmp_path_factory.mktemp(runtime), runtime))
+            return running[runtime]
+
         yield lab
 
 

@@ -58,8 +58,8 @@ class Lab:
 
 
 @contextmanager
-def running_lab(folder: Path) -> Iterator[Lab]:
-    with running_speaker(folder) as speaker, Cut(speaker.port) as cut:
+def running_lab(folder: Path, runtime: str) -> Iterator[Lab]:
+    with running_speaker(folder, runtime) as speaker, Cut(speaker.port) as cut:
         net = start_net(cut.port, HOSTS, switches=1)
         try:
             for host in net.mininet.hosts:

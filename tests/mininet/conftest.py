@@ -10,12 +10,13 @@ import pytest
 
 from drivers.openflow.driver import OpenFlowDriver, device_id
 from drivers.openflow.link import SpeakerLink
-from tests.openflow_lab import Net, Speaker, running_speaker, start_net, until
+from tests.openflow_lab import RUNTIMES, Net, Speaker, running_speaker, start_net, until
 
 
-@pytest.fixture
-def speaker(tmp_path: Path) -> Iterator[Speaker]:
-    with running_speaker(tmp_path) as speaker:
+@pytest.fixture(params=RUNTIMES)
+def speaker(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Speaker]:
+    """Each test that uses it, directly or not, runs on both runtimes."""
+    with running_speaker(tmp_path, request.param) as speaker:
         yield speaker
 
 

@@ -24,6 +24,7 @@ from labs.process import process, wait
 from labs.scenario import load
 from labs.traffic import Traffic, station
 from tests.mininet.served import PATIENCE, Netcordon, Words, until
+from tests.openflow_lab import python_with
 from topologies.campus import PREFIX, campus
 from topologies.network import RunningNetwork, running, vsctl
 from topologies.plan import Host, NetworkPlan, Role
@@ -251,7 +252,11 @@ def grown(*more: tuple[str, str, int]) -> NetworkPlan:
 
 @contextmanager
 def estate(
-    plan: NetworkPlan, settings: Callable[[NetworkPlan], Words] = lambda plan: {}, *, keep: bool = False
+    plan: NetworkPlan,
+    settings: Callable[[NetworkPlan], Words] = lambda plan: {},
+    *,
+    keep: bool = False,
+    runtime: str = "os-ken",
 ) -> Iterator[Estate]:
     """Up, serving and known. `settings` are sections of the configuration, by the plan with the switches' real names. `keep`: the speaker
     outlives the daemon. In the end the audit log is whole, and nobody has left a traceback or a token in any log."""
@@ -259,7 +264,7 @@ def estate(
         where = stack.enter_context(places())
         net = stack.enter_context(running(plan, where.openflow_port))
         standard = configuration(load("rogue-host"), net.plan, where)
-        standard["openflow"]["speaker"]["keep"] = keep
+        standard["openflow"]["speaker"] |= {"keep": keep, "runtime": runtime, "python": str(python_with(runtime))}
         more = {"policy": POLICY, "budget": {"per_minute": 1000, "total": 1000}} | settings(net.plan)
         served = Netcordon(where, standard | more)
         stack.callback(served.close)

@@ -120,7 +120,7 @@ class Netcordon:
         return "\n".join([*(log.read_text() for log in self.places.folder.glob("*.log")), *self.said])
 
     def speaker(self, dpid: int | None = None) -> Words:
-        """The speaker's process id, and the session of a switch as it knows it."""
+        """The speaker's process id and runtime, and the session of a switch as it knows it."""
         return asyncio.run(_ask_speaker(self.places.folder / "speaker.sock", dpid))
 
     @property
@@ -169,7 +169,7 @@ async def _ask_speaker(path: Path, dpid: int | None) -> Words:
     try:
         await link.start()
         session = {} if dpid is None else await link.request("switch", 10, dpid=dpid)
-        return session | {"pid": int(link.speaker["pid"])}
+        return session | {"pid": int(link.speaker["pid"]), "runtime": link.speaker["runtime"]}
     finally:
         await link.close()
 

@@ -33,7 +33,8 @@ from drivers.base import (
     Sighting,
 )
 from drivers.openflow.driver import OpenFlowDriver, device_id
-from drivers.openflow.link import ANOTHER_SPEAKER, PROTOCOL, SpeakerLink, ensure_speaker
+from drivers.openflow.link import ANOTHER_SPEAKER, PROTOCOL, SpeakerLink
+from drivers.openflow.starting import ensure_speaker
 from drivers.rules import Action, Direction, Match, PortName, PortRange, Protocol, Provenance, Rule, RuleSet
 from tests.openflow_lab import Net, Speaker, until, wait_for
 
@@ -256,7 +257,7 @@ async def test_sessions_outlive_controllers_and_links_come_back(
     assert (await OpenFlowDriver(driver._device, net.dpids[0], other).facts()).boot_id == boot
     await other.close()
     assert (await driver.facts()).boot_id == boot
-    assert await ensure_speaker(speaker.socket) == (speaker.process and speaker.process.pid, False)
+    assert await ensure_speaker(speaker.socket, speaker.kind) == (speaker.process and speaker.process.pid, False)
 
     events = driver.events()
     assert speaker.stop() == 0
@@ -272,7 +273,7 @@ async def test_sessions_outlive_controllers_and_links_come_back(
 
 
 async def test_a_second_speaker_and_another_protocol_are_refused(speaker: Speaker, link: SpeakerLink) -> None:
-    twin = Speaker(speaker.socket, speaker.port, speaker.log.with_name("twin.log"))
+    twin = Speaker(speaker.socket, speaker.port, speaker.log.with_name("twin.log"), speaker.kind)
     twin.start()  # the socket answers: it is the first one's
     assert twin.process is not None
     assert twin.process.wait(10) == ANOTHER_SPEAKER
