@@ -55,7 +55,7 @@ def on(event: str, *states: str) -> Callable[[F], F]:
 
 def run(app_module: str, listen_host: str, listen_port: int, certificates: Tls | None = None) -> Any:
     """Start the OpenFlow listener and the application in `app_module`; returns the application, whose threads then run by themselves.
-    Raises OSError when the address cannot be listened on, ssl.SSLError when the certificates cannot be used."""
+    Raises OSError when the address cannot be listened on, BadCertificates when those cannot be used."""
     _check_free(listen_host, listen_port)
     if certificates is not None:
         tls: Any = import_module(

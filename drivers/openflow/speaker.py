@@ -15,7 +15,6 @@ import logging
 import os
 import signal
 import socket
-import ssl
 import sys
 import threading
 import time
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from drivers.openflow.link import ANOTHER_SPEAKER, DEFAULT_LISTEN
-from drivers.openflow.starting import TLS_PREFIX, Tls
+from drivers.openflow.starting import TLS_PREFIX, BadCertificates, Tls
 
 LOG = logging.getLogger("netcordon.speaker")
 CANNOT_LISTEN, NO_RUNTIME, BAD_CERTIFICATES = 4, 5, 6
@@ -53,8 +52,8 @@ def main() -> int:
             *(options.runtime, sys.executable, missing.name),
         )
         return NO_RUNTIME
-    except ssl.SSLError as error:
-        LOG.error("the certificates of openflow.speaker.tls cannot be used: %s", error)
+    except BadCertificates as error:
+        LOG.error("openflow.speaker.tls cannot be used: %s", error)
         return BAD_CERTIFICATES
     except OSError as error:
         LOG.error("cannot listen on %s and %s: %s", options.listen, options.socket, error)

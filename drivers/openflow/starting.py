@@ -24,6 +24,10 @@ class AnotherKind(DriverError):
     """The speaker that answers runs another library, or listens without the TLS that was asked for (or with it)."""
 
 
+class BadCertificates(Exception):
+    """Names the file that cannot be used, and why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tls:
     """PEM files: the speaker's own certificate and its key, and the authorities that must have signed a switch's."""
