@@ -18,6 +18,7 @@ from controller.logs import about
 from controller.model import (
     PROFILES,
     Alert,
+    Attachment,
     Containment,
     Culprit,
     Decision,
@@ -33,7 +34,7 @@ from controller.model import (
     Want,
 )
 from controller.network.view import NetworkView
-from controller.plan import make_plan
+from controller.plan import make_plan, only_its_own
 from controller.prove import prove
 from controller.requests import AlertAnswer, ContainRequest, Disposition, Preview
 from controller.store import Accepted, Budget, Draft, Proposal, Store
@@ -136,6 +137,25 @@ class Containments:
         now = self._now()
         return locate(target, now if at is None else at, now, self._network, self._config.locate)
 
+    def prepare_at(self, case: Containment, place: Attachment, *, whole: bool) -> Prepared:
+        """A held case planned and proven anew at another port, for `follow`: of all that comes in there (`whole`), or only of what uses the
+        device's MACs. Every guard looks again. Raises Refused."""
+        now, held = self._now(), case.endpoint
+        endpoint = self._network.endpoint_at(held.realm, held.macs, place, now)
+        left = self._config.duration if case.expires_at is None else max(1.0, case.expires_at - now)
+        profile, by_hand = PROFILES[case.profile], case.policy_rule == "operator"
+        decision = Decision(Mode.CONTAIN, profile, left, case.policy_rule, case.reason, case.by, automatic=not by_hand)
+        location = Location(Located.FOUND, Target(mac=min(held.macs), realm=held.realm), now, endpoint)
+        if whole:
+            guardrails.no_router_at(endpoint, self._network, now)
+            return self._plan_and_prove(location, endpoint, decision, {})
+        alone = replace(endpoint, neighbours=frozenset())
+        return self._plan_and_prove(location, alone, decision, {}, only_its_own)
+
+    def still_at(self, prepared: Prepared) -> None:
+        """`prepare_at`'s recheck, for the accepting transaction: raises Refused when the device was heard elsewhere since."""
+        self._still_there(prepared.endpoint, prepared.decision)
+
     # --- the steps ------------------------------------------------------------------------------------------------
 
     def _prepare(self, target: Target, as_of: float, received: float, decision: Decision) -> Prepared:
@@ -145,15 +165,22 @@ class Containments:
         return self._plan_and_prove(location, endpoint, decision, {Stage.RECEIVED: received, Stage.LOCATED: located})
 
     def _plan_and_prove(
-        self, location: Location, endpoint: Endpoint, decision: Decision, stages: Mapping[Stage, float]
+        self,
+        location: Location,
+        endpoint: Endpoint,
+        decision: Decision,
+        stages: Mapping[Stage, float],
+        narrowed: Callable[[Plan], Plan] | None = None,
     ) -> Prepared:
         guardrails.not_protected(endpoint, decision, self._network, location.target.ip)
-        guardrails.nobody_protected_beside(endpoint, decision, self._network, self._now())
+        if narrowed is None:
+            guardrails.nobody_protected_beside(endpoint, decision, self._network, self._now())
         capabilities = self._capabilities(endpoint.attachment.device)
         if capabilities is None:
             raise Refused(RefusalCode.UNKNOWN_PLACE, f"no driver serves {endpoint.attachment.device}")
         until = self._now() + decision.duration
         plan = make_plan(_new_id(), endpoint, decision, until, self._network.graph, capabilities)
+        plan = plan if narrowed is None else narrowed(plan)
         proof = prove(plan, self._network, self._now())
         guardrails.safe(plan, proof, decision, self._network)
         return Prepared(location, endpoint, decision, plan, proof, {**stages, Stage.DECIDED: self._now()})

@@ -23,6 +23,7 @@ from controller.discovery.desk import SensorDesk
 from controller.discovery.probes import ProbeTarget, SensorResults, SensorWork
 from controller.errors import NetcordonError, Refused, StoreUnavailable
 from controller.fleet import Fleet
+from controller.follow import Follower
 from controller.intake import source_names
 from controller.logs import configure_logs
 from controller.metrics import Metrics
@@ -70,11 +71,13 @@ class Daemon:
             now,
             self._changed,
             self._sighted,
+            lambda place: self.follower.port_changed(place),
         )
         self.verifier = Verifier(store, self.fleet.drivers, self.desk, self.network, config.verify, now, self._changed)
         self.containments = Containments(
             config, store, self.network, self.fleet.capabilities, self._wake, self._note_stage, now
         )
+        self.follower = Follower(store, self.network, self.containments, self._wake, self._changed, now)
         self.switches = OpenFlowSwitches(config, self.fleet)
         self._expiry_changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -106,6 +109,7 @@ class Daemon:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, *self._background, return_exceptions=True)
+        await self.follower.close()
         await self.verifier.close()
         await self.switches.close()
         await self.fleet.close()
@@ -124,6 +128,7 @@ class Daemon:
         if accepted.created:
             self._metrics.accepted(accepted.containment)
             self.verifier.accepted(accepted.containment)
+        self.follower.changed([accepted.containment])
         return accepted
 
     async def plan(self, request: ContainRequest) -> Preview:
@@ -152,6 +157,8 @@ class Daemon:
         if answer.containment is not None and answer.disposition is Disposition.CONTAINED and not answer.duplicate:
             self._metrics.accepted(answer.containment)
             self.verifier.accepted(answer.containment)
+        if answer.containment is not None:
+            self.follower.changed([answer.containment])
         return answer
 
     async def release(self, target_or_id: str, *, by: str, reason: str, key: str | None) -> list[Containment]:
@@ -244,6 +251,7 @@ class Daemon:
             if stage is not None and stage not in containment.stages:
                 self._note_stage(containment.id, stage, self._now())
         self.verifier.changed(containments)
+        self.follower.changed(containments)
 
     def _note_stage(self, containment: str, stage: Stage, at: float) -> None:
         self._metrics.stage(containment, stage, at)
@@ -259,6 +267,7 @@ class Daemon:
 
     def _sighted(self, sighting: Any) -> None:
         self.verifier.saw(sighting)
+        self.follower.saw(sighting)
 
     async def _expire(self) -> None:
         """One timer on the earliest expiry; a new or changed containment sets it again."""

@@ -40,6 +40,15 @@ def not_protected(endpoint: Endpoint, decision: Decision, network: NetworkView, 
         raise Refused(RefusalCode.BEHIND_ROUTER, f"{network.graph.label(endpoint.attachment)} is an uplink")
 
 
+def no_router_at(endpoint: Endpoint, network: NetworkView, now: float) -> None:
+    """A port behind which a router speaks is never contained, by whatever name the device is there."""
+    for mac in sorted(network.bindings.on_place(endpoint.realm, endpoint.attachment, now - network.max_age)):
+        if name := network.is_router(endpoint.realm, mac):
+            raise Refused(
+                RefusalCode.BEHIND_ROUTER, f"router {name!r} is at {network.graph.label(endpoint.attachment)}"
+            )
+
+
 def nobody_protected_beside(endpoint: Endpoint, decision: Decision, network: NetworkView, now: float) -> None:
     """Whoever else is at the port and gets no permit there is cut off with the device: a MAC that is too new to count as a device of its
     own must not be a protected asset's. When it is one's, a person has to look: it may be there, or be imitated."""

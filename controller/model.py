@@ -312,6 +312,13 @@ class Containment:
     released_by: str | None = None
     evidence: tuple[str, ...] = ()
 
+    @property
+    def places(self) -> frozenset[tuple[str, PortName]]:
+        """(device, port) of every port at which it is held: more than one while it is not known where the device is."""
+        at = self.endpoint.attachment
+        held = {(device, rule.match.port) for device, rule in self.rules if rule.match.port is not None}
+        return frozenset({(at.device, at.port), *held})
+
 
 _WORST_FIRST = (
     Outcome.FAILED,

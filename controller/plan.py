@@ -8,13 +8,14 @@ addressed to the device is denied on the way out: the port as a whole stays audi
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from controller.errors import RefusalCode, Refused
 from controller.model import Decision, Endpoint, Plan
 from controller.network.graph import NetworkGraph
 from drivers.base import Capabilities
-from drivers.rules import Action, Direction, Match, Provenance, Rule, RuleSet
+from drivers.rules import Action, Direction, Mac, Match, Provenance, Rule, RuleSet
 
 MOST_NEIGHBOURS = 64
 """Others on a port for each of whom an exception is made. A device that invents more than these gets none of them permitted."""
@@ -52,6 +53,24 @@ def make_plan(
         why=(f"{graph.label(place)} is the device's edge port: nothing of it gets past its own switch",),
         weaker=_weaker(endpoint) if shared else None,
     )
+
+
+def only_its_own(plan: Plan) -> Plan:
+    """The same for the device's own MACs alone, whatever else is at the port: for a port at which it may only seem to be."""
+    return replace(
+        plan,
+        rules={device: RuleSet(_by_mac(rules, plan.endpoint.macs)) for device, rules in plan.rules.items()},
+        why=(*plan.why, "of the device's own MACs alone: it may be somebody else who uses them there"),
+        weaker="at this port only frames under the device's own MACs are stopped",
+    )
+
+
+def _by_mac(rules: RuleSet, macs: frozenset[Mac]) -> Iterator[Rule]:
+    for rule in rules:
+        if rule.match.mac is not None:
+            yield rule
+        else:
+            yield from (replace(rule, match=replace(rule.match, mac=mac)) for mac in sorted(macs))
 
 
 def _whole_port(endpoint: Endpoint, provenance: Provenance) -> Iterator[Rule]:

@@ -57,7 +57,7 @@ class Verifier:
         self._now = now
         self._on_changed = on_changed
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._watched: dict[Mac, Endpoint] = {}
+        self._watched: dict[Mac, Containment] = {}
         self._elsewhere: dict[Mac, tuple[float, str]] = {}
         self._answered_before: dict[str, float] = {}
         self._last_seen: dict[str, tuple[Counts, float]] = {}
@@ -83,11 +83,8 @@ class Verifier:
 
     def saw(self, sighting: Sighting) -> None:
         """A switch saw a frame come in. One of a contained device at any port but its own is a leak, or a move."""
-        endpoint = self._watched.get(sighting.mac)
-        if endpoint is not None and (sighting.device, sighting.port) != (
-            endpoint.attachment.device,
-            endpoint.attachment.port,
-        ):
+        watched = self._watched.get(sighting.mac)
+        if watched is not None and (sighting.device, sighting.port) not in watched.places:
             self._elsewhere[sighting.mac] = (sighting.at, f"{sighting.device}:{sighting.port}")
             if (proven := self._proven.pop(sighting.mac, None)) is not None:
                 task = asyncio.create_task(self._refuted(proven, sighting), name=f"refuted {proven.id}")
@@ -102,7 +99,7 @@ class Verifier:
 
     def _keep_watching(self, containment: Containment) -> None:
         """What was proven stays so only as long as no switch sees the device anywhere else."""
-        self._watch_for(containment.endpoint)
+        self._watch_for(containment)
         self._proven |= dict.fromkeys(containment.endpoint.macs, containment)
 
     async def _refuted(self, containment: Containment, sighting: Sighting) -> None:
@@ -110,16 +107,17 @@ class Verifier:
         log.error("no longer proven", containment=containment.id, reason=reason)
         drifted = DeviceOutcome(containment.endpoint.attachment.device, Outcome.DRIFTED, reason, self._now())
         try:
-            self._on_changed([await self._store.set_outcome(containment.id, drifted.device, drifted)])
+            case = await self._store.set_outcome(containment.id, drifted.device, drifted, containment.revision)
+            self._on_changed([case])
         except NetcordonError as error:
             log.warning("could not be recorded", containment=containment.id, error=str(error))
 
-    def _watch_for(self, endpoint: Endpoint) -> None:
-        self._watched |= dict.fromkeys(endpoint.macs, endpoint)
-        self._desk.watch(endpoint.macs)
+    def _watch_for(self, containment: Containment) -> None:
+        self._watched |= dict.fromkeys(containment.endpoint.macs, containment)
+        self._desk.watch(containment.endpoint.macs)
 
     def _begin(self, containment: Containment) -> None:
-        self._watch_for(containment.endpoint)
+        self._watch_for(containment)
         running = self._tasks.get(containment.id)
         if running is not None and not running.done():
             return
@@ -153,11 +151,14 @@ class Verifier:
                     return
                 look = await self._look(containment)
                 if look.evidence:
-                    after = await self._store.set_proven(containment_id, self._now(), look.evidence)
+                    evidence, revision = look.evidence, containment.revision
+                    after = await self._store.set_proven(containment_id, self._now(), evidence, revision)
                     self._on_changed([after])
                     if after.outcome is Outcome.PROVEN:
                         log.info("proven", containment=containment_id, evidence=look.evidence)
-                    return
+                    if after.revision == revision:
+                        return
+                    continue  # it changed meanwhile, for instance its end: what it is now is looked at anew
                 if look.reason != last_reason:
                     self._on_changed([await self._store.set_unproven(containment_id, look.reason)])
                     last_reason = look.reason
@@ -175,6 +176,8 @@ class Verifier:
     async def _look(self, containment: Containment) -> Look:
         """Watch for as long as the switch's counters may lag, and a window more; end as soon as silence is shown or refuted."""
         endpoint = containment.endpoint
+        if len(containment.places) > 1:
+            return Look(reason=f"it is held at {len(containment.places)} ports until it is known where it is")
         driver = self._drivers.get(endpoint.attachment.device)
         if driver is None:
             return Look(reason=f"no driver serves {endpoint.attachment.device}")

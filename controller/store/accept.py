@@ -147,17 +147,20 @@ def _chosen(draft: Draft) -> dict[str, Any]:
 
 def _join(transaction: Transaction, draft: Draft, found: Row[Any], recheck: Callable[[], None]) -> Containment:
     """The strictest profile and its rules win, and the later expiry. The same profile with other rules is the device at another place
-    or address, and the newer rules win; but at the same place never looser ones: what a device makes up while it is held (MACs that
-    look like neighbours) must not let it out."""
+    or address, and the newer rules win there; a port where it was stays held until `moves.free`. But at the same place never looser
+    ones: what a device makes up while it is held (MACs that look like neighbours) must not let it out."""
     changes: dict[str, Any] = {"expires_at": _later(found.expires_at, draft.expires_at), "revision": found.revision + 1}
     changes["evidence"] = codec.dump_words(dict.fromkeys((*codec.load_words(found.evidence), *draft.evidence)))
-    rules = wanted.owned(draft.rules, found.id)
-    looser = _looser(codec.load_endpoint(found.endpoint), draft.endpoint)
+    was = codec.load_endpoint(found.endpoint)
+    home = was.attachment if was.attachment.same_port(draft.endpoint.attachment) else None
+    rules = wanted.with_elsewhere(transaction, found.id, wanted.owned(draft.rules, found.id), home)
+    looser = _looser(was, draft.endpoint)
     moved = draft.profile == found.profile and not looser and wanted.names(rules) != wanted.held(transaction, found.id)
-    if rules and not looser and (draft.strictness > found.strictness or moved):
+    if draft.rules and not looser and (draft.strictness > found.strictness or moved):
         recheck()
-        wanted.replace_rules(transaction, found.id, rules)
-        changes |= _chosen(draft) | {"outcome": Outcome.REQUESTED.value, "unproven": ""}
+        changes |= _chosen(draft)
+        if wanted.replace_rules(transaction, found.id, rules):
+            changes |= {"outcome": Outcome.REQUESTED.value, "unproven": ""}
     transaction.execute(_JOIN, {"join_id": found.id} | changes)
     _append_alert(transaction, found.id, draft.alert_id)
     _audit(transaction, draft, "join", found.id, found.revision + 1)

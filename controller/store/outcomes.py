@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import Boolean, Row, bindparam, or_, select, update
 
 from controller.errors import NotFound
-from controller.model import Containment, DeviceOutcome, Outcome, Stage, Want, overall
+from controller.model import Containment, DeviceOutcome, Outcome, Stage, overall
 from controller.store import codec, containments
 from controller.store.prepared import Prepared
-from controller.store.tables import containment, containment_device, device
+from controller.store.tables import HELD, containment, containment_device, device
 from controller.store.writer import Transaction
 
 _ACTOR = "netcordon"
@@ -23,6 +23,11 @@ _ON_DEVICE = select(containment_device).where(
     containment_device.c.containment_id.in_(bindparam("ids", expanding=True)),
 )
 _OF = select(containment_device).where(containment_device.c.containment_id == bindparam("id"))
+_HELD_AT = select(containment).where(
+    containment.c.id == bindparam("id"),
+    HELD,
+    or_(bindparam("any", type_=Boolean()), containment.c.revision == bindparam("at")),
+)
 _SET = Prepared(
     update(containment_device)
     .where(containment_device.c.containment_id == bindparam("which"), containment_device.c.device == bindparam("where"))
@@ -61,21 +66,28 @@ def record(
     return _settle(transaction, changed)
 
 
-def set_outcome(transaction: Transaction, id: str, device: str, outcome: DeviceOutcome) -> Containment:
+def set_outcome(
+    transaction: Transaction, id: str, device: str, outcome: DeviceOutcome, revision: int | None
+) -> Containment:
+    """What was seen of a containment that was released or changed meanwhile says nothing about what is wanted now."""
     rows = [row for row in transaction.execute(_OF, {"id": id}) if row.device == device]
     if not rows:
         raise NotFound(f"containment {id!r} is not on device {device!r}")
-    if _change(transaction, rows[0], outcome):
+    if (
+        _held_at(transaction, id, revision) is not None
+        and not rows[0].leaving
+        and _change(transaction, rows[0], outcome)
+    ):
         return _settle(transaction, [id])[0]
     return containments.one(transaction.connection, id)
 
 
-def set_proven(transaction: Transaction, id: str, at: float, evidence: str) -> Containment:
+def set_proven(transaction: Transaction, id: str, at: float, evidence: str, revision: int | None) -> Containment:
     """Only a containment that is held and wholly installed becomes proven: one that changed meanwhile comes back as it is."""
-    found = containments.row(transaction.connection, id)
-    rows = transaction.execute(_OF, {"id": found.id}).all()
-    if found.want != Want.HELD.value or overall([Outcome(row.outcome) for row in rows]) is not Outcome.INSTALLED:
-        return containments.one(transaction.connection, found.id)
+    found = _held_at(transaction, id, revision)
+    rows = transaction.execute(_OF, {"id": id}).all()
+    if found is None or overall([Outcome(row.outcome) for row in rows]) is not Outcome.INSTALLED:
+        return containments.one(transaction.connection, id)
     for row in rows:
         if row.outcome == Outcome.INSTALLED.value:
             _change(transaction, row, DeviceOutcome(row.device, Outcome.PROVEN, "", at))
@@ -101,6 +113,11 @@ def record_stage(transaction: Transaction, id: str, stage: Stage, at: float) -> 
     stages = codec.load_stages(found.stages)
     if stage not in stages:
         transaction.execute(_CASE, {"which": found.id, "stages": codec.dump_stages(stages | {stage: at})})
+
+
+def _held_at(transaction: Transaction, id: str, revision: int | None) -> Row[Any] | None:
+    """The containment's row, if it is held, and at this revision where one is given."""
+    return transaction.execute(_HELD_AT, {"id": id, "any": revision is None, "at": revision or 0}).first()
 
 
 def _change(transaction: Transaction, row: Row[Any], outcome: DeviceOutcome) -> bool:

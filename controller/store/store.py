@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from controller.audit import AuditRecord, AuditReport, Head, Json
 from controller.errors import StoreUnavailable
-from controller.model import Alert, Binding, Containment, DeviceOutcome, Stage, Want
+from controller.model import Address, Alert, Binding, Containment, DeviceOutcome, Stage, Want
 from controller.roles import Role
 from controller.store import (
     accept,
@@ -29,6 +29,7 @@ from controller.store import (
     devices,
     keys,
     leases,
+    moves,
     proposals,
     release,
     tokens,
@@ -46,6 +47,7 @@ from controller.store.values import (
     Desired,
     DeviceRecord,
     Draft,
+    Move,
     Proposal,
     Setting,
     TokenRecord,
@@ -132,6 +134,20 @@ class Store:
     async def open_for_endpoint(self, endpoint_id: str) -> Containment | None:
         return await self._read(lambda c: containments.open_for_endpoint(c, endpoint_id))
 
+    async def move(self, id: str, move: Move, recheck: Callable[[], None]) -> Containment:
+        """Hold it at one more port; what is held elsewhere stays until `free`. Costs no budget. `recheck` is as in `accept`. Raises
+        NotFound, and Refused when the case has changed since `move.revision`."""
+        return await self._write(lambda t: moves.move(t, id, move, recheck))
+
+    async def free(self, id: str, move: Move) -> Containment:
+        """Hold it by `move.rules` no longer. Raises NotFound, and Refused as `move` does."""
+        return await self._write(lambda t: moves.free(t, id, move))
+
+    async def note(self, id: str, ips: Iterable[Address], words: Iterable[str]) -> Containment:
+        """What became known of a held device: addresses of its own, and sentences for the case. Raises NotFound."""
+        addresses, said = list(ips), list(words)
+        return await self._write(lambda t: moves.note(t, id, addresses, said))
+
     # --- containments: what was seen ------------------------------------------------------------------------------------
 
     async def record(
@@ -148,13 +164,19 @@ class Store:
         copy = dict(outcomes)
         return await self._write(lambda t: seen.record(t, device, epoch, have_revision, copy, boot_id))
 
-    async def set_outcome(self, containment_id: str, device: str, outcome: DeviceOutcome) -> Containment:
-        """One device's outcome, as said. Raises NotFound."""
-        return await self._write(lambda t: seen.set_outcome(t, containment_id, device, outcome))
+    async def set_outcome(
+        self, containment_id: str, device: str, outcome: DeviceOutcome, revision: int | None = None
+    ) -> Containment:
+        """One device's outcome, as said, while the containment is held and, where it is given, at this `revision`: else it comes back as it
+        is. Raises NotFound."""
+        return await self._write(lambda t: seen.set_outcome(t, containment_id, device, outcome, revision))
 
-    async def set_proven(self, containment_id: str, at: float, evidence: str) -> Containment:
-        """Every installed device becomes proven, if the containment is held and all of it is installed; look at what comes back."""
-        return await self._write(lambda t: seen.set_proven(t, containment_id, at, evidence))
+    async def set_proven(
+        self, containment_id: str, at: float, evidence: str, revision: int | None = None
+    ) -> Containment:
+        """Every installed device becomes proven, if the containment is held, all of it is installed, and, where it is given, `revision` is
+        still its own: else it comes back as it is. Look at what comes back."""
+        return await self._write(lambda t: seen.set_proven(t, containment_id, at, evidence, revision))
 
     async def set_unproven(self, containment_id: str, reason: str) -> Containment:
         """Why it stays installed."""

@@ -40,6 +40,21 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """A held containment's rules at another port, as decided from its `revision`. `endpoint` is the device at its new place; None: it
+    is not known to have left the one before, and both are held. `come_from` and `gone_to` are places in words; `why` shows it."""
+
+    revision: int
+    rules: Mapping[str, RuleSet]
+    come_from: str
+    gone_to: str
+    why: str
+    endpoint: Endpoint | None = None
+    proof: Proof | None = None
+    weaker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Budget:
     """Caps for automatic containments: accepted within any 60 s, and held at one time."""
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from sqlalchemy import bindparam, delete, insert, select
 
-from controller.model import Outcome
+from controller.model import Attachment, Outcome
 from controller.store import codec
 from controller.store.prepared import Prepared
 from controller.store.sql import Insert
 from controller.store.tables import containment_device, device, device_rule
 from controller.store.writer import Transaction
-from drivers.rules import RuleSet
+from drivers.rules import Rule, RuleSet
 
 _BUMP = Prepared(
     Insert(
@@ -45,6 +45,11 @@ _ADD = Prepared(insert(device_rule))
 _DROP = Prepared(delete(device_rule).where(device_rule.c.containment_id == bindparam("id")))
 _HELD_BY = Prepared(
     select(device_rule.c.device, device_rule.c.rule_id).where(device_rule.c.containment_id == bindparam("id"))
+)
+_RULES_OF = Prepared(
+    select(device_rule.c.device, device_rule.c.rule_id, device_rule.c.rule).where(
+        device_rule.c.containment_id == bindparam("id")
+    )
 )
 _TOUCHED = Prepared(
     select(containment_device.c.device).where(
@@ -78,12 +83,42 @@ def held(transaction: Transaction, containment: str) -> set[tuple[str, str]]:
     return {(device, rule) for device, rule in transaction.fetch(_HELD_BY, {"id": containment})}
 
 
-def replace_rules(transaction: Transaction, containment: str, rules: Rules) -> None:
-    """Want these rules of this containment and no others, and ask every device concerned to converge."""
+def rules_of(transaction: Transaction, containment: str) -> Rules:
+    """What the containment wants now, by device."""
+    found: dict[str, list[Rule]] = {}
+    for where, rule_id, text in transaction.fetch(_RULES_OF, {"id": containment}):
+        found.setdefault(where, []).append(codec.load_rule(text, rule_id))
+    return {where: RuleSet(rules) for where, rules in found.items()}
+
+
+def with_elsewhere(transaction: Transaction, containment: str, rules: Rules, home: Attachment | None = None) -> Rules:
+    """`rules`, and what the containment wants at other ports: an old port stays held until it is freed. `home`: the device is where it
+    was, so that what is wanted there, and what names no port, gives way as well."""
+    here = {(device, rule.match.port) for device, ruleset in rules.items() for rule in ruleset}
+    if home is not None:
+        here.add((home.device, home.port))
+
+    def stays(where: str, rule: Rule) -> bool:
+        return (where, rule.match.port) not in here and (home is None or rule.match.port is not None)
+
+    held = rules_of(transaction, containment)
+    every = {
+        where: RuleSet([*rules.get(where, ()), *(rule for rule in held.get(where, ()) if stays(where, rule))])
+        for where in sorted(rules.keys() | held.keys())
+    }
+    return {where: ruleset for where, ruleset in every.items() if len(ruleset)}
+
+
+def replace_rules(transaction: Transaction, containment: str, rules: Rules) -> bool:
+    """Want these rules of this containment and no others, and ask every device on which that is a change to converge; whether one is."""
+    held = rules_of(transaction, containment)
     gone = _touched(transaction, containment) - rules.keys()
+    changed = [device for device in rules if device not in held or rules[device].ids != held[device].ids]
     transaction.put(_DROP, {"id": containment})
-    _request(transaction, containment, dict.fromkeys(rules, False) | dict.fromkeys(gone, True))
+    asked = dict.fromkeys(changed, False) | dict.fromkeys(gone, True)
+    _request(transaction, containment, asked)
     _add(transaction, containment, rules)
+    return bool(asked)
 
 
 def first_rules(transaction: Transaction, containment: str, rules: Rules) -> None:

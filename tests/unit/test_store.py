@@ -9,7 +9,7 @@ import pytest
 
 from controller.errors import Conflict, InvalidInput, NotFound, RefusalCode, Refused
 from controller.model import Outcome, Stage, Want
-from controller.store import Budget, Store
+from controller.store import Budget, Move, Store
 from drivers.rules import Action, Direction, Match, PortName, Provenance, Rule, RuleSet, parse_mac
 from tests.unit.store_cases import HOUR, START, Clock, converge, draft, endpoint, nothing, rules
 
@@ -128,10 +128,15 @@ async def test_a_device_that_moved_takes_its_case_along(store: Store) -> None:
     moved = replace(draft(1, "s2"), endpoint=endpoint(1, "s2"))
     case = (await store.accept(moved, recheck=nothing)).containment
     assert case.endpoint.attachment.device == "s2"
-    assert {device for device, _ in case.rules} == {"s2"}
-    old = await store.desired("s1")
-    assert (len(old.rules), old.containments, old.revision) == (0, ("case-0001",), 2)
+    assert {device for device, _ in case.rules} == {"s1", "s2"}
+    assert case.places == {("s1", "eth1"), ("s2", "eth1")}
+    assert (await store.desired("s1")).revision == 1, "nothing changes where it was: it is not looked at for nothing"
     await converge(store, "s2")
+    old = {"s1": (await store.desired("s1")).rules}
+    freed = await store.free(case.id, Move(case.revision, old, "s1:eth1", "s2:eth1", "its link went"))
+    assert freed.outcome is Outcome.REQUESTED
+    old_switch = await store.desired("s1")
+    assert (len(old_switch.rules), old_switch.containments, old_switch.revision) == (0, ("case-0001",), 2)
     await converge(store, "s1")
     assert (await store.containment("case-0001")).outcome is Outcome.INSTALLED
     assert (await store.desired("s1")).containments == ()

@@ -119,7 +119,8 @@ class Cases:
         await asyncio.sleep(0)
         return self.case
 
-    async def set_proven(self, name: str, at: float, evidence: str) -> Containment:
+    async def set_proven(self, name: str, at: float, evidence: str, revision: int | None = None) -> Containment:
+        assert revision == self.case.revision, "what is shown is said of what was looked at"
         if self.refuse:
             self.case = replace(self.case, outcome=Outcome.DRIFTED)
         else:
@@ -127,7 +128,10 @@ class Cases:
             self.case = replace(self.case, outcome=Outcome.PROVEN)
         return self.case
 
-    async def set_outcome(self, name: str, device: str, outcome: DeviceOutcome) -> Containment:
+    async def set_outcome(
+        self, name: str, device: str, outcome: DeviceOutcome, revision: int | None = None
+    ) -> Containment:
+        assert revision == self.case.revision, "what was seen is said of what was proven"
         self.reasons.append(outcome.reason)
         self.case = replace(self.case, outcome=outcome.outcome)
         return self.case
