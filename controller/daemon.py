@@ -19,6 +19,7 @@ import structlog
 
 from controller.config import Config, load_config
 from controller.containment import Containments
+from controller.discovery.aim import address_to_ask
 from controller.discovery.desk import SensorDesk
 from controller.discovery.probes import ProbeTarget, SensorResults, SensorWork
 from controller.errors import NetcordonError, Refused, StoreUnavailable
@@ -40,6 +41,8 @@ from drivers.rules import Mac
 
 log = structlog.get_logger("daemon")
 _CONTAINMENT_ID = re.compile(r"c-[0-9a-f]+")
+ROUNDS_UNANSWERED = 5
+"""Rounds of the baseline after which an IPv6 address that does not answer any more is left for another of the device's."""
 FLUSH_EVERY = 1.0
 """Seconds between two writes of new bindings to the store."""
 LINK_PATIENCE = 15.0
@@ -303,11 +306,16 @@ class Daemon:
         await asyncio.sleep(1.0)
         self.network.graph.forget_links(self._now() - LINK_PATIENCE)
         targets = [
-            ProbeTarget(ip=min(endpoint.ips, key=lambda ip: (ip.version, int(ip))), mac=min(endpoint.macs))
+            ProbeTarget(ip=ip, mac=min(endpoint.macs))
             for endpoint in self.network.recent_endpoints(self._now(), 256)
-            if endpoint.ips
+            if (ip := self._address_to_ask(endpoint)) is not None
         ]
         self.desk.set_baseline(targets, self.config.verify.baseline)
+
+    def _address_to_ask(self, endpoint: Endpoint) -> Address | None:
+        latest = [ip for mac in endpoint.macs for ip in self.network.bindings.latest_ips_of(endpoint.realm, mac)]
+        fresh = self._now() - ROUNDS_UNANSWERED * self.config.verify.baseline
+        return address_to_ask(endpoint.ips, latest, self.desk.last_answer, fresh)
 
 
 async def _forever(work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:

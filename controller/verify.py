@@ -18,11 +18,12 @@ import structlog
 
 from controller import silence
 from controller.config import Verifying
+from controller.discovery.aim import address_to_ask
 from controller.discovery.desk import SensorDesk
 from controller.discovery.probes import Kind, Probe, ProbeResult, ProbeTarget
 from controller.errors import NetcordonError, NotFound
 from controller.logs import about
-from controller.model import Address, Containment, DeviceOutcome, Endpoint, Outcome, Stage, Want
+from controller.model import Containment, DeviceOutcome, Endpoint, Outcome, Stage, Want
 from controller.network.view import NetworkView
 from controller.silence import Counts, Look
 from controller.store import Store
@@ -296,9 +297,8 @@ class Verifier:
         return ""
 
     def _probe_target(self, endpoint: Endpoint) -> ProbeTarget | None:
-        ip: Address | None = min((ip for ip in endpoint.ips if ip.version == 4), default=None) or min(
-            endpoint.ips, default=None
-        )
+        latest = [ip for mac in endpoint.macs for ip in self._network.bindings.latest_ips_of(endpoint.realm, mac)]
+        ip = address_to_ask(endpoint.ips, latest, self._desk.last_answer)
         return None if ip is None else ProbeTarget(ip=ip, mac=min(endpoint.macs, default=None))
 
     def _control(self, endpoint: Endpoint, asked: ProbeTarget) -> ProbeTarget | None:

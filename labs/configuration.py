@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from labs.scenario import Scenario
-from topologies.plan import NetworkPlan, Role
+from topologies.plan import PREFIX6, NetworkPlan, Role
 
 HERE = str(ip_address("127.0.0.1"))
 
@@ -59,13 +59,20 @@ def configuration(scenario: Scenario, plan: NetworkPlan, places: Places) -> dict
         # Mininet's switches reach the controller over this machine's loopback, not through the network they carry.
         "devices": [{"id": f"of:{switch.datapath}", "management": "oob"} for switch in plan.switches],
         "network": {
-            "on_link": [str(plan.prefix)],
-            "routers": [{"name": gateway.name, "macs": [gateway.mac], "ips": [str(gateway.ip)]}],
+            "on_link": [str(plan.prefix), str(PREFIX6)],
+            "routers": [
+                {
+                    "name": gateway.name,
+                    "macs": [gateway.mac],
+                    "ips": [str(ip) for ip in (gateway.ip, gateway.ip6, gateway.link_local)],
+                }
+            ],
         },
         "protected": [
-            {"ip": str(host.ip), "why": f"the {host.role.value}"}
+            {"ip": str(ip), "why": f"the {host.role.value}"}
             for host in plan.hosts
             if host.role in scenario.protected
+            for ip in (host.ip, host.ip6)
         ],
         "assets": [
             {"mac": host.mac, "name": host.name, "managed": "managed", "role": host.role.value}

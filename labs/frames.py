@@ -1,4 +1,4 @@
-"""Frames that a lab sends, byte by byte, and the tag by which each is known again wherever it comes out. Pure.
+"""The kinds of traffic that a lab tries, a frame of each, and the tag by which each is known again wherever it comes out. Pure.
 
 A tag names the run, the phase, the flow and the frame: nothing is counted twice, in another phase, or from another run.
 """
@@ -11,14 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 
-ARP, IPV4, IPV6 = 0x0806, 0x0800, 0x86DD
+from labs import frames_ipv6 as ipv6
+from labs.octets import EVERYONE, arp_request, ethernet, udp4, udp6
+
 EXPERIMENTAL, EXPERIMENTAL_BROADCAST = 0x88B5, 0x88B6
-UDP = 17
-DISCARD = 9
-SHORTEST = 60
-EVERYONE = "ff:ff:ff:ff:ff:ff"
-ALL_NODES = IPv6Address("ff02::1")
-ALL_NODES_MAC = "33:33:00:00:00:01"
 STRANGER_MAC = "02:de:ad:be:ef:01"
 
 _MAGIC = b"NCLB"
@@ -26,7 +22,7 @@ _TAG = struct.Struct("!4s4sBHI")
 
 
 class Kind(StrEnum):
-    """The kinds of traffic that are tried. TCP is a real connection; every other one is made of the frames below."""
+    """The kinds of traffic that are tried."""
 
     ARP = "arp"
     BROADCAST_UDP = "broadcast-udp"
@@ -38,10 +34,32 @@ class Kind(StrEnum):
     CHANGED_MAC = "changed-mac"
     GATEWAY_IP = "gateway-ip"
     IPV6_LINK_LOCAL = "ipv6-link-local"
+    IPV6_GLOBAL = "ipv6-global"
+    IPV6_TCP = "ipv6-tcp"
+    ND = "nd"
+    UNSOLICITED_NA = "unsolicited-na"
+    ROUTER_ADVERTISEMENT = "router-advertisement"
+    PRIVACY_ADDRESS = "privacy-address"
+    HOP_BY_HOP = "hop-by-hop"
+    DESTINATION_OPTIONS = "destination-options"
+    FRAGMENT = "fragment"
+    ATOMIC_FRAGMENT = "atomic-fragment"
+    SIX_IN_FOUR = "6in4"
+    GRE = "gre"
+    VXLAN = "vxlan"
 
 
-EVASIONS = (Kind.CHANGED_IP, Kind.CHANGED_MAC, Kind.GATEWAY_IP, Kind.IPV6_LINK_LOCAL)
-"""What only somebody tries who wants to get around a block."""
+CONNECTIONS = (Kind.TCP, Kind.IPV6_TCP)
+"""Real connections; every other kind is single frames."""
+IMPOSTURES = (
+    Kind.CHANGED_IP,
+    Kind.CHANGED_MAC,
+    Kind.GATEWAY_IP,
+    Kind.UNSOLICITED_NA,
+    Kind.ROUTER_ADVERTISEMENT,
+    Kind.PRIVACY_ADDRESS,
+)
+"""What only somebody tries who pretends to be another."""
 
 
 class Phase(StrEnum):
@@ -76,15 +94,18 @@ class Station:
     mac: str
     ip: IPv4Address
     link_local: IPv6Address
+    ip6: IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What an attacker would pick from: the prefix, its gateway, and an address that nobody has."""
+    """What an attacker would pick from: the prefix, its gateway, and an address that nobody has. `gateways6` are the gateway's IPv6
+    addresses."""
 
     prefix: IPv4Network
     gateway: IPv4Address
     unused: IPv4Address
+    gateways6: tuple[IPv6Address, ...]
 
 
 def encode_tag(nonce: bytes, tag: Tag) -> bytes:
@@ -108,39 +129,15 @@ def tag_offset(nonce: bytes, frame: bytes) -> int:
 
 
 def _is_icmp(frame: bytes) -> bool:
+    """Of ICMPv6, the errors alone (RFC 4443 §2.1): neighbour discovery quotes nothing."""
     kind = frame[12:14]
-    return (kind == b"\x08\x00" and frame[23:24] == b"\x01") or (kind == b"\x86\xdd" and frame[20:21] == b"\x3a")
-
-
-def ethernet(destination: str, source: str, kind: int, payload: bytes) -> bytes:
-    return (_mac(destination) + _mac(source) + kind.to_bytes(2, "big") + payload).ljust(SHORTEST, b"\0")
-
-
-def arp_request(sender_mac: str, sender_ip: IPv4Address, asked: IPv4Address, tag: bytes) -> bytes:
-    """A broadcast request. The tag is in the padding, which ARP does not speak of."""
-    body = struct.pack("!HHBBH", 1, IPV4, 6, 4, 1) + _mac(sender_mac) + sender_ip.packed + bytes(6) + asked.packed
-    return ethernet(EVERYONE, sender_mac, ARP, body + tag)
-
-
-def udp4(macs: tuple[str, str], ips: tuple[IPv4Address, IPv4Address], payload: bytes) -> bytes:
-    """`macs` and `ips` are source and destination. To the discard port, without the checksum that IPv4 leaves to choice."""
-    datagram = struct.pack("!HHHH", DISCARD, DISCARD, 8 + len(payload), 0) + payload
-    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(datagram), 0, 0x4000, 64, UDP, 0) + ips[0].packed + ips[1].packed
-    head = head[:10] + _checksum(head).to_bytes(2, "big") + head[12:]
-    return ethernet(macs[1], macs[0], IPV4, head + datagram)
-
-
-def udp6(macs: tuple[str, str], ips: tuple[IPv6Address, IPv6Address], payload: bytes) -> bytes:
-    length = 8 + len(payload)
-    pseudo = ips[0].packed + ips[1].packed + struct.pack("!IxxxB", length, UDP)
-    checksum = _checksum(pseudo + struct.pack("!HHHH", DISCARD, DISCARD, length, 0) + payload) or 0xFFFF
-    datagram = struct.pack("!HHHH", DISCARD, DISCARD, length, checksum) + payload
-    head = struct.pack("!IHBB", 6 << 28, length, UDP, 255) + ips[0].packed + ips[1].packed
-    return ethernet(macs[1], macs[0], IPV6, head + datagram)
+    return (kind == b"\x08\x00" and frame[23:24] == b"\x01") or (
+        kind == b"\x86\xdd" and frame[20:21] == b"\x3a" and frame[54:55] < b"\x80"
+    )
 
 
 def frame(kind: Kind, source: Station, to: Station, around: Surroundings, tag: bytes, *, turn: int = 0) -> bytes:
-    """One frame of this kind from `source` to `to`. KeyError for TCP. IPv6 takes turns between the host and all nodes."""
+    """One frame of this kind from `source` to `to`. KeyError for a connection. Some kinds take turns."""
     return _BUILDERS[kind](source, to, around, tag, turn)
 
 
@@ -158,32 +155,43 @@ _BUILDERS: dict[Kind, Builder] = {
     Kind.CHANGED_MAC: lambda s, to, _a, tag, _t: udp4((STRANGER_MAC, to.mac), (s.ip, to.ip), tag),
     Kind.GATEWAY_IP: lambda s, to, around, tag, _t: udp4((s.mac, to.mac), (around.gateway, to.ip), tag),
     Kind.IPV6_LINK_LOCAL: lambda s, to, _a, tag, turn: (
-        udp6((s.mac, ALL_NODES_MAC), (s.link_local, ALL_NODES), tag)
+        udp6((s.mac, ipv6.ALL_NODES_MAC), (s.link_local, ipv6.ALL_NODES), tag)
         if turn % 2
         else udp6((s.mac, to.mac), (s.link_local, to.link_local), tag)
     ),
+    Kind.IPV6_GLOBAL: lambda s, to, _a, tag, _t: udp6((s.mac, to.mac), (s.ip6, to.ip6), tag),
+    Kind.ND: lambda s, to, _a, tag, turn: (
+        ipv6.advertisement((s.mac, to.mac), (s.link_local, to.link_local), s.ip6, tag)
+        if turn % 2
+        else ipv6.solicitation(s.mac, s.ip6, to.ip6, tag)
+    ),
+    Kind.UNSOLICITED_NA: lambda s, _to, around, tag, turn: ipv6.announcement(s.mac, around.gateways6[turn % 2], tag),
+    Kind.ROUTER_ADVERTISEMENT: lambda s, _to, _a, tag, _t: ipv6.router_advertisement(s.mac, s.link_local, s.ip6, tag),
+    Kind.PRIVACY_ADDRESS: lambda s, to, _a, tag, turn: udp6(
+        (s.mac, to.mac), (ipv6.privacy_address(s.ip6, turn), to.ip6), tag
+    ),
+    Kind.HOP_BY_HOP: lambda s, to, _a, tag, _t: ipv6.behind_options(ipv6.HOP_BY_HOP, *_ends(s, to), tag),
+    Kind.DESTINATION_OPTIONS: lambda s, to, _a, tag, _t: ipv6.behind_options(ipv6.DESTINATION, *_ends(s, to), tag),
+    Kind.FRAGMENT: lambda s, to, _a, tag, _t: ipv6.fragment(*_ends(s, to), tag, more=True),
+    Kind.ATOMIC_FRAGMENT: lambda s, to, _a, tag, _t: ipv6.fragment(*_ends(s, to), tag, more=False),
+    Kind.SIX_IN_FOUR: lambda s, to, _a, tag, _t: ipv6.six_in_four((s.mac, to.mac), (s.ip, to.ip), (s.ip6, to.ip6), tag),
+    Kind.GRE: lambda s, to, _a, tag, _t: ipv6.gre((s.mac, to.mac), (s.ip, to.ip), (s.ip6, to.ip6), tag),
+    Kind.VXLAN: lambda s, to, _a, tag, _t: ipv6.vxlan((s.mac, to.mac), (s.ip, to.ip), (s.ip6, to.ip6), tag),
 }
 
 
+def _ends(source: Station, to: Station) -> tuple[tuple[str, str], tuple[IPv6Address, IPv6Address]]:
+    return (source.mac, to.mac), (source.ip6, to.ip6)
+
+
 def claim(kind: Kind, source: Station, around: Surroundings, tag: bytes) -> bytes | None:
-    """How an attacker announces by ARP what it pretends to be: None for a kind that pretends nothing."""
+    """How an attacker announces by ARP or neighbour discovery what it pretends to be: None for a kind that needs no announcing."""
     if kind is Kind.CHANGED_IP:
         return arp_request(source.mac, around.unused, around.gateway, tag)
     if kind is Kind.CHANGED_MAC:
         return arp_request(STRANGER_MAC, source.ip, around.gateway, tag)
     if kind is Kind.GATEWAY_IP:
         return arp_request(source.mac, around.gateway, around.gateway, tag)
+    if kind is Kind.PRIVACY_ADDRESS:
+        return ipv6.announcement(source.mac, ipv6.privacy_address(source.ip6, 0), tag)
     return None
-
-
-def _mac(text: str) -> bytes:
-    return bytes.fromhex(text.replace(":", ""))
-
-
-def _checksum(octets: bytes) -> int:
-    if len(octets) % 2:
-        octets += b"\0"
-    total: int = sum(struct.unpack(f"!{len(octets) // 2}H", octets))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF

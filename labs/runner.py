@@ -147,10 +147,13 @@ def _not_placed(site: Site) -> list[str]:
     for host in site.plan.hosts:
         if host.role is Role.GATEWAY:
             continue
-        found = site.netcordon.get("/api/v1/locate", target=str(host.ip))
-        place = (found["endpoint"] or {}).get("attachment") or {}
-        if (place.get("device"), place.get("port")) != (f"of:{site.plan.switch(host.switch).datapath}", host.edge):
-            wrong.append(f"{host.name}: {found['status']} {place.get('port', '')} {'; '.join(found['against'])}")
+        for ip in (host.ip, host.ip6):
+            found = site.netcordon.get("/api/v1/locate", target=str(ip))
+            place = (found["endpoint"] or {}).get("attachment") or {}
+            if (place.get("device"), place.get("port")) != (f"of:{site.plan.switch(host.switch).datapath}", host.edge):
+                wrong.append(
+                    f"{host.name} {ip}: {found['status']} {place.get('port', '')} {'; '.join(found['against'])}"
+                )
     return wrong
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from labs.frames import EVASIONS, Kind
+from labs.frames import CONNECTIONS, IMPOSTURES, Kind
 from labs.incidents import Incident
 from topologies.plan import Host, NetworkPlan, Role
 
@@ -48,8 +48,8 @@ class Stream(Part):
     @field_validator("kind")
     @classmethod
     def _made_of_frames(cls, kind: Kind) -> Kind:
-        if kind is Kind.TCP:
-            raise ValueError("a stream is made of single frames: tcp is none")
+        if kind in CONNECTIONS:
+            raise ValueError(f"a stream is made of single frames: {kind.value} is none")
         return kind
 
 
@@ -126,7 +126,7 @@ class Scenario(Part):
     @model_validator(mode="after")
     def _evasions_are_the_rogues(self) -> Self:
         for flows in (*self.must_stop, *self.must_flow):
-            if set(flows.kinds) & set(EVASIONS[:-1]) and flows.source != (Role.ROGUE,):
+            if set(flows.kinds) & set(IMPOSTURES) and flows.source != (Role.ROGUE,):
                 raise ValueError("only the rogue changes its addresses")
         return self
 

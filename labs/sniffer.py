@@ -34,6 +34,13 @@ class Seen:
         self.sequences.setdefault(sequence, at)
 
 
+def _tcp_header(frame: bytes) -> int | None:
+    """Where it begins; None where there is none."""
+    if frame[12:14] == b"\x08\x00" and frame[23] == TCP:
+        return 14 + (frame[14] & 0x0F) * 4
+    return 54 if frame[12:14] == b"\x86\xdd" and frame[20] == TCP else None
+
+
 class Sniffer:
     def __init__(self, interface: str, nonce: bytes) -> None:
         self._interface, self._nonce = interface, nonce
@@ -87,8 +94,7 @@ class Sniffer:
     def _note(self, way: str, frame: bytes, at: float) -> None:
         if tag := find_tag(self._nonce, frame):
             self._tagged.setdefault((way, PHASES.index(tag.phase), tag.flow), Seen()).add(tag.sequence, at)
-        elif frame[12:14] == b"\x08\x00" and frame[23] == TCP:
-            start = 14 + (frame[14] & 0x0F) * 4
+        elif (start := _tcp_header(frame)) is not None:
             source, destination = struct.unpack_from("!HH", frame, start)
             if frame[start + 13] & (SYN | ACK) == SYN:
                 self._opened.add((way, source, destination))

@@ -20,7 +20,7 @@ from labs.wiring import ofctl
 from topologies.network import vsctl
 from topologies.plan import NetworkPlan
 
-MATRIX_KINDS = (Kind.ARP, Kind.UDP, Kind.NON_IP, Kind.BROADCAST_L2, Kind.TCP)
+MATRIX_KINDS = (Kind.ARP, Kind.UDP, Kind.NON_IP, Kind.BROADCAST_L2, Kind.TCP, Kind.IPV6_GLOBAL)
 ROUNDS = 4
 """How often a pair is tried before it counts as out of reach: everyone speaking to everyone may overflow a buffer."""
 FIRST_MATRIX_FLOW = 10_000

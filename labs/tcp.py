@@ -13,8 +13,8 @@ LISTENER_PATIENCE = 30.0
 
 
 def serve_tcp(port: int) -> None:
-    """Listen on every address of this host, and answer in the background until the process ends."""
-    listener = socket.create_server(("", port), backlog=64)
+    """Listen on every address of this host, IPv4 and IPv6, and answer in the background until the process ends."""
+    listener = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=64)
     threading.Thread(target=_accept, args=(listener,), daemon=True).start()
 
 
@@ -50,7 +50,8 @@ def converse(attempts: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _converse(attempt: dict[str, Any]) -> dict[str, Any]:
     said = bytes.fromhex(attempt["say"])
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+    family = socket.AF_INET6 if ":" in attempt["ip"] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
         sock.settimeout(attempt["patience"])
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(("", attempt["source_port"]))

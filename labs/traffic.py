@@ -10,11 +10,25 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from ipaddress import IPv6Address
+from itertools import count, zip_longest
 from typing import Any
 
 from labs.crew import AgentError, Crew
-from labs.frames import PHASES, Kind, Phase, Station, Surroundings, Tag, claim, encode_tag, frame, tag_offset
+from labs.frames import (
+    CONNECTIONS,
+    PHASES,
+    Kind,
+    Phase,
+    Station,
+    Surroundings,
+    Tag,
+    claim,
+    encode_tag,
+    frame,
+    tag_offset,
+)
+from labs.frames_ipv6 import solicitation
 from labs.scenario import Trial
 from labs.verdicts import Count
 from topologies.plan import Host, NetworkPlan, Role
@@ -65,36 +79,46 @@ class Traffic:
         self.announce()
 
     def announce(self) -> None:
-        """Every host asks for every other host's address, as hosts do. Untagged: it belongs to no phase."""
+        """Every host asks for every other host's address, as hosts do, and for one over IPv6, by each of its own addresses. Untagged: it
+        belongs to no phase."""
         asked = {
             host.name: [
                 frame(Kind.ARP, station(host), station(other), self.around, b"").hex()
                 for other in self.plan.hosts
                 if other is not host
             ]
+            + [solicitation(host.mac, own, self._asked6(host), b"").hex() for own in (host.ip6, host.link_local)]
             for host in self.plan.hosts
         }
         self.crew.ask_all("send", {name: {"frames": frames, "gap": GAP} for name, frames in asked.items()})
 
+    def _asked6(self, host: Host) -> IPv6Address:
+        return next(other.ip6 for other in self.plan.hosts if other is not host)
+
     @property
     def around(self) -> Surroundings:
         gateway = self.plan.actor(Role.GATEWAY)
-        return Surroundings(self.plan.prefix, gateway.ip, self.plan.unused_ip())
+        return Surroundings(self.plan.prefix, gateway.ip, self.plan.unused_ip(), (gateway.ip6, gateway.link_local))
 
     def burst(
         self, trials: Iterable[Trial], phase: Phase, frames: int = FRAMES, *, first: int = 0, claims: bool = False
     ) -> None:
         """Try each trial `frames` times; `first` is the first one's number, where it is not the first burst of its phase.
-        `claims`: an attacker that changes its addresses also announces them by ARP."""
+        `claims`: an attacker that changes its addresses also announces them. A host takes its trials in turns: a moment in which a busy
+        machine loses frames costs each of them one, and none of them all."""
         trials = [trial for trial in trials if trial.every is None]
-        outgoing: dict[str, list[str]] = defaultdict(list)
+        outgoing: dict[str, list[list[str]]] = defaultdict(list)
         attempts: dict[str, list[tuple[Trial, dict[str, Any]]]] = defaultdict(list)
         for trial in trials:
-            if trial.kind is Kind.TCP:
+            if trial.kind in CONNECTIONS:
                 attempts[trial.source.name] += [(trial, self._attempt(trial, phase, n)) for n in range(frames)]
             else:
-                outgoing[trial.source.name] += self._frames(trial, phase, range(first, first + frames), claims=claims)
-        self.crew.ask_all("send", {name: {"frames": sent, "gap": GAP} for name, sent in outgoing.items()})
+                numbers = range(first, first + frames)
+                outgoing[trial.source.name].append(self._frames(trial, phase, numbers, claims=claims))
+        turns = {
+            name: [frame for turn in zip_longest(*some) for frame in turn if frame] for name, some in outgoing.items()
+        }
+        self.crew.ask_all("send", {name: {"frames": sent, "gap": GAP} for name, sent in turns.items()})
         self._converse(attempts, phase)
 
     def _frames(self, trial: Trial, phase: Phase, numbers: range, *, claims: bool) -> list[str]:
@@ -111,7 +135,8 @@ class Traffic:
         said = encode_tag(self.nonce, Tag(phase, trial.number, number)).hex()
         port = next(self._ports)
         patience = BLOCKED_PATIENCE if trial.must_stop and phase is Phase.DURING else TCP_PATIENCE
-        to = {"ip": str(trial.to.ip), "port": service(trial.to)}
+        ip = trial.to.ip6 if trial.kind is Kind.IPV6_TCP else trial.to.ip
+        to = {"ip": str(ip), "port": service(trial.to)}
         return {**to, "source_port": port, "say": said, "patience": patience}
 
     def _converse(self, attempts: Mapping[str, list[tuple[Trial, dict[str, Any]]]], phase: Phase) -> None:
@@ -163,7 +188,7 @@ class Traffic:
         """What was sent and received. Of what a rogue sends while it is contained, coming out anywhere counts."""
         anywhere = trial.must_stop and trial.source.role is Role.ROGUE and phase is Phase.DURING
         watched = [host for host in self.plan.hosts if host is not trial.source] if anywhere else [trial.to]
-        if trial.kind is not Kind.TCP:
+        if trial.kind not in CONNECTIONS:
             return Count(
                 tally.frames(trial.source.name, "out", phase, trial.number),
                 max(tally.frames(host.name, "in", phase, trial.number) for host in watched),
@@ -199,7 +224,7 @@ class Traffic:
 
 
 def station(host: Host) -> Station:
-    return Station(host.mac, host.ip, host.link_local)
+    return Station(host.mac, host.ip, host.link_local, host.ip6)
 
 
 def service(host: Host) -> int:

@@ -5,6 +5,7 @@ Both `mn --custom` and `topologies.network` build through `PlanTopo`: a person l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,20 @@ from mininet.node import Host, OVSSwitch
 from mininet.topo import Topo
 
 from topologies.network import OWNER_KEY
-from topologies.plan import NetworkPlan
+from topologies.plan import PREFIX6, NetworkPlan
 
 
 class EdgeHost(Host):
-    """A host that leaves no checksum to a network card: with offload on, TCP hangs on the user-space datapath."""
+    """A host that leaves no checksum to a network card: with offload on, TCP hangs on the user-space datapath. Its IPv6 addresses are
+    those of the plan, usable at once, and no router advertisement changes them."""
 
-    def config(self, **params: Any) -> Any:
+    def config(self, ips6: Sequence[str] = (), **params: Any) -> Any:
         configured = super().config(**params)
         for interface in self.intfNames():
             self.cmd("ethtool", "-K", interface, "tx", "off")
+            self.cmd("sysctl", "-qw", f"net.ipv6.conf.{interface}.accept_ra=0")
+            for address in ips6:
+                self.cmd("ip", "-6", "address", "replace", f"{address}/{PREFIX6.prefixlen}", "dev", interface, "nodad")
         return configured
 
 
@@ -61,7 +66,8 @@ class PlanTopo(Topo):
             self.addSwitch(switch.name, cls=EdgeSwitch, dpid=switch.datapath, owner=owner)
         for host in plan.hosts:
             ip = f"{host.ip}/{plan.prefix.prefixlen}"
-            self.addHost(host.name, cls=EdgeHost, ip=ip, mac=host.mac)
+            ips6 = (str(host.link_local), str(host.ip6))
+            self.addHost(host.name, cls=EdgeHost, ip=ip, mac=host.mac, ips6=ips6)
             self.addLink(host.name, host.switch, port1=0, port2=host.port)
         for link in plan.links:
             self.addLink(link.a, link.b, port1=link.a_port, port2=link.b_port)

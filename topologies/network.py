@@ -78,12 +78,13 @@ def running(plan: NetworkPlan, controller_port: int, controller_ip: str = "127.0
 
 
 def _introduce(network: RunningNetwork) -> None:
-    """Permanent ARP entries: a host that ARP cannot reach any more is still sent to, and is seen to get nothing."""
+    """Permanent neighbour entries: a host that ARP or discovery cannot reach any more is still sent to, and is seen to get nothing."""
     for host in network.plan.hosts:
         entries = "".join(
-            f"neigh replace {other.ip} lladdr {other.mac} nud permanent dev {host.interface}\n"
+            f"neigh replace {ip} lladdr {other.mac} nud permanent dev {host.interface}\n"
             for other in network.plan.hosts
             if other is not host
+            for ip in (other.ip, other.ip6, other.link_local)
         )
         subprocess.run([*network.inside(host), "ip", "-batch", "-"], input=entries, text=True, check=True)
 

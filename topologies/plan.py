@@ -1,6 +1,6 @@
 """A network as plain data: what Mininet builds and what a lab's scenario reads. Needs the standard library alone.
 
-Switches form a tree, and every host sits on an edge port of one of them, in one IPv4 prefix.
+Switches form a tree, and every host sits on an edge port of one of them, in one IPv4 prefix and in one of IPv6.
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+PREFIX6 = IPv6Network("2001:db8:20:30::/64")
+"""Every plan's IPv6 prefix, of those set aside for documentation (RFC 3849)."""
 LONGEST_INTERFACE_NAME = 15
 HIGHEST_PORT = 0xFEFF
 
@@ -70,9 +72,17 @@ class Host:
     @property
     def link_local(self) -> IPv6Address:
         """The IPv6 link-local address that follows from the MAC (EUI-64)."""
+        return IPv6Address(b"\xfe\x80" + bytes(6) + self._identifier)
+
+    @property
+    def ip6(self) -> IPv6Address:
+        """The global IPv6 address that follows from the prefix and the MAC."""
+        return IPv6Address(PREFIX6.network_address.packed[:8] + self._identifier)
+
+    @property
+    def _identifier(self) -> bytes:
         octets = bytes.fromhex(self.mac.replace(":", ""))
-        identifier = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
-        return IPv6Address(b"\xfe\x80" + bytes(6) + identifier)
+        return bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,9 +35,10 @@ class Interface:
         return min(best, key=lambda ip: ip.version, default=None)
 
     def on_link(self, ip: Address) -> bool:
-        """Whether `ip` is reached without a router. With no address of its own, an interface has nothing but its link."""
+        """Whether `ip` is reached without a router. With no address of its own, or none but a link-local one, which no router forwards
+        (RFC 4291 §2.5.6), an interface has nothing but its link."""
         own = [a for a in self.addresses if a.version == ip.version]
-        return any(ip in a.network for a in own) or not own
+        return any(ip in a.network for a in own) or all(a.version == 6 and a.ip.is_link_local for a in own)
 
     def source_for(self, ip: Address) -> Address | None:
         """Our address for talking to `ip`: one in its network, else one of its scope, else any of its version."""

@@ -10,7 +10,8 @@ import pytest
 
 from controller.api.listings import AlertResult
 from labs import state
-from labs.frames import Kind, arp_request
+from labs.frames import Kind
+from labs.octets import arp_request
 from tests.mininet.estate import Estate, estate, grown
 from tests.mininet.served import Words, until
 from topologies.plan import Host, NetworkPlan

@@ -155,6 +155,45 @@ def test_what_an_operator_contains_and_releases_leaves_nothing(undo: Run) -> Non
     assert_stages_in_order(undo)
 
 
+HONEST_IPV6 = {
+    *(
+        "ipv6-link-local",
+        "ipv6-global",
+        "ipv6-tcp",
+        "nd",
+        "hop-by-hop",
+        "destination-options",
+        "fragment",
+        "atomic-fragment",
+    ),
+    *("6in4", "gre", "vxlan"),
+}
+IMPOSTURES_IPV6 = {"unsolicited-na", "router-advertisement", "privacy-address"}
+
+
+def test_a_device_that_an_alert_names_by_ipv4_gets_nothing_through_by_ipv6() -> None:
+    run = finish(start("dual-stack"))
+    assert_good(run)
+    assert_stages_in_order(run)
+    for one in ("pc1", "files", "dc", "gw"):
+        assert kinds_between(run, "must_stop", f"camera -> {one}") == KINDS | EVASIONS | HONEST_IPV6 | IMPOSTURES_IPV6
+        assert kinds_between(run, "must_stop", f"{one} -> camera") == KINDS | HONEST_IPV6
+        assert kinds_between(run, "must_flow", f"pc2 -> {one}") == KINDS | HONEST_IPV6
+        assert kinds_between(run, "must_flow", f"{one} -> pc2") == KINDS | HONEST_IPV6
+    for row in run.rows("must_stop"):
+        assert row["during"]["sent"] > 0 == row["during"]["received"], row
+        assert all(row[phase]["sent"] > 0 < row[phase]["received"] for phase in ("before", "after")), row
+    for name in ("ipv6-global stream pc2 -> pc1", "ipv6-global stream pc1 -> pc2", "nd stream pc1 -> pc2"):
+        (row,) = run.rows("must_flow", name)
+        assert sum(row[phase]["sent"] - row[phase]["received"] for phase in ("before", "during", "after")) == 0, row
+    assert run.result["through_after_proven"] == 0
+
+
+def kinds_between(run: Run, which: str, ends: str) -> set[str]:
+    names = [row["name"].removesuffix(f" {ends}") for row in run.rows(which) if row["name"].endswith(f" {ends}")]
+    return {name for name in names if not name.endswith(" stream")}
+
+
 def test_a_network_grown_by_chance_has_the_same_verdicts() -> None:
     seed = os.environ.get(SEED_VARIABLE) or str(secrets.randbelow(1 << 32))
     print(f"{SEED_VARIABLE}={seed}")  # noqa: T201  # to run the same one again

@@ -242,6 +242,9 @@ def test_a_frame_goes_to_the_neighbour_or_to_the_router() -> None:
     assert eth0.next_hop(ip_address("fd99::9")) is None
     assert eth0.source_for(ip_address("fe80::5")) == ip_address("fe80::1")
     assert eth0.source_for(ip_address("fd99::5")) == ip_address("fd00::1")
+    link_local = Interface("eth0", OWN, (ip_interface("fe80::1/64"),), ((6, ip_address("fe80::fe")),))
+    assert link_local.next_hop(ip_address("2001:db8::5")) == ip_address("2001:db8::5")
+    assert link_local.source_for(ip_address("2001:db8::5")) == ip_address("fe80::1")
     bare = Interface("mirror0", OWN)
     assert bare.ip is None
     assert bare.source_for(ip_address("10.0.0.5")) is None
