@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from typing import Any, cast
 
 import pytest
@@ -14,7 +15,7 @@ from controller.config import Verifying
 from controller.discovery.desk import SensorDesk, SensorView
 from controller.discovery.probes import FrameSeen, Probe, ProbeAnswer, ProbeResult
 from controller.errors import Conflict
-from controller.model import Containment, DeviceOutcome, Endpoint, Outcome, Stage, Want
+from controller.model import Containment, DeviceOutcome, Endpoint, Outcome, Stage, Target, Want
 from controller.store import Store
 from controller.verify import Verifier
 from drivers.base import DeviceUnreachable, Driver, ObservedRule, ObservedState, PortState, Scope, Sighting
@@ -514,3 +515,26 @@ async def test_one_task_a_containment(scene: Scene) -> None:
     for _ in range(5):
         scene.begin()
     assert len([task for task in asyncio.all_tasks() if task.get_name() == "verify c-1"]) == 1
+
+
+# --- IPv6 ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_device_that_has_nothing_but_ipv6_is_asked_by_it(scene: Scene) -> None:
+    """At the address that answered before the push, whatever it spoke for last; the control host may have IPv4 alone."""
+    net = campus()
+    net.keeps_saying("2001:db8::66", 6, 3, since=600)
+    net.says("2001:db8::aaaa", 6, 3, ago=1)
+    net.keeps_saying("10.0.0.77", 7, 4, since=600)
+    endpoint = net.locate(Target(mac=mac(6))).endpoint
+    assert endpoint is not None
+    assert {ip.version for ip in endpoint.ips} == {6}
+    only6 = the_scene(net, endpoint)
+    answering(only6)
+    only6.desk.answers[ip_address("2001:db8::66")] = PUSHED - 1
+    assert "2001:db8::66 answered" in await only6.evidence()
+    probe = only6.desk.asked[0]
+    assert probe.kinds[0] == "nd"
+    assert probe.control is not None
+    assert (str(probe.target.ip), probe.target.mac, str(probe.control.ip)) == ("2001:db8::66", mac(6), "10.0.0.77")
+    await only6.verifier.close()
