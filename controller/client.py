@@ -189,6 +189,10 @@ class Client:
     def whoami(self) -> listings.WhoAmI:
         return self._get("/api/v1/whoami", listings.WhoAmI)
 
+    def doctor(self) -> list[listings.FindingView]:
+        """What the daemon finds wrong; this machine is looked at by `controller.doctor.machine`."""
+        return self._list("/api/v1/doctor", listings.FindingView)
+
     def readiness(self) -> listings.Readiness:
         """Not to be ready is an answer, not an error. Needs no token."""
         answer = self._send("GET", "/readyz", repeatable=True, fine=lambda answer: answer.status_code in (200, 503))

@@ -22,6 +22,9 @@ from controller.containment import Containments
 from controller.discovery.aim import address_to_ask
 from controller.discovery.desk import SensorDesk
 from controller.discovery.probes import ProbeTarget, SensorResults, SensorWork
+from controller.doctor.finding import Finding
+from controller.doctor.host import gateways, resolvers
+from controller.doctor.network import Seen, examine
 from controller.errors import NetcordonError, Refused, StoreUnavailable
 from controller.fleet import Fleet
 from controller.follow import Follower
@@ -226,6 +229,20 @@ class Daemon:
     @property
     def metrics_without_token(self) -> bool:
         return self.config.metrics.without_token
+
+    async def findings(self) -> list[Finding]:
+        return examine(
+            Seen(
+                self.config,
+                self.network,
+                self.endpoints(),
+                self.desk.sensors(),
+                await self.store.tokens(),
+                self.switches.troubles(),
+                gateways(),
+                resolvers(),
+            )
+        )
 
     async def metrics(self) -> bytes:
         speaker_up, budget = not self.switches.troubles(), self.config.budget

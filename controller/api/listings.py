@@ -164,6 +164,15 @@ class Health(View):
     status: str
 
 
+class FindingView(View):
+    """`severity`: info, warning, error. `mend`: a command, or keys of the configuration."""
+
+    check: str
+    severity: str
+    seen: str
+    mend: str
+
+
 class Readiness(View):
     ready: bool
     reasons: list[str]

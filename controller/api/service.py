@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from controller.discovery.probes import SensorResults, SensorWork
+from controller.doctor.finding import Finding
 from controller.model import Address, Alert, Binding, Containment, Endpoint, Location, Target
 from controller.requests import AlertAnswer, ContainRequest, DeviceView, Preview
 from controller.store import Accepted, Store
@@ -52,6 +53,9 @@ class Service(Protocol):
     @property
     def metrics_without_token(self) -> bool:
         """Whether whoever asks from loopback may read the metrics."""
+
+    async def findings(self) -> list[Finding]:
+        """What the doctor says of the daemon and its network."""
 
     async def metrics(self) -> bytes:
         """The page in Prometheus's text format."""

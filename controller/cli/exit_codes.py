@@ -29,3 +29,5 @@ class ExitCode(IntEnum):
     NOT_FOUND = 7, "there is no such containment, target, alert source, or token; or `locate` knows of no such device"
     UNPROVEN = 8, "`--wait` ended before what it waited for was seen"
     DENIED = 9, "the token is missing, unknown, or may not do this"
+    WARNED = 10, "`doctor` found something to look at, and nothing that is broken"
+    UNHEALTHY = 11, "`doctor` found something that is broken"

@@ -41,6 +41,8 @@ COMMANDS: Mapping[str, Entry] = {
     "audit": Entry("controller.cli.audit", "audit_app", "Who did what, and whether the record of it is whole."),
     "token": Entry("controller.cli.token", "token_app", "Make, list and revoke the API's tokens."),
     "sensor": Entry("controller.cli.sensor", "sensor_app", "Probe the network for the daemon, from inside it."),
+    "init": Entry("controller.cli.init", "init", "Write a first configuration, by asking."),
+    "doctor": Entry("controller.cli.doctor", "doctor", "Say what is missing or misconfigured, and how to mend it."),
     "serve": Entry("controller.cli.serve", "serve", "Run the daemon."),
 }
 EXTERNAL_HELP: Mapping[str, str] = {"lab": "Rehearse a containment in a network of its own."}

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 
 from controller.api.service import Service
 from controller.discovery.probes import SensorResults, SensorWork
+from controller.doctor.finding import Finding
 from controller.errors import NetcordonError, NotFound, RefusalCode, Refused
 from controller.model import (
     FULL,
@@ -49,6 +50,7 @@ class FakeService:
     store: Store
     refuse: NetcordonError | None = None
     then: Outcome | None = None
+    found: list[Finding] = field(default_factory=list)
     metrics_without_token: bool = False
     reasons: list[str] = field(default_factory=list)
     results: list[tuple[str, SensorResults]] = field(default_factory=list)
@@ -145,6 +147,9 @@ class FakeService:
 
     async def sensor_results(self, name: str, results: SensorResults) -> None:
         self.results.append((name, results))
+
+    async def findings(self) -> list[Finding]:
+        return self.found
 
     async def metrics(self) -> bytes:
         return b"netcordon_up 1\n"

@@ -52,6 +52,7 @@ ROUTES: Mapping[tuple[str, str], tuple[Permission | None, Any]] = {
     ("POST", "/api/v1/tokens"): (Permission.TOKENS, {"name": "made", "role": "viewer"}),
     ("DELETE", "/api/v1/tokens/{name}"): (Permission.TOKENS, None),
     ("GET", "/api/v1/whoami"): (None, None),
+    ("GET", "/api/v1/doctor"): (Permission.AUDIT, None),
     ("GET", "/metrics"): (Permission.READ, None),
 }
 PUBLIC = {("GET", "/healthz"), ("GET", "/readyz")}

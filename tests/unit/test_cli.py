@@ -23,12 +23,13 @@ from controller.api.server import ApiServers
 from controller.cli.exit_codes import ExitCode
 from controller.cli.main import COMMANDS, group, run
 from controller.config import Listen
+from controller.doctor.finding import Finding, Severity
 from controller.errors import Conflict, NetcordonError, StoreUnavailable
 from controller.model import Located, Location, Outcome, Proof, Reach
 from controller.requests import ContainRequest, DeviceView, Preview
 from controller.roles import Role
 from controller.store import Store
-from tests.unit.fake_service import FakeService, refused
+from tests.unit.fake_service import HOSTILE, FakeService, refused
 from tests.unit.store_cases import Clock
 
 EVE = Path(__file__).parent / "suricata_eve.jsonl"
@@ -571,3 +572,64 @@ def _on_a_terminal(typed: str, *words: str) -> int:
         code = process.wait(_DEADLINE)
     os.close(ours)
     return code
+
+
+# --- doctor -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_order(daemon: Daemon, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A configuration, and no Open vSwitch here."""
+    path = tmp_path / "netcordon.yaml"
+    path.write_text(f"store: sqlite:///{tmp_path}/netcordon.db")
+    (tmp_path / "netcordon.db").chmod(0o600)
+    monkeypatch.setenv("NETCORDON_CONFIG", str(path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("controller.doctor.machine.clock_is_synchronized", lambda: True)
+
+
+@pytest.mark.usefixtures("in_order")
+@pytest.mark.parametrize(
+    ("severities", "code"),
+    [
+        ([], ExitCode.OK),
+        ([Severity.INFO], ExitCode.OK),
+        ([Severity.INFO, Severity.WARNING], ExitCode.WARNED),
+        ([Severity.WARNING, Severity.ERROR, Severity.INFO], ExitCode.UNHEALTHY),
+    ],
+)
+def test_doctor_ends_by_its_worst_finding(
+    daemon: Daemon, command: Command, severities: list[Severity], code: ExitCode
+) -> None:
+    daemon.service.found = [
+        Finding("management", severity, f"it is {HOSTILE}", "devices: …") for severity in severities
+    ]
+    done = command("doctor")
+    assert done.code == code, done
+    assert done.out.count("try: devices: …") == len(severities)
+    as_json = command("doctor", "--json")
+    assert as_json.code == code
+    found = [one["severity"] for one in as_json.json["findings"] if one["check"] == "management"]
+    assert found == sorted(severities, key=["error", "warning", "info"].index)
+    assert as_json.json["daemon"] is True
+
+
+@pytest.mark.usefixtures("in_order")
+def test_doctor_without_a_daemon_says_so_unless_told_not_to_ask(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NETCORDON_URL", "unix:/nowhere/api.sock")
+    done = command("doctor")
+    assert done.code == ExitCode.UNHEALTHY
+    assert "try: netcordon serve" in done.out
+    assert command("doctor", "--offline").code == ExitCode.OK
+
+
+@pytest.mark.usefixtures("in_order")
+def test_doctor_with_a_token_that_may_not_ask(
+    daemon: Daemon, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NETCORDON_TOKEN", daemon.tokens[Role.VIEWER])
+    done = command("doctor")
+    assert done.code == ExitCode.WARNED
+    assert "token" in done.out

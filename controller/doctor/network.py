@@ -1,0 +1,212 @@
+"""What a running daemon can say of itself and of the network that it serves. Pure: what it looks at is handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from controller.config import Config, Protected
+from controller.discovery.desk import SensorView
+from controller.doctor.finding import Finding, error, info, warning
+from controller.model import Address, Endpoint, Mode
+from controller.network.inventory import Inventory, describe
+from controller.network.view import NetworkView
+from controller.roles import Role
+from controller.store import TokenRecord
+from drivers.base import Management
+from drivers.rules import Mac
+
+VITAL_ROLES = frozenset({"gateway", "router", "dns", "dhcp", "domain-controller"})
+"""Roles whose loss everybody on the network feels."""
+MOST_ADMINS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """`gateways` and `resolvers` are those of the daemon's own machine. `speaker` is empty, or why none answers."""
+
+    config: Config
+    network: NetworkView
+    endpoints: Sequence[Endpoint]
+    sensors: Sequence[SensorView]
+    tokens: Sequence[TokenRecord]
+    speaker: Sequence[str]
+    gateways: Sequence[Address]
+    resolvers: Sequence[Address]
+
+
+def examine(seen: Seen) -> list[Finding]:
+    """The findings, in the order in which a person would mend them."""
+    return [
+        *(error("speaker", why, "netcordon serve  # starts one; see openflow.speaker") for why in seen.speaker),
+        *_devices(seen),
+        *_policy(seen.config),
+        *_vital(seen),
+        *_advertisers(seen),
+        *_stale_protection(seen),
+        *_sensors(seen),
+        *_tokens(seen.tokens),
+    ]
+
+
+def _devices(seen: Seen) -> Iterator[Finding]:
+    graph = seen.network.graph
+    if not graph.devices:
+        listen = seen.config.openflow.speaker.listen
+        yield error(
+            "no-switch", f"no switch has connected to {listen}", f"ovs-vsctl set-controller BRIDGE tcp:{listen}"
+        )
+    listed = {device.id for device in seen.config.devices}
+    for id, node in sorted(graph.devices.items()):
+        name = f"{node.description} ({id})" if node.description else id
+        if not node.up and not node.boot_id:
+            dial = f"ovs-vsctl set-controller BRIDGE tcp:{seen.config.openflow.speaker.listen}"
+            yield error(
+                "never-connected", f"{name} is {'listed' if id in listed else 'known'} and never connected", dial
+            )
+        elif not node.up:
+            yield error("disconnected", f"{name} was connected and is gone", "netcordon devices")
+        if node.management is Management.UNKNOWN:
+            yield warning(
+                "management",
+                f"{name}: how it is managed is unknown, which stops automatic action there",
+                f"devices: [{{id: {id}, management: oob}}]  # or in-band, with management_port",
+            )
+
+
+def _policy(config: Config) -> Iterator[Finding]:
+    acting = [rule.name for rule in config.policy.rules if rule.mode is Mode.CONTAIN]
+    if acting and not config.protected:
+        yield error(
+            "nothing-protected",
+            f"policy contains by itself ({', '.join(acting)}) and nothing is protected",
+            'protected: [{ip: ADDRESS, why: "the domain controller"}]',
+        )
+    if not config.network.on_link:
+        yield warning(
+            "on-link",
+            "the prefixes that are plugged in here are not declared: a MAC with several addresses is never contained automatically",
+            "network: {on_link: [PREFIX]}",
+        )
+
+
+def _vital(seen: Seen) -> Iterator[Finding]:
+    inventory = seen.network.inventory
+    for address in seen.gateways:
+        if _matters(address, seen) and not _protected(inventory, address, seen):
+            mend = f"network: {{routers: [{{name: gw, ips: [{address}]}}]}}"
+            yield error("gateway", f"{address} is this machine's gateway, and is not protected", mend)
+    for address in seen.resolvers:
+        if _matters(address, seen) and not _protected(inventory, address, seen):
+            mend = f"protected: [{{ip: {address}, why: DNS}}]"
+            yield warning("dns", f"{address} is this machine's resolver, and is not protected", mend)
+    for asset in seen.config.assets:
+        macs, ips = [asset.mac] if asset.mac else [], [asset.ip] if asset.ip else []
+        if asset.role in VITAL_ROLES and inventory.protection(macs, ips, (), asset.role) is None:
+            what = asset.name or asset.mac or asset.ip
+            yield error(
+                "role",
+                f"{what} has the role {asset.role}, and is not protected",
+                f"protected: [{{role: {asset.role}}}]",
+            )
+    for device in seen.config.devices:
+        for port in sorted(device.dhcp_ports):
+            yield from _behind(seen, device.id, port)
+
+
+def _behind(seen: Seen, device: str, port: str) -> Iterator[Finding]:
+    """Whoever is plugged in where a DHCP server is said to be."""
+    for endpoint in seen.endpoints:
+        place = endpoint.attachment
+        if (place.device, place.port) == (device, port) and not _is_protected(seen, endpoint):
+            mac = min(endpoint.macs)
+            yield error(
+                "dhcp",
+                f"{mac} at the DHCP server's port {port} is not protected",
+                f'protected: [{{mac: "{mac}", why: DHCP}}]',
+            )
+
+
+def _advertisers(seen: Seen) -> Iterator[Finding]:
+    inventory = seen.network.inventory
+    for realm, mac in sorted(seen.network.bindings.advertisers):
+        ips = seen.network.bindings.ips_held_by(realm, Mac(mac))
+        if inventory.protection([Mac(mac)], ips, (), "") is None:
+            yield warning(
+                "router-advertisements",
+                f"{mac} sends router advertisements and is no router that is listed: yours, or a rogue",
+                f'network: {{routers: [{{name: gw6, macs: ["{mac}"]}}]}}   or   netcordon contain {mac}',
+            )
+
+
+def _stale_protection(seen: Seen) -> Iterator[Finding]:
+    """Entries that match nothing that was ever seen: a typing error protects nobody."""
+    for entry in seen.config.protected:
+        if not _matches_anything(entry, seen):
+            yield warning(
+                "protects-nothing",
+                f"protected {describe(entry)} ({entry.why}) matches nothing that was ever seen",
+                "netcordon endpoints",
+            )
+
+
+def _matches_anything(entry: Protected, seen: Seen) -> bool:
+    bindings, graph = seen.network.bindings, seen.network.graph
+    if entry.ip is not None:
+        return any(ip == str(entry.ip) for _, ip in bindings.by_ip)
+    if entry.mac is not None:
+        return any(mac == entry.mac for _, mac in bindings.by_mac)
+    if entry.prefix is not None:
+        return any(ip in entry.prefix for endpoint in seen.endpoints for ip in endpoint.ips)
+    if entry.role is not None:
+        return any(entry.role == asset.role for asset in seen.config.assets)
+    device, _, port = (entry.port or "").rpartition(":")
+    found = graph.find_device(device)
+    return found is not None and graph.find_port(found, port) is not None
+
+
+def _sensors(seen: Seen) -> Iterator[Finding]:
+    run = "netcordon sensor run --name NAME --interface INTERFACE  # inside the network"
+    if not seen.sensors:
+        yield warning(
+            "no-sensor", "no sensor ever asked for work: nothing can be proven for hosts that keep quiet", run
+        )
+    for sensor in seen.sensors:
+        if not sensor.live:
+            yield warning("sensor-gone", f"sensor {sensor.name} stopped asking for work", run)
+        if sensor.trouble:
+            yield warning("sensor-blind", f"sensor {sensor.name} cannot see: {sensor.trouble}")
+        if sensor.skew is not None and abs(sensor.skew) > seen.config.locate.skew:
+            yield error(
+                "clock",
+                f"sensor {sensor.name}'s clock is {sensor.skew:+.1f} s off ours: who held an address when is then guessed",
+                "timedatectl set-ntp true  # on both machines",
+            )
+
+
+def _tokens(tokens: Sequence[TokenRecord]) -> Iterator[Finding]:
+    admins = sorted(token.name for token in tokens if token.role is Role.ADMIN)
+    if len(admins) > MOST_ADMINS:
+        yield warning("tokens", f"{len(admins)} tokens may do all: {', '.join(admins)}", "netcordon token revoke NAME")
+    if admins and len(admins) == len(tokens):
+        yield info(
+            "tokens", "every token is an admin's", "netcordon token add NAME --role operator  # or intake, viewer"
+        )
+
+
+def _matters(address: Address, seen: Seen) -> bool:
+    """It is one that could be contained here: plugged in by declaration, or seen."""
+    on_link = any(address in prefix for prefix in seen.config.network.on_link)
+    return on_link or any(ip == str(address) for _, ip in seen.network.bindings.by_ip)
+
+
+def _protected(inventory: Inventory, address: Address, seen: Seen) -> bool:
+    holders = [endpoint for endpoint in seen.endpoints if address in endpoint.ips]
+    if inventory.protection((), [address], (), "") is not None:
+        return True
+    return bool(holders) and all(_is_protected(seen, endpoint) for endpoint in holders)
+
+
+def _is_protected(seen: Seen, endpoint: Endpoint) -> bool:
+    places: Iterable[str] = seen.network.graph.names(endpoint.attachment)
+    return seen.network.inventory.protection(endpoint.macs, endpoint.ips, places, endpoint.role) is not None
