@@ -112,12 +112,14 @@ def _held_again(
 def measured(
     site: Site, one: Incident, span: tuple[float, float], held_at: float | None, trails: dict[str, list[str]]
 ) -> Happened:
-    through = [at for bait in site.baits for _, at in got_through(site, bait, *span)]
+    by = {bait.name: [at for _, at in got_through(site, bait, *span)] for bait in site.baits}
+    through = [at for some in by.values() for at in some]
     tried = all(site.traffic.passages(bait, [bait.source], "out", *span)[0] for bait in site.baits)
     lost, gaps = zip(*(_loss(site, stream, *span) for stream in site.innocent_streams), strict=True)
     return Happened(
         one.do,
         through=len(through),
+        through_by={name: len(some) for name, some in by.items() if some},
         through_for_ms=_since(span[0], max(through, default=None)),
         lost=sum(lost),
         longest_gap_ms=max(gaps),

@@ -20,12 +20,13 @@ STAGES = (
 
 @dataclass(frozen=True)
 class Happened:
-    """What came of one incident. `through`: frames of the contained that got through, the last of them `through_for_ms` after it
-    began; `lost`: frames of the innocent streams; `longest_gap_ms`: between two arrivals in any of these; `held_again_ms`: until the
-    controller had proven every case again, and `trails` by which outcomes, by case."""
+    """What came of one incident. `through`: frames of the contained that got through (`through_by`: in which streams), the last of them
+    `through_for_ms` after it began; `lost`: frames of the innocent streams; `longest_gap_ms`: between two arrivals in any of these;
+    `held_again_ms`: until the controller had proven every case again, and `trails` by which outcomes, by case."""
 
     what: str
     through: int
+    through_by: Mapping[str, int]
     through_for_ms: float | None
     lost: int
     longest_gap_ms: float

@@ -187,18 +187,23 @@ def load(name: str) -> Scenario:
 
 def _read(text: str, where: str) -> Scenario:
     try:
-        told = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ScenarioError(f"{where}: not YAML: {error}") from error
-    if isinstance(told, dict) and (like := told.pop("like", None)) is not None:
-        if like not in names():
-            raise ScenarioError(f"{where}: like: no lab {like!r}; there are {', '.join(names())}")
-        told = yaml.safe_load(_shipped().joinpath(f"{like}.yaml").read_text(encoding="utf-8")) | told
-    try:
-        return Scenario.model_validate(told)
+        return Scenario.model_validate(_told(text, where))
     except ValidationError as error:
         problems = (f"{'.'.join(map(str, item['loc'])) or 'scenario'}: {item['msg']}" for item in error.errors())
         raise ScenarioError(f"{where}: {'; '.join(problems)}") from error
+
+
+def _told(text: str, where: str) -> Any:
+    """What the file says, on top of what that one says which it is like."""
+    try:
+        told = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ScenarioError(f"{where}: not YAML: {error}") from error
+    if not isinstance(told, dict) or (like := told.pop("like", None)) is None:
+        return told
+    if like not in names():
+        raise ScenarioError(f"{where}: like: no lab {like!r}; there are {', '.join(names())}")
+    return _told(_shipped().joinpath(f"{like}.yaml").read_text(encoding="utf-8"), like) | told
 
 
 def _shipped() -> Any:

@@ -23,11 +23,12 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from drivers.openflow import messages, runtime, wire
+from drivers.openflow import messages, runtime, staged, wire
 from drivers.openflow.flows import COOKIE_MARK, COOKIE_MASK, Band, is_ours, pipeline
 from drivers.openflow.link import PROTOCOL
 from drivers.openflow.runtime import ofproto, parser
-from drivers.openflow.session import Session, SessionLost, serialized
+from drivers.openflow.session import Session, serialized
+from drivers.openflow.staged import SessionLost
 
 MOST_EVENTS = 10_000
 ASKED_ONE_BY_ONE = 32
@@ -204,7 +205,7 @@ class Server:
             if any(message["kind"] == "flow" and message["priority"] == Band.LLDP for message in plain):
                 self._app.discover()
 
-        self._when_done(client, request, session.send(encoded), acknowledged)
+        self._when_done(client, request, staged.push(session, plain, encoded), acknowledged)
 
     def _observe(self, client: Client, request: Mapping[str, Any], reply: Reply) -> None:
         """Our flows (all, or those of some cookies), the port descriptions and the counters of all ports, asked for at once. With

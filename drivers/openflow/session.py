@@ -14,7 +14,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from drivers.openflow import messages, wire
+from drivers.openflow import messages, staged, wire
+from drivers.openflow.staged import SessionLost
 
 SENT_AT_ONCE = 64 * 1024
 BARRIER, ECHO = struct.pack("!BBHI", 4, 20, 8, 0), struct.pack("!BBHI", 4, 2, 8, 0)
@@ -26,10 +27,6 @@ def serialized(message: Any) -> bytes:
     message.xid = 0
     message.serialize()
     return bytes(message.buf)
-
-
-class SessionLost(Exception):
-    """The session ended before the switch answered."""
 
 
 @dataclass(eq=False)
@@ -67,10 +64,10 @@ class Session:
     def push(self, plain: Sequence[Mapping[str, Any]]) -> Future[dict[int, str]]:
         """Send the messages and a barrier; the result maps the index of each refused message to the switch's reason.
         Raises wire.BadMessage before anything is sent, and SessionLost."""
-        return self.send([wire.encode(message) for message in plain])
+        return staged.push(self, plain, [wire.encode(message) for message in plain])
 
     def send(self, encoded: Sequence[bytes]) -> Future[dict[int, str]]:
-        """`push` for messages that are encoded already."""
+        """All of it at once, for messages that are encoded already."""
         push = _Push()
         with self._lock:
             if not self._alive:
