@@ -4,7 +4,7 @@ errors are those of `controller.connection`."""
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
 
@@ -24,6 +24,7 @@ from controller.connection import (
     RequestRefused,
     Unreachable,
 )
+from controller.event_stream import EventStream
 from controller.model import FULL
 from controller.roles import Role
 
@@ -121,6 +122,18 @@ class Client:
     def _release(self, body: Json, key: str | None) -> list[schemas.ContainmentView]:
         answer = self._send("POST", "/api/v1/release", json=body, key=key or str(uuid.uuid4()))
         return _read(answer, schemas.ReleasedView).released
+
+    def events(
+        self,
+        after: str | None = None,
+        *,
+        on_lost: Callable[[Unreachable], None] = lambda error: None,
+        on_found: Callable[[], None] = lambda: None,
+    ) -> EventStream:
+        """All changes, for ever: iterate. It begins with a `reset`, or, without a gap, behind the event whose id is `after`."""
+        return EventStream(
+            self._connection.http, self._connection.where, after, on_lost, on_found, self._connection.sleep
+        )
 
     # --- alerts ---------------------------------------------------------------------------------------------------
 

@@ -158,12 +158,12 @@ class Connection:
     side."""
 
     def __init__(self, http: httpx.Client, where: str, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._http = http
-        self._where = where
-        self._sleep = sleep
+        self.http = http
+        self.where = where
+        self.sleep = sleep
 
     def close(self) -> None:
-        self._http.close()
+        self.http.close()
 
     def send(
         self,
@@ -178,7 +178,7 @@ class Connection:
         came, or 503. What could not even be sent is always tried again."""
         for pause in (*PAUSES, None):
             try:
-                answer = self._http.request(method, path, **request)
+                answer = self.http.request(method, path, **request)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 if pause is None:
                     raise self._unreachable(error) from error
@@ -190,19 +190,19 @@ class Connection:
                     return answer
                 if answer.status_code != 503 or not repeatable or pause is None:
                     raise to_error(answer)
-            self._sleep(pause)
+            self.sleep(pause)
         raise AssertionError("unreachable: the last round returns or raises")
 
     def _unreachable(self, error: httpx.TransportError) -> Unreachable:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            message = f"the certificate of {self._where} is not trusted: {error}"
+            message = f"the certificate of {self.where} is not trusted: {error}"
             hint = "set SSL_CERT_FILE to the certificate of the authority that signed it"
             return Unreachable("unreachable", neutralize(message), hint)
         if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
-            message = f"no daemon answers at {self._where}: {error}"
+            message = f"no daemon answers at {self.where}: {error}"
         else:
-            message = f"the daemon at {self._where} did not answer, and may have acted: {type(error).__name__} {error}".rstrip()
-        hint = f"start one with `netcordon serve`, or set {URL_VARIABLE} (now {self._where})"
+            message = f"the daemon at {self.where} did not answer, and may have acted: {type(error).__name__} {error}".rstrip()
+        hint = f"start one with `netcordon serve`, or set {URL_VARIABLE} (now {self.where})"
         return Unreachable("unreachable", neutralize(message), hint)
 
 

@@ -12,6 +12,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from controller.errors import NetcordonError, Refused, StoreUnavailable
 from controller.fleet import Fleet
 from controller.follow import Follower
 from controller.intake import source_names
+from controller.live import AlertTaken, Live
 from controller.logs import configure_logs
 from controller.metrics import Metrics
 from controller.model import Address, Alert, Binding, Containment, Endpoint, Location, Outcome, Stage, Target, Want
@@ -65,6 +67,7 @@ class Daemon:
         self.store = store
         self.network = NetworkView.from_config(config)
         self.desk = SensorDesk(now)
+        self.live = Live(now)
         self._metrics = Metrics(source_names())
         store.on_write = self._metrics.wrote
         self._now = now
@@ -78,6 +81,7 @@ class Daemon:
             self._changed,
             self._sighted,
             lambda place: self.follower.port_changed(place),
+            tell=self.live.publish,
         )
         self.verifier = Verifier(store, self.fleet.drivers, self.desk, self.network, config.verify, now, self._changed)
         self.containments = Containments(
@@ -131,6 +135,7 @@ class Daemon:
         except Refused as refusal:
             self._metrics.refused(refusal.code)
             raise
+        self.live.accepted(accepted.containment)
         if accepted.created:
             self._metrics.accepted(accepted.containment)
             self.verifier.accepted(accepted.containment)
@@ -160,6 +165,9 @@ class Daemon:
     async def take_alert(self, alert: Alert, raw: str) -> AlertAnswer:
         answer = await self.containments.take_alert(alert, raw)
         self._metrics.alert(alert.source, answer)
+        self.live.publish(AlertTaken(alert, answer))
+        if answer.containment is not None and not answer.duplicate:
+            self.live.accepted(answer.containment)
         if answer.containment is not None and answer.disposition is Disposition.CONTAINED and not answer.duplicate:
             self._metrics.accepted(answer.containment)
             self.verifier.accepted(answer.containment)
@@ -169,10 +177,16 @@ class Daemon:
 
     async def release(self, target_or_id: str, *, by: str, reason: str, key: str | None) -> list[Containment]:
         target = None if _CONTAINMENT_ID.fullmatch(target_or_id) else parse_target(target_or_id)
-        return await self.containments.release(target_or_id, target, by=by, reason=reason, key=key)
+        released = await self.containments.release(target_or_id, target, by=by, reason=reason, key=key)
+        return self._told(released)
 
     async def release_all(self, *, by: str, reason: str) -> list[Containment]:
-        return await self.containments.release_all(by=by, reason=reason)
+        return self._told(await self.containments.release_all(by=by, reason=reason))
+
+    def _told(self, cases: list[Containment]) -> list[Containment]:
+        for case in cases:
+            self.live.accepted(case)
+        return cases
 
     def locate(self, target: Target, at: float | None = None) -> Location:
         return self.containments.locate(target, at)
@@ -270,6 +284,8 @@ class Daemon:
             stage = {Outcome.INSTALLED: Stage.INSTALLED, Outcome.REMOVED: Stage.REMOVED}.get(containment.outcome)
             if stage is not None and stage not in containment.stages:
                 self._note_stage(containment.id, stage, self._now())
+                containment = replace(containment, stages={**containment.stages, stage: self._now()})
+            self.live.publish(containment)
         self.verifier.changed(containments)
         self.follower.changed(containments)
 
@@ -367,6 +383,7 @@ async def run(config: Config, ready: Callable[[str], None] = lambda url: None) -
     finally:
         log.info("ending")
         daemon.desk.close()
+        daemon.live.close()
         await servers.stop()
         await daemon.close()
 

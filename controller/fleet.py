@@ -12,6 +12,7 @@ import structlog
 
 from controller.config import Reconciling
 from controller.errors import StoreUnavailable
+from controller.live import DeviceChange, LinkChange, PortChange
 from controller.model import Attachment, Containment
 from controller.network.view import NetworkView
 from controller.reconcile import DeviceLoop
@@ -33,8 +34,8 @@ log = structlog.get_logger("fleet")
 
 
 class Fleet:
-    """`on_sighting` hears of every sighting, also at uplinks; `on_port` of every port that came, went or changed, once the graph knows.
-    Nothing here outlives `close`."""
+    """`on_sighting` hears of every sighting, also at uplinks; `on_port` of every port that came, went or changed, once the graph knows;
+    `tell` of what comes and goes. Nothing here outlives `close`."""
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Fleet:
         on_changed: Callable[[Iterable[Containment]], None],
         on_sighting: Callable[[Sighting], None],
         on_port: Callable[[Attachment], None] = lambda place: None,
+        tell: Callable[[DeviceChange | PortChange | LinkChange], None] = lambda change: None,
     ) -> None:
         self.drivers: dict[str, Driver] = {}
         self.loops: dict[str, DeviceLoop] = {}
@@ -57,6 +59,8 @@ class Fleet:
         self._on_changed = on_changed
         self._on_sighting = on_sighting
         self._on_port = on_port
+        self._tell = tell
+        self._told: dict[str, DeviceChange] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def add(self, device: str, driver_name: str, driver: Driver, options: Mapping[str, Any]) -> None:
@@ -65,6 +69,7 @@ class Fleet:
         await self._store.upsert_device(device, driver_name, node.description, node.management.value, dict(options))
         self.drivers[device] = driver
         loop = DeviceLoop(device, driver, self._store, self._settings, self._owner, self._now, self._on_changed)
+        loop.on_pass = partial(self._tell_device, device)
         self.loops[device] = loop
         learn = partial(self._learn, device, driver_name, options)
         self._start(self._read_events(device, driver, learn), f"events {device}")
@@ -109,6 +114,7 @@ class Fleet:
             self._network.bindings.forget_port(place.device, place.port)
         node = self._network.graph.devices[device]
         node.up = True
+        self._tell_device(device)
         try:
             await self._store.upsert_device(device, driver_name, node.description, node.management.value, dict(options))
         except StoreUnavailable as error:
@@ -130,8 +136,12 @@ class Fleet:
             case Sighting():
                 self._see(event)
             case LinkSeen():
+                one, other = Attachment(event.device, event.port), Attachment(event.neighbour, event.neighbour_port)
+                new = graph.link_at(one) != other or graph.link_at(other) != one
                 for place in graph.link(event.device, event.port, event.neighbour, event.neighbour_port):
                     self._network.bindings.forget_port(place.device, place.port)
+                if new:
+                    self._tell(LinkChange(one, other, present=True))
             case PortStatus():
                 self._port_changed(event)
             case Reconnected():
@@ -141,6 +151,7 @@ class Fleet:
             case Disconnected():
                 log.warning("device is gone", device=device, reason=event.reason)
                 graph.devices[device].up = False
+                self._tell_device(device)
                 await loop.lost(event.reason)
             case RuleRemoved():
                 loop.distrust()
@@ -148,7 +159,7 @@ class Fleet:
     def _port_changed(self, event: PortStatus) -> None:
         """What is known of the device holds no longer, unless only the port's flags changed."""
         graph, loop, place = self._network.graph, self.loops[event.device], Attachment(event.device, event.port)
-        was_up = graph.port_is_up(place)
+        was_up, far = graph.port_is_up(place), graph.link_at(place)
         if event.present:
             graph.set_port(event.device, event.port, up=event.up, at=event.at, number=event.number, mac=event.mac)
         else:
@@ -158,6 +169,18 @@ class Fleet:
         else:
             loop.distrust()
         self._on_port(place)
+        if not event.present or event.up is not was_up:
+            self._tell(PortChange(place, event.present, event.present and event.up))
+        if far is not None and graph.link_at(place) is None:
+            self._tell(LinkChange(place, far, present=False))
+
+    def _tell_device(self, device: str) -> None:
+        """What became of it, when that is new."""
+        loop, up = self.loops[device], self._network.graph.devices[device].up
+        change = DeviceChange(device, up, up and loop.up and loop.error is None, loop.error)
+        if self._told.get(device) != change:
+            self._told[device] = change
+            self._tell(change)
 
     def _see(self, sighting: Sighting) -> None:
         self._on_sighting(sighting)

@@ -69,6 +69,8 @@ class DeviceLoop:
         self.device = device
         self.driver = driver
         self.error: str | None = None
+        self.on_pass: Callable[[], None] = lambda: None
+        """Called after each pass, whatever came of it."""
         self.up = False
         self._store = store
         self._settings = settings
@@ -138,6 +140,7 @@ class DeviceLoop:
                 self.error = f"internal error: {error!r}"
                 self._doubt()
                 log.exception("device not converged", device=self.device, failures=self._failures)
+            self.on_pass()
             await self._rest()
 
     async def converge(self) -> None:

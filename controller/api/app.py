@@ -6,7 +6,18 @@ from fastapi import FastAPI
 
 from controller.api.errors import add_handlers
 from controller.api.limits import BodyLimit
-from controller.api.routes import alerts, audit, containments, doctor, health, metrics, network, sensors, tokens
+from controller.api.routes import (
+    alerts,
+    audit,
+    containments,
+    doctor,
+    events,
+    health,
+    metrics,
+    network,
+    sensors,
+    tokens,
+)
 from controller.api.schemas import Problem
 from controller.api.service import Service
 
@@ -27,6 +38,6 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     app.add_middleware(BodyLimit)
     add_handlers(app)
-    for subject in (alerts, containments, network, sensors, audit, tokens, health, metrics, doctor):
+    for subject in (alerts, containments, events, network, sensors, audit, tokens, health, metrics, doctor):
         app.include_router(subject.router)
     return app

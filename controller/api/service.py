@@ -7,6 +7,7 @@ from typing import Protocol
 
 from controller.discovery.probes import SensorResults, SensorWork
 from controller.doctor.finding import Finding
+from controller.live import Live
 from controller.model import Address, Alert, Binding, Containment, Endpoint, Location, Target
 from controller.requests import AlertAnswer, ContainRequest, DeviceView, Preview
 from controller.store import Accepted, Store
@@ -16,6 +17,10 @@ from drivers.rules import Mac
 class Service(Protocol):
     @property
     def store(self) -> Store: ...
+
+    @property
+    def live(self) -> Live:
+        """What changes, as it changes."""
 
     async def contain(self, request: ContainRequest) -> Accepted:
         """Durable when it comes back. Raises Refused, Conflict, StoreUnavailable."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from controller.api.schemas import LocationView
+from controller.api.schemas import ContainmentView, LocationView
 from controller.cli import case_view, output, plan_view
 from controller.cli.exit_codes import ExitCode
 from controller.cli.options import Json, Limit, Target, connect
@@ -54,12 +54,17 @@ def show(
     Example: netcordon show 10.0.0.1
     """
     with connect() as client:
-        case = client.containment(id if id.startswith("c-") else _held(client, id))
+        case = find_case(client, id)
         names = {} if as_json else switch_names(client)
     if as_json:
         output.print_json(case)
     else:
         case_view.show_case(output.stdout(), case, names)
+
+
+def find_case(client: Client, which: str) -> ContainmentView:
+    """A containment by its id or its beginning, or the open one that holds a target."""
+    return client.containment(which if which.startswith("c-") else _held(client, which))
 
 
 def _held(client: Client, target: str) -> str:

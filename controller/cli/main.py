@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, Entry] = {
     "plan": Entry("controller.cli.contain", "plan", "Show what contain would do, and do nothing."),
     "release": Entry("controller.cli.release", "release", "Release a device, a containment, or all."),
     "list": Entry("controller.cli.look", "list_", "List what is contained."),
+    "watch": Entry("controller.cli.watch", "watch", "Show what is contained, as it changes."),
     "show": Entry("controller.cli.look", "show", "Show all that is known of one containment."),
     "locate": Entry("controller.cli.look", "locate", "Say which device a target is, or was then."),
     "endpoints": Entry("controller.cli.look", "endpoints", "List the devices that were seen on the network."),

@@ -97,6 +97,11 @@ class NetworkGraph:
         self.graph.add_edge(a, b, key=_key((a, a_port), (b, b_port)))
         return found
 
+    def link_at(self, place: Attachment) -> Attachment | None:
+        """The managed port at the other end of the cable there, where one is known."""
+        far = self.devices[place.device].links.get(place.port) if place.device in self.devices else None
+        return None if far is None else Attachment(*far)
+
     def forget_links(self, before: float) -> None:
         """Links that have waited since before then to be found again under a new session are no links any more."""
         for node in self.devices.values():

@@ -10,6 +10,7 @@ from controller.api.service import Service
 from controller.discovery.probes import SensorResults, SensorWork
 from controller.doctor.finding import Finding
 from controller.errors import NetcordonError, NotFound, RefusalCode, Refused
+from controller.live import Live
 from controller.model import (
     FULL,
     Address,
@@ -52,6 +53,7 @@ class FakeService:
     then: Outcome | None = None
     found: list[Finding] = field(default_factory=list)
     metrics_without_token: bool = False
+    live: Live = field(default_factory=lambda: _ended())
     reasons: list[str] = field(default_factory=list)
     results: list[tuple[str, SensorResults]] = field(default_factory=list)
     requests: list[ContainRequest] = field(default_factory=list)
@@ -168,6 +170,13 @@ class FakeService:
     def _guard(self) -> None:
         if self.refuse is not None:
             raise self.refuse
+
+
+def _ended() -> Live:
+    """Whoever follows it comes to its end at once: a test that wants more gives one of its own."""
+    live = Live()
+    live.close()
+    return live
 
 
 def refused(code: RefusalCode = RefusalCode.PROTECTED) -> Refused:

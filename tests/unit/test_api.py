@@ -40,6 +40,7 @@ ROUTES: Mapping[tuple[str, str], tuple[Permission | None, Any]] = {
     ("POST", "/api/v1/containments/{id}/release"): (Permission.RELEASE, {}),
     ("POST", "/api/v1/release"): (Permission.RELEASE, {"all": True}),
     ("POST", "/api/v1/plan"): (Permission.READ, {"target": "10.0.0.7"}),
+    ("GET", "/api/v1/events"): (Permission.READ, None),
     ("GET", "/api/v1/locate"): (Permission.READ, None),
     ("GET", "/api/v1/endpoints"): (Permission.READ, None),
     ("GET", "/api/v1/bindings"): (Permission.READ, None),

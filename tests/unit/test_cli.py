@@ -8,9 +8,11 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,12 +27,13 @@ from controller.cli.main import COMMANDS, group, run
 from controller.config import Listen
 from controller.doctor.finding import Finding, Severity
 from controller.errors import Conflict, NetcordonError, StoreUnavailable
+from controller.live import Live
 from controller.model import Located, Location, Outcome, Proof, Reach
 from controller.requests import ContainRequest, DeviceView, Preview
 from controller.roles import Role
 from controller.store import Store
 from tests.unit.fake_service import HOSTILE, FakeService, refused
-from tests.unit.store_cases import Clock
+from tests.unit.store_cases import Clock, converge
 
 EVE = Path(__file__).parent / "suricata_eve.jsonl"
 GENERIC = {"observed_at": "2026-01-31T12:00:00Z", "signature": "\x1b[2Jseen", "src": {"ip": "10.0.0.66"}}
@@ -312,6 +315,66 @@ def test_release_by_target_by_id_and_all(daemon: Daemon, command: Command) -> No
     assert command("release").code == command("release", "10.0.0.1", "--all").code == ExitCode.USAGE
     assert "nothing is contained" in command("list").err
     assert command("list", "--all").out.count("released") == 4
+
+
+# --- watching ---------------------------------------------------------------------------------------------------------
+
+
+def _watching(daemon: Daemon, *words: str) -> subprocess.Popen[str]:
+    daemon.service.live = Live()
+    script = "import sys; from controller.cli.main import run; sys.exit(run(sys.argv[1:]))"
+    words = (sys.executable, "-c", script, "watch", *words)
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + _DEADLINE
+    while not daemon.service.live.readers and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return process
+
+
+def _tell(daemon: Daemon, id: str, outcome: Outcome) -> None:
+    daemon.tell(converge(daemon.service.store, "s1", outcome))
+    case = daemon.tell(daemon.service.store.containment(id))
+    daemon.loop.call_soon_threadsafe(daemon.service.live.publish, case)
+
+
+def test_watch_tells_each_change_until_it_is_ended(daemon: Daemon, command: Command) -> None:
+    id = command("contain", "10.0.0.1", "--yes", "--json").json["containment"]["id"]
+    process = _watching(daemon)
+    assert process.stdout is not None
+    assert "requested" in process.stdout.readline()
+    _tell(daemon, id, Outcome.INSTALLED)
+    line = process.stdout.readline()
+    assert all(word in line for word in (id, "10.0.0.1", "s1:eth1", "full", "held", "installed"))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(_DEADLINE) == ExitCode.OK
+    assert "Traceback" not in process.communicate()[1]
+
+
+def test_watch_of_one_ends_when_it_is_proven(daemon: Daemon, command: Command) -> None:
+    first, second = (command("contain", f"10.0.0.{n}", "--yes", "--json").json["containment"]["id"] for n in (1, 2))
+    process = _watching(daemon, "10.0.0.1", "--json")
+    _tell(daemon, first, Outcome.INSTALLED)
+    _tell(daemon, second, Outcome.PROVEN)
+    _tell(daemon, first, Outcome.PROVEN)
+    out, err = process.communicate(timeout=_DEADLINE)
+    assert process.returncode == ExitCode.OK, err
+    cases = [json.loads(line)["containment"] for line in out.splitlines()]
+    assert {case["id"] for case in cases} == {first}
+    assert cases[-1]["outcome"] == "proven"
+
+
+def test_watch_of_one_that_is_broken_off_says_so(daemon: Daemon, command: Command) -> None:
+    command("contain", "10.0.0.1", "--yes", "--json")
+    process = _watching(daemon, "10.0.0.1")
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(_DEADLINE) == 130
+    process.communicate()
+
+
+def test_watch_of_what_is_not_there(daemon: Daemon, command: Command) -> None:
+    assert command("watch", "10.0.0.1").code == ExitCode.NOT_FOUND
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------
