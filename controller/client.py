@@ -109,6 +109,9 @@ class Client:
         parameters = _given(want=want, device=device, limit=limit)
         return self._get("/api/v1/containments", schemas.ContainmentsView, parameters).containments
 
+    def profiles(self) -> list[schemas.ProfileView]:
+        return self._get("/api/v1/profiles", schemas.ProfilesView).profiles
+
     def containment(self, id: str) -> schemas.ContainmentView:
         return self._get(f"/api/v1/containments/{_segment(id)}", schemas.ContainmentView)
 

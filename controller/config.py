@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -14,10 +15,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from controller.durations import parse_duration
 from controller.errors import ConfigError
-from controller.model import DEFAULT_REALM, Address, Managed
+from controller.model import DEFAULT_REALM, Address, Managed, Profile
 from controller.policy import PolicyFile
+from controller.profile_file import NAME, ProfileFile, resolve
+from controller.profiles import catalogue, unknown
 from controller.targets import parse_address, unmapped
-from controller.yaml_source import read_model
+from controller.yaml_source import LocatedError, read_model
 from drivers.base import Management
 from drivers.rules import Mac, parse_mac
 
@@ -226,6 +229,13 @@ class MetricsSection(Section):
     without_token: bool = False
 
 
+class Remediation(Section):
+    """What the profile `remediation` leaves open: `hosts` where a device is mended, and the `dns` servers that find them by name."""
+
+    hosts: tuple[Network, ...] = ()
+    dns: tuple[Network, ...] = ()
+
+
 class Config(Section):
     store: str = "sqlite:////var/lib/netcordon/netcordon.db"
     listen: Listen = Listen()
@@ -240,6 +250,9 @@ class Config(Section):
     reconcile: Reconciling = Reconciling()
     metrics: MetricsSection = MetricsSection()
     duration: Seconds = 4 * 3600.0
+    remediation: Remediation = Remediation()
+    groups: Mapping[Annotated[str, Field(pattern=NAME)], tuple[Network, ...]] = {}
+    profiles: tuple[ProfileFile, ...] = ()
     policy: PolicyFile = PolicyFile()
     policy_file: PathField | None = None
 
@@ -256,6 +269,19 @@ class Config(Section):
             raise ValueError("policy stands here and in policy_file: keep one of them")
         return self
 
+    @model_validator(mode="after")
+    def _profiles_known(self) -> Self:
+        known = self.catalogue
+        for index, rule in enumerate(self.policy.rules):
+            if rule.profile not in known:
+                raise LocatedError(("policy", "rules", index, "profile"), unknown(rule.profile, known))
+        return self
+
+    @cached_property
+    def catalogue(self) -> Mapping[str, Profile]:
+        """All profiles that there are, by name, the strictest first."""
+        return catalogue(self.remediation.hosts, self.remediation.dns, resolve(self.profiles, self.groups))
+
 
 def load_config(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Config:
     """The configuration at `path`, else at $NETCORDON_CONFIG, else at the default place. Raises ConfigError with line numbers;
@@ -269,4 +295,8 @@ def load_config(path: Path | None = None, environment: Mapping[str, str] = os.en
     if config.policy_file is None:
         return config
     policy = read_model(chosen.parent / config.policy_file, PolicyFile)
+    for rule in policy.rules:
+        if rule.profile not in config.catalogue:
+            problem = unknown(rule.profile, config.catalogue)
+            raise ConfigError(f"{chosen.parent / config.policy_file}: rule {rule.name!r}: {problem}")
     return config.model_copy(update={"policy": policy, "policy_file": None})

@@ -16,7 +16,7 @@ from controller.errors import InvalidInput, NotFound, RefusalCode, Refused
 from controller.locate import locate
 from controller.logs import about
 from controller.model import (
-    PROFILES,
+    FULL,
     Alert,
     Attachment,
     Containment,
@@ -35,6 +35,7 @@ from controller.model import (
 )
 from controller.network.view import NetworkView
 from controller.plan import make_plan, only_its_own
+from controller.profiles import unknown
 from controller.prove import prove
 from controller.requests import AlertAnswer, ContainRequest, Disposition, Preview
 from controller.store import Accepted, Budget, Draft, Proposal, Store
@@ -143,7 +144,8 @@ class Containments:
         now, held = self._now(), case.endpoint
         endpoint = self._network.endpoint_at(held.realm, held.macs, place, now)
         left = self._config.duration if case.expires_at is None else max(1.0, case.expires_at - now)
-        profile, by_hand = PROFILES[case.profile], case.policy_rule == "operator"
+        profile = self._config.catalogue.get(case.profile, FULL)  # no longer configured: held tighter rather than not
+        by_hand = case.policy_rule == "operator"
         decision = Decision(Mode.CONTAIN, profile, left, case.policy_rule, case.reason, case.by, automatic=not by_hand)
         location = Location(Located.FOUND, Target(mac=min(held.macs), realm=held.realm), now, endpoint)
         if whole:
@@ -179,7 +181,8 @@ class Containments:
         if capabilities is None:
             raise Refused(RefusalCode.UNKNOWN_PLACE, f"no driver serves {endpoint.attachment.device}")
         until = self._now() + decision.duration
-        plan = make_plan(_new_id(), endpoint, decision, until, self._network.graph, capabilities)
+        known = self._network.addresses_of(endpoint.realm)
+        plan = make_plan(_new_id(), endpoint, decision, until, self._network.graph, capabilities, known)
         plan = plan if narrowed is None else narrowed(plan)
         proof = prove(plan, self._network, self._now())
         guardrails.safe(plan, proof, decision, self._network)
@@ -240,7 +243,7 @@ class Containments:
         location = await self._locate_when_settled(target, alert.observed_at)
         try:
             endpoint = guardrails.placed(_checked_against(end, location, self._network))
-            decision = policy.decide(self._config.policy, alert, endpoint, why)
+            decision = policy.decide(self._config.policy, alert, endpoint, why, self._config.catalogue)
             if decision.mode is Mode.OBSERVE:
                 return AlertAnswer(alert.id, False, Disposition.OBSERVED, decision.reason)
             stages = {Stage.RECEIVED: alert.received_at, Stage.LOCATED: self._now()}
@@ -301,12 +304,11 @@ class Containments:
     # --- small things ---------------------------------------------------------------------------------------------
 
     def _operators_decision(self, request: ContainRequest) -> Decision:
-        if request.profile not in PROFILES:
-            raise InvalidInput(f"no profile {request.profile!r}; known are {', '.join(PROFILES)}")
+        profile = self._config.catalogue.get(request.profile)
+        if profile is None:
+            raise InvalidInput(unknown(request.profile, self._config.catalogue))
         duration = self._config.duration if request.duration is None else request.duration
-        return policy.decide_by_operator(
-            request.profile, duration, request.reason, request.by, override=request.override
-        )
+        return policy.decide_by_operator(profile, duration, request.reason, request.by, override=request.override)
 
     async def _holding(self, target: Target) -> list[Containment]:
         return [one for one in await self._held() if self._is_about(one, target)]

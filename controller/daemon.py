@@ -33,7 +33,19 @@ from controller.intake import source_names
 from controller.live import AlertTaken, Live
 from controller.logs import configure_logs
 from controller.metrics import Metrics
-from controller.model import Address, Alert, Binding, Containment, Endpoint, Location, Outcome, Stage, Target, Want
+from controller.model import (
+    Address,
+    Alert,
+    Binding,
+    Containment,
+    Endpoint,
+    Location,
+    Outcome,
+    Profile,
+    Stage,
+    Target,
+    Want,
+)
 from controller.network.view import NetworkView
 from controller.requests import AlertAnswer, ContainRequest, DeviceView, Disposition, Preview
 from controller.scrape import scrape
@@ -236,6 +248,9 @@ class Daemon:
 
     async def sensor_results(self, name: str, results: SensorResults) -> None:
         self.desk.post(name, results)
+
+    def profiles(self) -> list[Profile]:
+        return list(self.config.catalogue.values())
 
     def sources(self) -> list[str]:
         return source_names()

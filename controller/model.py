@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 
-from drivers.rules import Mac, PortName, Rule, RuleSet
+from drivers.rules import Action, Mac, Network, PortName, PortRange, Protocol, Rule, RuleSet
 
 Address = IPv4Address | IPv6Address
 DEFAULT_REALM = "default"
@@ -167,17 +167,61 @@ class Culprit(StrEnum):
     UNDECIDED = "undecided"
 
 
+class Way(StrEnum):
+    """Which way an entry of a profile goes, as the contained device sees it: with ports, who opens the connection; without, the frames."""
+
+    FROM = "from"
+    TO = "to"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """The other ends that an entry speaks of, together: prefixes as written, roles as far as the inventory knows addresses."""
+
+    prefixes: tuple[Network, ...] = ()
+    roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that a profile denies or permits. `ports` are where the service listens: at the peer's for `from`, at the device's for
+    `to`. `protocol` None is everything; `peers` None is everybody."""
+
+    action: Action
+    way: Way
+    name: str = ""
+    protocol: Protocol | None = None
+    ports: tuple[PortRange, ...] = ()
+    peers: Peers | None = None
+
+    @property
+    def label(self) -> str:
+        """`SMB (tcp 445)`, as people read it."""
+        ports = ",".join(str(p.first) if p.first == p.last else f"{p.first}-{p.last}" for p in self.ports)
+        what = " ".join(filter(None, (self.protocol.value if self.protocol else "anything", ports)))
+        return f"{self.name} ({what})" if self.name else what
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How far to contain. `full` lets nothing in or out; other profiles are policy's to define."""
+    """How far to contain. `default` is what becomes of traffic that no entry speaks of: DENY, PERMIT, or COUNT, which drops nothing. In a
+    profile a permit always outweighs a deny. Of two profiles that meet on one device the one of the higher `strictness` wins."""
 
     name: str
     strictness: int
     description: str = ""
+    default: Action = Action.DENY
+    entries: tuple[Entry, ...] = ()
+    built_in: bool = False
+
+    @property
+    def granular(self) -> bool:
+        """Whether some of the device's traffic passes."""
+        return self.default is not Action.DENY or bool(self.entries)
 
 
-FULL = Profile("full", 100, "nothing in or out")
-PROFILES: Mapping[str, Profile] = {FULL.name: FULL}
+FULL = Profile("full", 100, "nothing in or out", built_in=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from controller.errors import RefusalCode, Refused
-from controller.model import Decision, Endpoint, Plan
+from controller.model import Decision, Endpoint, Plan, Profile
 from controller.network.graph import NetworkGraph
+from controller.profiles import Addresses, compile_rules
 from drivers.base import Capabilities
-from drivers.rules import Action, Direction, Mac, Match, Provenance, Rule, RuleSet
+from drivers.rules import Action, Mac, Provenance, Rule, RuleSet
 
 MOST_NEIGHBOURS = 64
 """Others on a port for each of whom an exception is made. A device that invents more than these gets none of them permitted."""
@@ -28,8 +29,9 @@ def make_plan(
     until: float | None,
     graph: NetworkGraph,
     capabilities: Capabilities,
+    addresses: Addresses = lambda peers: peers.prefixes,
 ) -> Plan:
-    """The rules at the endpoint's edge port. Refused when the device there cannot carry them."""
+    """The rules at the endpoint's edge port. Refused when the device there cannot carry them. `addresses`: whom a profile's peers are."""
     place = endpoint.attachment
     if len(endpoint.neighbours) > MOST_NEIGHBOURS:
         raise Refused(
@@ -39,8 +41,18 @@ def make_plan(
         )
     expires = None if until is None else datetime.fromtimestamp(until, UTC)
     provenance = Provenance(containment, decision.reason, decision.by, expires)
-    shared = bool(endpoint.neighbours)
-    rules = RuleSet(_shared_port(endpoint, provenance) if shared else _whole_port(endpoint, provenance))
+    profile = decision.profile
+    if profile.granular and not endpoint.macs:
+        raise Refused(
+            RefusalCode.UNSUPPORTED,
+            f"no MAC at {graph.label(place)} is known, and what goes to it is told by that: only profile full can close the port",
+        )
+
+    def supported(rule: Rule) -> bool:
+        return not capabilities.unsupported(RuleSet([rule]))
+
+    compiled = compile_rules(profile, endpoint, provenance, addresses, supported)
+    rules = RuleSet(compiled.rules)
     if unsupported := capabilities.unsupported(rules):
         raise Refused(
             RefusalCode.UNSUPPORTED, f"{graph.label(place)}: the driver there cannot do: {'; '.join(unsupported)}"
@@ -50,8 +62,8 @@ def make_plan(
         endpoint=endpoint,
         profile=decision.profile,
         rules={place.device: rules},
-        why=(f"{graph.label(place)} is the device's edge port: nothing of it gets past its own switch",),
-        weaker=_weaker(endpoint) if shared else None,
+        why=(f"{graph.label(place)} is the device's edge port: nothing of it gets past its own switch", *compiled.also),
+        weaker="; ".join((*compiled.weaker, *_weaker(endpoint, profile))) or None,
     )
 
 
@@ -73,24 +85,10 @@ def _by_mac(rules: RuleSet, macs: frozenset[Mac]) -> Iterator[Rule]:
             yield from (replace(rule, match=replace(rule.match, mac=mac)) for mac in sorted(macs))
 
 
-def _whole_port(endpoint: Endpoint, provenance: Provenance) -> Iterator[Rule]:
-    port = endpoint.attachment.port
-    for direction in Direction:
-        yield Rule(Match(direction, port=port), Action.DENY, provenance)
-
-
-def _shared_port(endpoint: Endpoint, provenance: Provenance) -> Iterator[Rule]:
-    port = endpoint.attachment.port
-    yield Rule(Match(Direction.FROM, port=port), Action.DENY, provenance)
-    for neighbour in sorted(endpoint.neighbours):
-        yield Rule(Match(Direction.FROM, port=port, mac=neighbour), Action.PERMIT, provenance)
-    for mac in sorted(endpoint.macs):
-        yield Rule(Match(Direction.TO, port=port, mac=mac), Action.DENY, provenance)
-
-
-def _weaker(endpoint: Endpoint) -> str:
-    others = ", ".join(sorted(endpoint.neighbours))
-    return (
-        f"the port is shared with {others}: the device still reaches those behind the port, still hears broadcasts, and could take"
-        " one of their MACs; a device that is new on this port is stopped too"
-    )
+def _weaker(endpoint: Endpoint, profile: Profile) -> Iterator[str]:
+    if endpoint.neighbours and profile.default is not Action.COUNT:
+        others = ", ".join(sorted(endpoint.neighbours))
+        yield (
+            f"the port is shared with {others}: the device still reaches those behind the port, still hears broadcasts, and could take"
+            " one of their MACs; a device that is new on this port is stopped too"
+        )

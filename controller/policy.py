@@ -6,14 +6,14 @@ mode `observe`. A rule proposes until somebody raises it to `contain` by hand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from controller.durations import parse_duration
-from controller.model import PROFILES, Alert, Culprit, Decision, End, Endpoint, Managed, Mode, Profile
+from controller.model import FULL, Alert, Culprit, Decision, End, Endpoint, Managed, Mode, Profile
 
 DEFAULT_DURATION = 4 * 3600.0
 
@@ -69,12 +69,6 @@ class PolicyRule(BaseModel):
     mode: Mode = Mode.PROPOSE
     duration: Annotated[float, BeforeValidator(parse_duration)] = Field(default=DEFAULT_DURATION, alias="for")
 
-    @model_validator(mode="after")
-    def _profile_known(self) -> Self:
-        if self.profile not in PROFILES:
-            raise ValueError(f"no profile {self.profile!r}; known are {', '.join(PROFILES)}")
-        return self
-
 
 class PolicyFile(BaseModel):
     """The policy as written: `incriminate` answers who, `rules` answer what to do."""
@@ -103,13 +97,15 @@ def culprit_end(alert: Alert, culprit: Culprit) -> End | None:
     return {Culprit.SOURCE: alert.src, Culprit.DESTINATION: alert.dst}.get(culprit)
 
 
-def decide(policy: PolicyFile, alert: Alert, endpoint: Endpoint, culprit_reason: str) -> Decision:
-    """What policy says to do with this device because of this alert."""
+def decide(
+    policy: PolicyFile, alert: Alert, endpoint: Endpoint, culprit_reason: str, profiles: Mapping[str, Profile]
+) -> Decision:
+    """What policy says to do with this device because of this alert. Its rules name none but these profiles: `Config` saw to it."""
     rule = next((r for r in policy.rules if r.match.fits(alert) and r.match.fits_endpoint(endpoint)), None)
     if rule is None:
         return Decision(
             mode=Mode.OBSERVE,
-            profile=PROFILES["full"],
+            profile=FULL,
             duration=DEFAULT_DURATION,
             rule="",
             reason="no policy rule matches: observed only",
@@ -118,7 +114,7 @@ def decide(policy: PolicyFile, alert: Alert, endpoint: Endpoint, culprit_reason:
         )
     return Decision(
         mode=rule.mode,
-        profile=PROFILES[rule.profile],
+        profile=profiles[rule.profile],
         duration=rule.duration,
         rule=rule.name,
         reason=f"policy rule {rule.name!r}; culprit by {culprit_reason}",
@@ -127,12 +123,6 @@ def decide(policy: PolicyFile, alert: Alert, endpoint: Endpoint, culprit_reason:
     )
 
 
-def decide_by_operator(profile: str, duration: float, reason: str, by: str, *, override: bool) -> Decision:
-    """An operator's word. Raises KeyError for a profile that nobody defined."""
-    return Decision(
-        Mode.CONTAIN, PROFILES[profile], duration, "operator", reason, by, automatic=False, override=override
-    )
-
-
-def strictest(profiles: Iterable[Profile]) -> Profile:
-    return max(profiles, key=lambda profile: profile.strictness)
+def decide_by_operator(profile: Profile, duration: float, reason: str, by: str, *, override: bool) -> Decision:
+    """An operator's word."""
+    return Decision(Mode.CONTAIN, profile, duration, "operator", reason, by, automatic=False, override=override)

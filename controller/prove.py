@@ -8,14 +8,26 @@ MACs and addresses: what is no party to any rule keeps its fate.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from ipaddress import ip_address
 
 from controller.model import Address, Attachment, Endpoint, Plan, Proof, Reach, Survival
 from controller.network.graph import NetworkGraph
 from controller.network.view import NetworkView
+from controller.profiles import samples
 from drivers.base import Management
-from drivers.rules import Direction, Mac, PortName, Rule, RuleSet
-from drivers.semantics import ETH_ARP, ETH_IPV4, ETH_IPV6, Crossing, Fate, Frame, verdict
+from drivers.rules import Direction, Mac, PortName, Protocol, Rule, RuleSet
+from drivers.semantics import (
+    ETH_ARP,
+    ETH_IPV4,
+    ETH_IPV6,
+    HIDING_PROTOCOLS,
+    IP_PROTOCOLS,
+    Crossing,
+    Fate,
+    Frame,
+    verdict,
+)
 
 BROADCAST = Mac("ff:ff:ff:ff:ff:ff")
 STRANGER_MAC = Mac("02:00:5e:00:53:01")
@@ -24,6 +36,10 @@ SOMEBODY_MAC = Mac("02:00:5e:00:53:02")
 ELSEWHERE = PortName("(any other port)")
 STRANGER_IP = ip_address("192.0.2.1")
 SOMEBODY_IP = ip_address("192.0.2.2")
+STRANGER = {4: STRANGER_IP, 6: ip_address("2001:db8::1")}
+SOMEBODY = {4: SOMEBODY_IP, 6: ip_address("2001:db8::2")}
+CLIENT_PORT = 49152
+"""The first of those that a client is given (IANA, RFC 6335 §6)."""
 _KINDS: tuple[tuple[str, int, int | None], ...] = (
     ("ARP", ETH_ARP, None),
     ("TCP", ETH_IPV4, 6),
@@ -40,7 +56,8 @@ def prove(plan: Plan, network: NetworkView, now: float) -> Proof:
     rules = plan.rules[endpoint.attachment.device]
     blocked: list[Reach] = []
     residual: list[Reach] = []
-    for reach, passes in _device_traffic(endpoint, rules):
+    tried = _granular_traffic(plan, rules) if plan.profile.granular else _device_traffic(endpoint, rules)
+    for reach, passes in tried:
         (residual if passes else blocked).append(reach)
     residual += _behind_the_port(endpoint)
     return Proof(
@@ -78,6 +95,76 @@ def _device_traffic(endpoint: Endpoint, rules: RuleSet) -> Iterator[tuple[Reach,
         yield _judge(
             "everyone", "device", f"{kind} broadcast", Crossing(into, ELSEWHERE, endpoint.attachment.port), rules
         )
+
+
+def _granular_traffic(plan: Plan, rules: RuleSet) -> Iterator[tuple[Reach, bool]]:
+    """Each service of the profile by its name, both as the device's own and as others reach it; the ways around that a port number
+    leaves open; and all the rest, by kind."""
+    endpoint, taken = plan.endpoint, set[tuple[Protocol | None, int]]()
+    port, mac = endpoint.attachment.port, min(endpoint.macs, default=STRANGER_MAC)
+    for sample in samples(plan.profile):
+        taken.add((sample.protocol, sample.port))
+        whom = "anyone" if sample.peer is None else str(sample.peer)
+        version = 4 if sample.peer is None else sample.peer.version
+        peer = SOMEBODY[version] if sample.peer is None else sample.peer[0]
+        own = min((ip for ip in endpoint.ips if ip.version == version), default=STRANGER[version])
+        ends = (sample.port, CLIENT_PORT) if sample.way is Direction.TO else (CLIENT_PORT, sample.port)
+        coming, going = _pair(mac, own, peer, sample.protocol, ends)
+        if sample.way is Direction.FROM:
+            yield _judge("device", whom, sample.label, Crossing(coming, port, ELSEWHERE), rules)
+        else:
+            yield _judge(whom, "device", sample.label, Crossing(going, ELSEWHERE, port), rules)
+    yield from _ways_around(endpoint, rules)
+    free = next(number for number in range(40000, 65536) if not {(p, number) for p in Protocol} & taken)
+    for name, protocol in (
+        ("TCP", Protocol.TCP),
+        ("UDP", Protocol.UDP),
+        ("ICMP", Protocol.ICMP),
+        ("ARP", Protocol.ARP),
+    ):
+        own = min((ip for ip in endpoint.ips if ip.version == 4), default=STRANGER[4])
+        coming, going = _pair(mac, own, SOMEBODY[4], protocol, (CLIENT_PORT, free))
+        yield _judge("device", "anyone", f"other {name}", Crossing(coming, port, ELSEWHERE), rules)
+        yield _judge("anyone", "device", f"other {name}", Crossing(going, ELSEWHERE, port), rules)
+    for name, eth_type in (("IPv6", ETH_IPV6), ("non-IP", 0x88B5)):
+        coming = Frame(mac, SOMEBODY_MAC, eth_type, ip_protocol=59 if eth_type == ETH_IPV6 else None)
+        yield _judge("device", "anyone", f"other {name}", Crossing(coming, port, ELSEWHERE), rules)
+        going = replace(coming, eth_src=SOMEBODY_MAC, eth_dst=mac)
+        yield _judge("anyone", "device", f"other {name}", Crossing(going, ELSEWHERE, port), rules)
+
+
+def _ways_around(endpoint: Endpoint, rules: RuleSet) -> Iterator[tuple[Reach, bool]]:
+    """What shows no ports to a switch, in words; a borrowed MAC, by which the device is no longer who is spoken to; and broadcasts."""
+    port, mac = endpoint.attachment.port, min(endpoint.macs, default=STRANGER_MAC)
+    ips = (STRANGER[4], SOMEBODY[4])
+    around = {
+        "fragmented packets": Frame(mac, SOMEBODY_MAC, ETH_IPV4, *ips, 6, fragment=True),
+        "packets with unknown headers": Frame(
+            mac, SOMEBODY_MAC, ETH_IPV6, STRANGER[6], SOMEBODY[6], HIDING_PROTOCOLS[0]
+        ),
+    }
+    for kind, frame in around.items():
+        yield _judge("device", "anyone", kind, Crossing(frame, port, ELSEWHERE), rules)
+        back = replace(frame, eth_src=SOMEBODY_MAC, eth_dst=mac, ip_src=frame.ip_dst, ip_dst=frame.ip_src)
+        yield _judge("anyone", "device", kind, Crossing(back, ELSEWHERE, port), rules)
+    for kind, to in (("frames to another MAC that it takes", STRANGER_MAC), ("broadcasts", BROADCAST)):
+        frame = Frame(SOMEBODY_MAC, to, ETH_IPV4, SOMEBODY[4], STRANGER[4], 6, CLIENT_PORT, 445)
+        yield _judge("anyone", "device", kind, Crossing(frame, ELSEWHERE, port), rules)
+
+
+def _pair(
+    mac: Mac, own: Address, peer: Address, protocol: Protocol | None, ports: tuple[int, int]
+) -> tuple[Frame, Frame]:
+    """The same traffic as the device would send it (`ports`: source and destination), and as it would get it from the peer: there the
+    service is the device's own when it is the first of both."""
+    number = IP_PROTOCOLS.get(protocol or Protocol.TCP)
+    l4: tuple[int | None, int | None] = ports if protocol in (None, Protocol.TCP, Protocol.UDP) else (None, None)
+    eth_type = ETH_ARP if protocol is Protocol.ARP else ETH_IPV4 if own.version == 4 else ETH_IPV6
+    back = l4 if ports[0] == CLIENT_PORT else (l4[1], l4[0])
+    return (
+        Frame(mac, SOMEBODY_MAC, eth_type, own, peer, number, *l4),
+        Frame(SOMEBODY_MAC, mac, eth_type, peer, own, number, *back),
+    )
 
 
 def _judge(src: str, dst: str, kind: str, crossing: Crossing, rules: RuleSet) -> tuple[Reach, bool]:
@@ -162,5 +249,10 @@ def _survival(device: str, plan: Plan, graph: NetworkGraph) -> Survival:
     port = None if node.management_port is None else graph.find_port(device, node.management_port)
     if port is None:
         return Survival.UNKNOWN
-    touched = {rule.match.port for rule in plan.rules[device]}
+    to_it = [
+        rule
+        for rule in plan.rules[device]
+        if rule.match.direction is Direction.TO and rule.match.mac in plan.endpoint.macs
+    ]
+    touched = {rule.match.port for rule in plan.rules[device] if rule not in to_it}
     return Survival.CUT if touched & {None, port} else Survival.SURVIVES

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from controller.discovery.probes import ProbeResult
 from controller.model import Endpoint
 from drivers.base import ObservedState
+from drivers.rules import Action, Direction, Rule
 
 COUNTERS_LAG = 0.6
 """Seconds by which a switch's counters may be behind."""
@@ -36,6 +37,20 @@ class Counts:
     denied: int | None
     passed: int | None
     up: bool | None
+
+
+def never_silent(rules: Iterable[Rule]) -> str:
+    """Why these rules, all that one containment has on a device, leave it audible, so that silence can prove nothing; "" when they
+    close it as a whole but for its neighbours."""
+    rules = list(rules)
+    if not any(rule.action is Action.DENY for rule in rules):
+        return "it only counts: nothing is stopped, so there is nothing to prove"
+    coming = [rule for rule in rules if rule.match.direction is Direction.FROM]
+    closed = any(rule.action is Action.DENY and rule.match.fields() == {"port"} for rule in coming)
+    opened = any(rule.action is Action.PERMIT and rule.match.fields() != {"port", "mac"} for rule in rules)
+    if closed and not opened:
+        return ""
+    return "its profile leaves some traffic open, so it is not silent: that its rules stand was read back, and no more"
 
 
 def count(observed: ObservedState, names: Set[str]) -> int | None:

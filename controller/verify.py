@@ -182,6 +182,10 @@ class Verifier:
         driver = self._drivers.get(endpoint.attachment.device)
         if driver is None:
             return Look(reason=f"no driver serves {endpoint.attachment.device}")
+        if why := silence.never_silent(
+            rule for device, rule in containment.rules if device == endpoint.attachment.device
+        ):
+            return Look(reason=why)
         opened = self._now()
         asking = asyncio.create_task(self._probe(endpoint))
         try:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -15,6 +15,14 @@ from controller.errors import ConfigError
 Model = TypeVar("Model", bound=BaseModel)
 Key = str | int
 _DEEPEST = 40
+
+
+class LocatedError(ValueError):
+    """What is wrong with one place of a model, found by looking at more than that place: raised by a validator of the whole."""
+
+    def __init__(self, where: tuple[Key, ...], problem: str) -> None:
+        super().__init__(problem)
+        self.where = where
 
 
 class _Loader(yaml.SafeLoader):
@@ -54,7 +62,7 @@ def parse_model(text: str, model: type[Model], name: str) -> Model:
         return model.model_validate({} if data is None else data)
     except ValidationError as error:
         raise ConfigError(
-            "\n".join(_problem(name, lines, item["loc"], item["msg"]) for item in error.errors())
+            "\n".join(_problem(name, lines, (*item["loc"], *_further(item)), item["msg"]) for item in error.errors())
         ) from error
 
 
@@ -75,6 +83,12 @@ def _lines(node: yaml.Node, path: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, 
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             yield from _lines(value, (*path, index))
+
+
+def _further(item: Mapping[str, Any]) -> tuple[Key, ...]:
+    """Where below the model that complains the trouble is."""
+    error = item.get("ctx", {}).get("error")
+    return error.where if isinstance(error, LocatedError) else ()
 
 
 def _problem(name: str, lines: dict[tuple[Key, ...], int], where: tuple[Key, ...], message: str) -> str:

@@ -54,9 +54,11 @@ class Action(StrEnum):
 
 
 class Protocol(StrEnum):
-    """What a rule can single out above Ethernet."""
+    """What a rule can single out above Ethernet. ND is what IPv6 needs to find its neighbours: router solicitation and neighbour
+    solicitation and advertisement (RFC 4861 types 133, 135, 136), and neither router advertisements nor redirects."""
 
     ARP = "arp"
+    ND = "nd"
     ICMP = "icmp"
     ICMPV6 = "icmpv6"
     TCP = "tcp"
@@ -84,7 +86,9 @@ class Match:
 
     `port` is where the contained device is attached: frames FROM it come in there, frames TO it go out there. `mac`,
     `ip` and `own_ports` are the contained device's; `peer` and `peer_ports` are the other end's. L4 ports need a
-    protocol of TCP or UDP.
+    protocol of TCP or UDP. `established` (with TCP) is a segment that opens no connection: ACK or RST is set. `fragment`
+    is any piece of a fragmented packet, the first one included. `hidden` is a frame whose upper-layer protocol the network
+    device cannot see (`semantics.is_hidden`). These three are True or None.
     """
 
     direction: Direction
@@ -95,8 +99,21 @@ class Match:
     protocol: Protocol | None = None
     own_ports: PortRange | None = None
     peer_ports: PortRange | None = None
+    established: bool | None = None
+    fragment: bool | None = None
+    hidden: bool | None = None
 
     def __post_init__(self) -> None:
+        if False in (self.established, self.fragment, self.hidden):
+            raise ValueError("established, fragment and hidden are asked for, or left out")
+        if self.established and self.protocol is not Protocol.TCP:
+            raise ValueError("established needs protocol tcp")
+        if self.fragment and self.protocol is Protocol.ARP:
+            raise ValueError("ARP is never fragmented")
+        if self.protocol is Protocol.ND and any(end is not None and end.version == 4 for end in (self.ip, self.peer)):
+            raise ValueError("neighbour discovery is IPv6's")
+        if self.hidden and (self.protocol or self.ip or self.peer or self.fragment):
+            raise ValueError("what is hidden has no protocol or address that a rule could name")
         if (self.own_ports or self.peer_ports) and self.protocol not in (Protocol.TCP, Protocol.UDP):
             raise ValueError("L4 ports need protocol tcp or udp")
         if self.ip is not None and self.peer is not None and self.ip.version != self.peer.version:
@@ -195,6 +212,10 @@ class RuleSet:
         return RuleSet([*self._by_id.values(), *other._by_id.values()])
 
 
+_FLAGS = ("established", "fragment", "hidden")
+"""Written only where they are set: the ids of rules without them stay what they were."""
+
+
 def rule_to_wire(rule: Rule) -> dict[str, Any]:
     """The rule as plain JSON values; `rule_from_wire` reads it back."""
     match = rule.match
@@ -208,7 +229,8 @@ def rule_to_wire(rule: Rule) -> dict[str, Any]:
             "protocol": None if match.protocol is None else match.protocol.value,
             "own_ports": None if match.own_ports is None else [match.own_ports.first, match.own_ports.last],
             "peer_ports": None if match.peer_ports is None else [match.peer_ports.first, match.peer_ports.last],
-        },
+        }
+        | {name: True for name in _FLAGS if getattr(match, name)},
         "action": rule.action.value,
         "vlan": rule.vlan,
         "bounce": rule.bounce,
@@ -255,4 +277,7 @@ def _read_match(wire: Mapping[str, Any]) -> Match:
         protocol=None if wire["protocol"] is None else Protocol(wire["protocol"]),
         own_ports=None if wire["own_ports"] is None else PortRange(*wire["own_ports"]),
         peer_ports=None if wire["peer_ports"] is None else PortRange(*wire["peer_ports"]),
+        established=wire.get("established"),
+        fragment=wire.get("fragment"),
+        hidden=wire.get("hidden"),
     )

@@ -16,13 +16,22 @@ from ipaddress import IPv4Address, IPv6Address
 from drivers.rules import Action, Direction, Mac, Match, PortName, Protocol, Rule
 
 ETH_IPV4, ETH_ARP, ETH_IPV6 = 0x0800, 0x0806, 0x86DD
-IP_PROTOCOLS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58}
+IP_PROTOCOLS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58, Protocol.ND: 58}
+NEIGHBOUR_TYPES = (133, 135, 136)
+IPV6_FRAGMENT = 44
+HIDING_PROTOCOLS = (0, 43, IPV6_FRAGMENT, 51, 60, 135, 139, 140, 253, 254)
+"""IPv6 extension headers (IANA), ESP left out, whose content nobody sees. A network device that stops at one of them, or at 0 in IPv4 (a
+header that it could not read), does not know what the receiver will find behind it."""
+HIDING_TYPES = (0x8100, 0x88A8, 0x9100, 0x8847, 0x8848, 0x8864)
+"""EtherTypes behind which an IP packet may be: a VLAN tag within the tag that the device has read, MPLS, PPPoE."""
 Address = IPv4Address | IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A frame's headers, as far as a rule can speak of them. For ARP, `ip_src` and `ip_dst` are the protocol's."""
+    """A frame's headers, as far as a rule can speak of them. For ARP, `ip_src` and `ip_dst` are the protocol's. `ip_protocol` is where
+    the network device's walk along the headers ended: the upper-layer protocol, but 44 for a later fragment of IPv6. `fragment`: it is
+    a piece of a fragmented packet; L4 ports are in the first piece alone, if at all. `established`: TCP with ACK or RST."""
 
     eth_src: Mac
     eth_dst: Mac
@@ -32,6 +41,9 @@ class Frame:
     ip_protocol: int | None = None
     l4_src: int | None = None
     l4_dst: int | None = None
+    fragment: bool = False
+    established: bool = False
+    icmp_type: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +88,17 @@ def matches(match: Match, crossing: Crossing) -> bool:
         and (match.protocol is None or _is_protocol(frame, match.protocol))
         and (match.own_ports is None or (own_port is not None and own_port in match.own_ports))
         and (match.peer_ports is None or (peer_port is not None and peer_port in match.peer_ports))
+        and (not match.established or frame.established)
+        and (not match.fragment or frame.fragment)
+        and (not match.hidden or is_hidden(frame))
     )
+
+
+def is_hidden(frame: Frame) -> bool:
+    """Whether what the receiver will find in it cannot be told from it: an IP packet behind a tag, or one whose headers end unknown."""
+    if frame.eth_type in (ETH_IPV4, ETH_IPV6):
+        return frame.ip_protocol in (HIDING_PROTOCOLS if frame.eth_type == ETH_IPV6 else (0,))
+    return frame.eth_type in HIDING_TYPES
 
 
 def verdict(rules: Iterable[Rule], crossing: Crossing) -> Verdict:
@@ -113,5 +135,7 @@ def _is_protocol(frame: Frame, protocol: Protocol) -> bool:
     if protocol is Protocol.ARP:
         return frame.eth_type == ETH_ARP
     if frame.eth_type not in (ETH_IPV4, ETH_IPV6):
+        return False
+    if protocol is Protocol.ND and not (frame.eth_type == ETH_IPV6 and frame.icmp_type in NEIGHBOUR_TYPES):
         return False
     return frame.ip_protocol == IP_PROTOCOLS[protocol]

@@ -8,7 +8,7 @@ from typing import Any
 
 from controller.config import Config, Locating
 from controller.locate import locate
-from controller.model import PROFILES, Alert, Attachment, Decision, End, Location, Mode, Target
+from controller.model import FULL, Alert, Attachment, Decision, End, Location, Mode, Target
 from controller.network.view import NetworkView
 from drivers.base import DeviceFacts, Interface, Management, Neighbour, Sighting
 from drivers.rules import Mac, PortName
@@ -16,8 +16,8 @@ from drivers.rules import Mac, PortName
 NOW = 1_800_000_000.0
 S1, S2 = "of:0000000000000001", "of:0000000000000002"
 UPLINK = PortName("s1-eth9")
-DECISION = Decision(Mode.CONTAIN, PROFILES["full"], 3600.0, "operator", "it scans", "ann", automatic=False)
-AUTOMATIC = Decision(Mode.CONTAIN, PROFILES["full"], 3600.0, "scans", "it scans", "alert:suricata", automatic=True)
+DECISION = Decision(Mode.CONTAIN, FULL, 3600.0, "operator", "it scans", "ann", automatic=False)
+AUTOMATIC = Decision(Mode.CONTAIN, FULL, 3600.0, "scans", "it scans", "alert:suricata", automatic=True)
 
 
 def mac(number: int) -> Mac:

@@ -29,7 +29,7 @@ IPV4 = ("10.0.0.1", "10.0.0.2", "10.0.1.3")
 IPV6 = ("fd00::1", "fd00::2", "fd00:1::3")
 PREFIXES = ("10.0.0.1/32", "10.0.0.0/24", "0.0.0.0/0", "fd00::1/128", "fd00::/64", "::/0")
 L4_PORTS = (22, 445, 446, 8080)
-LLDP = 0x88CC
+LLDP, ETH_VLAN = 0x88CC, 0x8100
 MATCHABLE_ACTIONS = (Action.DENY, Action.PERMIT, Action.COUNT)
 
 networks: st.SearchStrategy[Network] = st.sampled_from(PREFIXES).map(ip_network)
@@ -54,7 +54,16 @@ def matches(draw: st.DrawFn, ports: Sequence[PortName] = PORTS, macs: Sequence[M
     port, mac = draw(st.none() | st.sampled_from(ports)), draw(st.none() | st.sampled_from(macs))
     if port is None and mac is None and ip is None:
         port = draw(st.sampled_from(ports))
-    return Match(draw(st.sampled_from(Direction)), port, mac, ip, peer, protocol, draw(l4), draw(l4))
+    direction = draw(st.sampled_from(Direction))
+    flag = st.sampled_from([None, None, None, True])
+    if draw(flag):
+        return Match(direction, port, mac or macs[0], hidden=True)
+    established = draw(flag) if protocol is Protocol.TCP else None
+    fragment = draw(flag) if protocol is not Protocol.ARP else None
+    if protocol is Protocol.ND:
+        ip, peer = (None if end is None or end.version == 4 else end for end in (ip, peer))
+        port = port or ports[0]
+    return Match(direction, port, mac, ip, peer, protocol, draw(l4), draw(l4), established, fragment)
 
 
 @st.composite
@@ -77,17 +86,22 @@ def rule_sets(
 
 @st.composite
 def frames(draw: st.DrawFn, macs: Sequence[Mac] = MACS) -> Frame:
-    """An ARP, IPv4, IPv6 or LLDP frame with the header fields that such a frame has, and no others."""
-    eth_type = draw(st.sampled_from([ETH_ARP, ETH_IPV4, ETH_IPV6, LLDP]))
+    """An ARP, IPv4, IPv6, LLDP or doubly tagged frame with the header fields that such a frame has, and no others."""
+    eth_type = draw(st.sampled_from([ETH_ARP, ETH_IPV4, ETH_IPV4, ETH_IPV6, ETH_IPV6, LLDP, ETH_VLAN]))
     src, dst = draw(st.sampled_from(macs)), draw(st.sampled_from(macs))
-    if eth_type == LLDP:
+    if eth_type in (LLDP, ETH_VLAN):
         return Frame(src, dst, eth_type)
     address: st.SearchStrategy[Address] = st.sampled_from(IPV6 if eth_type == ETH_IPV6 else IPV4).map(ip_address)
     if eth_type == ETH_ARP:
         return Frame(src, dst, eth_type, draw(address), draw(address))
-    protocol = draw(st.sampled_from([6, 17, 58 if eth_type == ETH_IPV6 else 1]))
-    l4 = st.sampled_from(L4_PORTS) if protocol in (6, 17) else st.none()
-    return Frame(src, dst, eth_type, draw(address), draw(address), protocol, draw(l4), draw(l4))
+    protocol = draw(st.sampled_from([6, 6, 17, 17, *([58, 44, 60] if eth_type == ETH_IPV6 else [0, 1])]))
+    later = protocol == 44 or (protocol != 58 and draw(st.integers(0, 4)) == 0)
+    l4 = st.sampled_from(L4_PORTS) if protocol in (6, 17) and not later else st.none()
+    established = protocol == 6 and not later and draw(st.booleans())
+    icmp_type = draw(st.sampled_from([128, 134, 135, 136])) if protocol == 58 else None
+    fragment = later or draw(st.integers(0, 4)) == 0
+    ends, ports = (draw(address), draw(address)), (draw(l4), draw(l4))
+    return Frame(src, dst, eth_type, *ends, protocol, *ports, fragment, established, icmp_type)
 
 
 @st.composite

@@ -66,6 +66,33 @@ class TokenBody(Body):
     role: Role
 
 
+# --- out: profiles ---------------------------------------------------------------------------------------------------
+
+
+class EntryView(View):
+    """`what` is the service in words; `peers` empty is everybody."""
+
+    action: str
+    direction: str
+    what: str
+    peers: list[str]
+
+
+class ProfileView(View):
+    """`default` is what becomes of what no entry speaks of: deny, permit or count."""
+
+    name: str
+    description: str
+    strictness: int
+    default: str
+    built_in: bool
+    entries: list[EntryView]
+
+
+class ProfilesView(View):
+    profiles: list[ProfileView]
+
+
 # --- out: the case ------------------------------------------------------------------------------------------------------
 
 

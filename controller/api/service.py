@@ -8,7 +8,7 @@ from typing import Protocol
 from controller.discovery.probes import SensorResults, SensorWork
 from controller.doctor.finding import Finding
 from controller.live import Live
-from controller.model import Address, Alert, Binding, Containment, Endpoint, Location, Target
+from controller.model import Address, Alert, Binding, Containment, Endpoint, Location, Profile, Target
 from controller.requests import AlertAnswer, ContainRequest, DeviceView, Preview
 from controller.store import Accepted, Store
 from drivers.rules import Mac
@@ -64,6 +64,9 @@ class Service(Protocol):
 
     async def metrics(self) -> bytes:
         """The page in Prometheus's text format."""
+
+    def profiles(self) -> list[Profile]:
+        """How far a containment can go: the strictest first."""
 
     def sources(self) -> list[str]:
         """The alert sources that are taken."""

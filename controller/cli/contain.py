@@ -23,7 +23,7 @@ class Until(StrEnum):
     INSTALLED = "installed"
 
 
-Profile = Annotated[str, typer.Option(help="How far: full lets nothing in or out.")]
+Profile = Annotated[str, typer.Option(help="How far: full lets nothing in or out; `netcordon profiles` shows all.")]
 For = Annotated[str | None, typer.Option("--for", help="For how long: 90s, 15m, 4h, 7d.", show_default="as configured")]
 Override = Annotated[bool, typer.Option("--override", help="Also what is protected; needs the role and a reason.")]
 

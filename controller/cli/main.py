@@ -38,6 +38,9 @@ COMMANDS: Mapping[str, Entry] = {
     "endpoints": Entry("controller.cli.look", "endpoints", "List the devices that were seen on the network."),
     "devices": Entry("controller.cli.look", "devices", "List the switches and routers that hold rules."),
     "proposals": Entry("controller.cli.look", "proposals", "List what waits for a person."),
+    "profiles": Entry(
+        "controller.cli.profiles", "profiles", "List how far a containment can go, and what each closes."
+    ),
     "alert": Entry("controller.cli.alert", "alert_app", "Send alerts, and look at what came in."),
     "audit": Entry("controller.cli.audit", "audit_app", "Who did what, and whether the record of it is whole."),
     "token": Entry("controller.cli.token", "token_app", "Make, list and revoke the API's tokens."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from controller.config import Asset, NetworkSection, Protected
 from controller.model import Address, Managed
@@ -33,6 +33,10 @@ class Inventory:
             if listed is not None and listed.mac is None:
                 return listed
         return UNKNOWN_ASSET
+
+    def with_role(self, role: str) -> Iterator[Asset]:
+        listed = (*self._by_mac.values(), *(asset for asset in self._by_ip.values() if asset.mac is None))
+        return (asset for asset in listed if asset.role == role)
 
     def lists(self, mac: Mac) -> bool:
         return mac in self._by_mac

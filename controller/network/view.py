@@ -3,16 +3,17 @@ it up to date."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from itertools import islice
 
 from controller.config import Config
-from controller.model import DEFAULT_REALM, Attachment, Endpoint
+from controller.model import DEFAULT_REALM, Attachment, Endpoint, Peers
 from controller.network.bindings import Bindings
 from controller.network.graph import NetworkGraph
 from controller.network.inventory import Inventory
-from drivers.rules import Mac
+from drivers.rules import Mac, Network
 
 
 @dataclass(slots=True)
@@ -67,6 +68,20 @@ class NetworkView:
         """The router's name when this MAC is one: listed, or the established holder of a router's listed address."""
         held = next((ip for ip in self.bindings.ips_held_by(realm, mac) if self.inventory.router_name(None, ip)), None)
         return self.inventory.router_name(mac, held)
+
+    def addresses_of(self, realm: str) -> Callable[[Peers], tuple[Network, ...]]:
+        """Whom a profile's peers are now: a role is the listed addresses of its assets, and what their listed MACs hold."""
+
+        def known(peers: Peers) -> tuple[Network, ...]:
+            found = list(peers.prefixes)
+            for role in peers.roles:
+                for asset in self.inventory.with_role(role):
+                    held = () if asset.mac is None else self.bindings.ips_held_by(realm, asset.mac)
+                    own = sorted(str(ip) for ip in {*held, *((asset.ip,) if asset.ip else ())})
+                    found += [ip_network(ip) for ip in own]
+            return tuple(dict.fromkeys(found))
+
+        return known
 
     def recent_endpoints(self, now: float, most: int) -> list[Endpoint]:
         """At most `most` devices, those heard of last first."""

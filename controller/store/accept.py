@@ -51,7 +51,7 @@ def accept(
         return Accepted(containments.one(transaction.connection, known), created=False, joined=False)
     joining = transaction.fetch(_OPEN, {"endpoint": draft.endpoint.id})
     if joining:
-        case = _join(transaction, draft, containments.row(transaction.connection, joining[0][0]), recheck)
+        case = _join(transaction, draft, containments.row(transaction.connection, joining[0][0]), recheck, budget)
     else:
         recheck()
         _spend(transaction, budget)
@@ -145,10 +145,13 @@ def _chosen(draft: Draft) -> dict[str, Any]:
     }
 
 
-def _join(transaction: Transaction, draft: Draft, found: Row[Any], recheck: Callable[[], None]) -> Containment:
-    """The strictest profile and its rules win, and the later expiry. The same profile with other rules is the device at another place
-    or address, and the newer rules win there; a port where it was stays held until `moves.free`. But at the same place never looser
-    ones: what a device makes up while it is held (MACs that look like neighbours) must not let it out."""
+def _join(
+    transaction: Transaction, draft: Draft, found: Row[Any], recheck: Callable[[], None], budget: Budget | None
+) -> Containment:
+    """The strictest profile and its rules win, and the later expiry; a containment that automatic action widens counts as its own, and
+    against its budget. The same profile with other rules is the device at another place or address, and the newer rules win there; a
+    port where it was stays held until `moves.free`. But at the same place never looser ones: what a device makes up while it is held
+    (MACs that look like neighbours) must not let it out."""
     changes: dict[str, Any] = {"expires_at": _later(found.expires_at, draft.expires_at), "revision": found.revision + 1}
     changes["evidence"] = codec.dump_words(dict.fromkeys((*codec.load_words(found.evidence), *draft.evidence)))
     was = codec.load_endpoint(found.endpoint)
@@ -156,8 +159,12 @@ def _join(transaction: Transaction, draft: Draft, found: Row[Any], recheck: Call
     rules = wanted.with_elsewhere(transaction, found.id, wanted.owned(draft.rules, found.id), home)
     looser = _looser(was, draft.endpoint)
     moved = draft.profile == found.profile and not looser and wanted.names(rules) != wanted.held(transaction, found.id)
-    if draft.rules and not looser and (draft.strictness > found.strictness or moved):
+    stricter = draft.strictness > found.strictness
+    if draft.rules and (stricter or moved):
         recheck()
+        if stricter and not found.automatic:
+            _spend(transaction, budget)
+            changes["automatic"] = draft.automatic
         changes |= _chosen(draft)
         if wanted.replace_rules(transaction, found.id, rules):
             changes |= {"outcome": Outcome.REQUESTED.value, "unproven": ""}

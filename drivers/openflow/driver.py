@@ -34,10 +34,10 @@ from drivers.openflow import flows
 from drivers.openflow.converge import PIPELINE, Renderer, read_back
 from drivers.openflow.layout import ALONE, BESIDE, Layout
 from drivers.openflow.link import Events, SpeakerLink
-from drivers.rules import Action, Direction, PortName, RuleSet, parse_mac
+from drivers.rules import Action, Direction, Match, PortName, RuleSet, parse_mac
 
 READ_DEADLINE = 10.0
-_ANYTHING = frozenset({"port", "mac", "ip", "peer", "protocol", "own_ports", "peer_ports"})
+_ANYTHING = frozenset(Match.__slots__) - {"direction"}
 _NO_PORT = _ANYTHING - {"port"}
 
 

@@ -21,7 +21,7 @@ from functools import cached_property
 from typing import Any
 
 from drivers.rules import Action, Direction, Match, Network, PortRange, Protocol, Rule
-from drivers.semantics import ETH_ARP, ETH_IPV4, ETH_IPV6, IP_PROTOCOLS
+from drivers.semantics import ETH_ARP, ETH_IPV4, ETH_IPV6, HIDING_PROTOCOLS, HIDING_TYPES, IP_PROTOCOLS, NEIGHBOUR_TYPES
 
 Field = int | str
 Fields = Mapping[str, Field]
@@ -35,6 +35,10 @@ DHCP6_CLIENT, DHCP6_SERVER = 546, 547
 LLDP_MAC, ETH_LLDP = "01:80:c2:00:00:0e", 0x88CC
 TABLE_FROM, TABLE_TO, TABLE_TRACKING, TABLE_FORWARDING = range(4)
 SLOTS = 1000
+A_FRAGMENT = "0x01/0x01"
+"""Of `nw_frag`, which is Open vSwitch's own (NXM_NX_IP_FRAG, ovs-fields(7)): OpenFlow 1.3 has none. Another switch refuses the flow."""
+ESTABLISHED: tuple[Field, ...] = ("0x0010/0x0010", "0x0004/0x0004")
+"""Of `tcp_flags` (ONF extension 109): ACK, or RST."""
 _ADDRESS_FIELDS: Mapping[Field | None, tuple[str, str]] = {
     ETH_ARP: ("arp_spa", "arp_tpa"),
     ETH_IPV4: ("ipv4_src", "ipv4_dst"),
@@ -212,31 +216,57 @@ def rule_matches(match: Match, in_port: int | None) -> Iterator[dict[str, Field]
         link["in_port"] = _known(in_port)
     if match.mac is not None:
         link["eth_src" if coming else "eth_dst"] = match.mac
+    if match.fragment:
+        link["nw_frag"] = A_FRAGMENT
+    if match.hidden:
+        yield from (link | kind for kind in _hiding())
+        return
     ends = [None if network is None else _network(network) for network in (match.ip, match.peer)]
     for kind in _ether_types(match):
         names = _ADDRESS_FIELDS.get(kind.get("eth_type"), ())
         pairs = zip(names, ends if coming else reversed(ends), strict=False)
         fields = link | kind | {name: address for name, address in pairs if address is not None}
-        if match.own_ports is None and match.peer_ports is None:
-            yield fields
-        else:
-            yield from _with_l4(fields, match)
+        for more in _upper(match):
+            yield from _with_l4({**fields, **more}, match)
+
+
+def _hiding() -> Iterator[dict[str, Field]]:
+    yield {"eth_type": ETH_IPV4, "ip_proto": 0}
+    for protocol in HIDING_PROTOCOLS:
+        yield {"eth_type": ETH_IPV6, "ip_proto": protocol}
+    for eth_type in HIDING_TYPES:
+        yield {"eth_type": eth_type}
+
+
+def _upper(match: Match) -> Iterator[Fields]:
+    """What is asked of the upper layer besides its ports: each of these in turn."""
+    if match.protocol is Protocol.ND:
+        yield from ({"icmpv6_type": number} for number in NEIGHBOUR_TYPES)
+    elif match.established:
+        yield from ({"tcp_flags": flags} for flags in ESTABLISHED)
+    else:
+        yield {}
 
 
 def _ether_types(match: Match) -> Iterator[dict[str, Field]]:
     addressed = match.ip or match.peer
     version = None if addressed is None else addressed.version
-    if match.protocol is None and version is None:
+    any_type = match.protocol is None and version is None and not match.fragment
+    if any_type:
         yield {}
-    if version != 6 and (match.protocol is Protocol.ARP or (match.protocol is None and version == 4)):
+    if (
+        version != 6
+        and not match.fragment
+        and (match.protocol or (Protocol.ARP if version == 4 else None)) is Protocol.ARP
+    ):
         yield {"eth_type": ETH_ARP}
-    if match.protocol is Protocol.ARP or (match.protocol is None and version is None):
+    if match.protocol is Protocol.ARP or any_type:
         return
     upper: dict[str, Field] = {}
     if match.protocol is not None:
         upper["ip_proto"] = IP_PROTOCOLS[match.protocol]
     for wanted, eth_type in ((4, ETH_IPV4), (6, ETH_IPV6)):
-        if version in (None, wanted):
+        if version in (None, wanted) and not (match.protocol is Protocol.ND and wanted == 4):
             yield upper | {"eth_type": eth_type}
 
 

@@ -167,6 +167,9 @@ def _meet(name: str, one: Field, other: Field) -> Field | None:
         if not a.overlaps(b):
             return None
         return one if a.prefixlen > b.prefixlen else other
+    if name == "tcp_flags":
+        (a_value, a_mask), (b_value, b_mask) = _bits(one), _bits(other)
+        return f"{a_value | b_value:#06x}/{a_mask | b_mask:#06x}"  # they ask for flags that are set, never for one that is not
     if name.startswith(("tcp_", "udp_")) or name in ("eth_src", "eth_dst"):
         (a_value, a_mask), (b_value, b_mask) = _bits(one), _bits(other)
         if (a_value ^ b_value) & a_mask & b_mask:

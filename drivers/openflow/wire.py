@@ -19,6 +19,7 @@ _VERSION, _PORT_MOD, _FLOW_MOD = 4, 16, 14
 _ADD, _MODIFY_STRICT, _DELETE, _DELETE_STRICT = 0, 2, 3, 4
 _ANY, _NO_BUFFER, _SEND_FLOW_REM, _ALL_TABLES, _NO_FWD = 0xFFFFFFFF, 0xFFFFFFFF, 1, 0xFF, 1 << 5
 _OUTPUTS = {"controller": 0xFFFFFFFD, "normal": 0xFFFFFFFA}
+_BASIC, _NXM, _EXPERIMENTER, _ONF = 0x8000, 0x0001, 0xFFFF, 0x4F4E4600
 _FIELDS = {  # name: (OXM field number, bytes), §7.2.3.7
     "in_port": (0, 4),
     "eth_dst": (3, 6),
@@ -37,7 +38,11 @@ _FIELDS = {  # name: (OXM field number, bytes), §7.2.3.7
     "ipv6_dst": (27, 16),
     "icmpv6_type": (29, 1),
 }
-
+_EXTENSIONS = {  # name: (class, field number, bytes, experimenter)
+    "nw_frag": (_NXM, 26, 1, b""),
+    "tcp_flags": (_EXPERIMENTER, 42, 2, _ONF.to_bytes(4, "big")),
+}
+"""Each is always masked. Open vSwitch has both (ovs-fields(7)); tcp_flags is ONF extension 109 to OpenFlow 1.3."""
 
 _NAMES = {number: name for name, (number, _) in _FIELDS.items()}
 _FLOW_STATS = struct.Struct("!HB9xH6x4xQQQ")  # length, table, priority, cookie, packets, bytes: §7.3.5.2
@@ -112,19 +117,20 @@ def _instructions(output: str | None, goto: int | None) -> bytes:
 
 def _match(fields: Fields) -> bytes:
     """In order of field numbers, so that each field follows what it presupposes."""
-    numbered_fields = sorted((*_FIELDS[name], name, value) for name, value in fields.items())
-    oxm = b"".join(_oxm(number, width, name, value) for number, width, name, value in numbered_fields)
+    basic = sorted((*_FIELDS[name], name, value) for name, value in fields.items() if name not in _EXTENSIONS)
+    oxm = b"".join(_oxm(number, width, name, value) for number, width, name, value in basic)
+    oxm += b"".join(_extension(name, str(fields[name])) for name in _EXTENSIONS if name in fields)
     length = 4 + len(oxm)
     return struct.pack("!HH", 1, length) + oxm + bytes(-length % 8)
 
 
 def _oxm(number: int, width: int, name: str, value: Field) -> bytes:
     if isinstance(value, int):
-        return struct.pack("!HBB", 0x8000, number << 1, width) + value.to_bytes(width, "big")
+        return struct.pack("!HBB", _BASIC, number << 1, width) + value.to_bytes(width, "big")
     text, _, mask = value.partition("/")
     if not mask:
-        return struct.pack("!HBB", 0x8000, number << 1, width) + _octets(name, text)
-    head = struct.pack("!HBB", 0x8000, number << 1 | 1, 2 * width)
+        return struct.pack("!HBB", _BASIC, number << 1, width) + _octets(name, text)
+    head = struct.pack("!HBB", _BASIC, number << 1 | 1, 2 * width)
     return head + _octets(name, text) + _mask(name, width, mask)
 
 
@@ -133,6 +139,13 @@ def _mask(name: str, width: int, text: str) -> bytes:
         return _octets(name, text)
     wide = 8 * width
     return (((1 << int(text)) - 1) << (wide - int(text))).to_bytes(width, "big")
+
+
+def _extension(name: str, value: str) -> bytes:
+    space, number, width, experimenter = _EXTENSIONS[name]
+    octets = b"".join(int(part, 16).to_bytes(width, "big") for part in value.split("/"))
+    head = struct.pack("!HBB", space, number << 1 | 1, len(experimenter) + len(octets))
+    return head + experimenter + octets
 
 
 def _octets(name: str, text: str) -> bytes:
@@ -180,13 +193,25 @@ def decode_match(data: bytes, at: int) -> tuple[dict[str, Field], int]:
     while at + 4 <= end:
         space, field, width = struct.unpack_from("!HBB", data, at)
         value = data[at + 4 : at + 4 + width]
-        name = _NAMES.get(field >> 1) if space == 0x8000 else None
-        if name is None:
+        name = _NAMES.get(field >> 1) if space == _BASIC else None
+        if name is None and field & 1 and (extension := _extension_name(space, field >> 1, value)) is not None:
+            name, experimenter = extension
+            half = (width - len(experimenter)) // 2
+            bits, mask = value[-2 * half : -half].hex(), value[-half:].hex()
+            fields[name] = f"0x{bits}/0x{mask}"
+        elif name is None:
             fields[f"oxm {space:x} {field >> 1}"] = value.hex()
         else:
             fields[name] = _plain(name, value, bool(field & 1))
         at += 4 + width
     return fields, after
+
+
+def _extension_name(space: int, number: int, value: bytes) -> tuple[str, bytes] | None:
+    for name, (known_space, known_number, width, experimenter) in _EXTENSIONS.items():
+        if (known_space, known_number) == (space, number) and value.startswith(experimenter):
+            return (name, experimenter) if len(value) == len(experimenter) + 2 * width else None
+    return None
 
 
 def _plain(name: str, value: bytes, masked: bool) -> Field:

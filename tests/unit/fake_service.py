@@ -25,6 +25,7 @@ from controller.model import (
     Mode,
     Outcome,
     Plan,
+    Profile,
     Proof,
     Reach,
     Stage,
@@ -32,6 +33,7 @@ from controller.model import (
     Target,
     Want,
 )
+from controller.profiles import LATERAL, MONITOR
 from controller.requests import AlertAnswer, ContainRequest, DeviceView, Disposition, Preview
 from controller.store import Accepted, Store
 from drivers.base import DiffLine, Interface, Management, Neighbour
@@ -155,6 +157,9 @@ class FakeService:
 
     async def metrics(self) -> bytes:
         return b"netcordon_up 1\n"
+
+    def profiles(self) -> list[Profile]:
+        return [FULL, LATERAL, replace(MONITOR, name="custom", description=HOSTILE, built_in=False)]
 
     def sources(self) -> list[str]:
         return ["suricata", "generic"]

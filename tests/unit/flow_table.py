@@ -8,7 +8,7 @@ from typing import Any
 
 from drivers.base import ObservedState, PortState
 from drivers.openflow.converge import read_back
-from drivers.openflow.flows import Field, Flow
+from drivers.openflow.flows import ESTABLISHED, Field, Flow
 from drivers.openflow.layout import ALONE, Layout
 from drivers.rules import PortName
 from drivers.semantics import ETH_ARP, ETH_IPV4, ETH_IPV6, Crossing, Fate, Frame
@@ -86,12 +86,17 @@ def _matches_field(name: str, value: Field, frame: Frame, in_port: int) -> bool:
         "eth_dst": frame.eth_dst,
         "eth_type": frame.eth_type,
         "ip_proto": frame.ip_protocol,
+        "icmpv6_type": frame.icmp_type if frame.eth_type == ETH_IPV6 else None,
     }
     if name in plain and "/" not in str(value):
         return plain[name] == value
     if name in ("eth_src", "eth_dst"):
         own, wanted, care = (int(text.replace(":", ""), 16) for text in (str(plain[name]), *str(value).split("/")))
         return own & care == wanted
+    if name == "nw_frag":
+        return frame.fragment
+    if name == "tcp_flags":
+        return frame.established and value == ESTABLISHED[0]  # `Frame` says one of both, and not which
     head, _, tail = name.partition("_")
     if head in L3:
         address = frame.ip_src if tail in ("src", "spa") else frame.ip_dst

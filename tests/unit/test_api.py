@@ -39,6 +39,7 @@ ROUTES: Mapping[tuple[str, str], tuple[Permission | None, Any]] = {
     ("GET", "/api/v1/containments/{id}"): (Permission.READ, None),
     ("POST", "/api/v1/containments/{id}/release"): (Permission.RELEASE, {}),
     ("POST", "/api/v1/release"): (Permission.RELEASE, {"all": True}),
+    ("GET", "/api/v1/profiles"): (Permission.READ, None),
     ("POST", "/api/v1/plan"): (Permission.READ, {"target": "10.0.0.7"}),
     ("GET", "/api/v1/events"): (Permission.READ, None),
     ("GET", "/api/v1/locate"): (Permission.READ, None),
@@ -481,3 +482,13 @@ async def test_metrics_without_a_token_are_for_loopback_alone(
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
         assert (await http.get("/metrics", headers=headers)).status_code == status
         assert (await http.get("/api/v1/devices", headers=headers)).status_code == 401
+
+
+async def test_profiles_say_what_each_closes(api: Api) -> None:
+    found = (await api("GET", "/api/v1/profiles", Role.VIEWER)).json()["profiles"]
+    assert [one["name"] for one in found] == ["full", "lateral", "custom"]
+    lateral = found[1]
+    assert (lateral["default"], lateral["built_in"], lateral["strictness"]) == ("permit", True, 40)
+    smb = {"action": "deny", "direction": "both", "what": "SMB and admin shares, T1021.002 (tcp 139,445)", "peers": []}
+    assert smb in lateral["entries"]
+    assert "\x1b" not in found[2]["description"]

@@ -54,7 +54,10 @@ def test_nothing_said_is_safe() -> None:
         ("verify:\n  window: 0.001\n", "verify.window"),
         ("reconcile:\n  deadline: 2m\n", "`deadline` must be shorter than `lease`"),
         ("policy:\n  rules:\n  - name: a\n    mode: block\n", "netcordon.yaml:4: policy.rules.0.mode"),
-        ("policy:\n  rules:\n  - name: a\n    profile: total\n", "no profile 'total'; known are full"),
+        (
+            "policy:\n  rules:\n  - name: a\n    profile: total\n",
+            "no profile 'total'; known are full, lateral, monitor",
+        ),
         ("policy:\n  rules:\n  - name: a\n  - name: a\n", "names used twice: a"),
     ],
 )

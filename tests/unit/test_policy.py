@@ -10,11 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from controller.model import Culprit, Endpoint, Managed, Mode
+from controller.model import FULL, Culprit, Endpoint, Managed, Mode
 from controller.policy import PolicyFile, culprit_end, decide, decide_by_operator, incriminate
+from controller.profiles import catalogue
 from tests.campus import alert, mac, place
 
 DEVICE = Endpoint(frozenset({mac(6)}), frozenset(), place(3), managed=Managed.UNDISCOVERED, role="unknown")
+
+
+KNOWN = catalogue((), (), ())
 
 
 def policy(**written: Any) -> PolicyFile:
@@ -26,7 +30,7 @@ def test_without_a_rule_neither_end_is_guilty_and_nothing_is_done() -> None:
     assert culprit is Culprit.UNDECIDED
     assert "no incrimination rule" in why
     assert culprit_end(alert(), culprit) is None
-    decision = decide(policy(), alert(), DEVICE, why)
+    decision = decide(policy(), alert(), DEVICE, why, KNOWN)
     assert (decision.mode, decision.rule, decision.automatic) == (Mode.OBSERVE, "", True)
 
 
@@ -34,7 +38,7 @@ def test_without_a_rule_neither_end_is_guilty_and_nothing_is_done() -> None:
 def test_no_alert_makes_an_empty_policy_act(source: str, signature: str, severity: int) -> None:
     given_alert = alert(source=source, signature=signature, severity=severity)
     assert incriminate(policy(), given_alert)[0] is Culprit.UNDECIDED
-    assert decide(policy(), given_alert, DEVICE, "").mode is Mode.OBSERVE
+    assert decide(policy(), given_alert, DEVICE, "", KNOWN).mode is Mode.OBSERVE
 
 
 def test_the_first_incrimination_that_matches_answers() -> None:
@@ -66,25 +70,23 @@ def test_the_first_rule_that_matches_alert_and_device_decides() -> None:
             {"name": "rest"},
         ]
     )
-    loud = decide(rules, alert(), DEVICE, "x")
+    loud = decide(rules, alert(), DEVICE, "x", KNOWN)
     assert (loud.rule, loud.mode, loud.duration, loud.by) == ("loud", Mode.CONTAIN, 600, "alert:suricata")
-    assert decide(rules, alert(severity=3), DEVICE, "x").rule == "rest"
-    assert decide(rules, alert(severity=3), DEVICE, "x").mode is Mode.PROPOSE
-    assert decide(rules, alert(), replace(DEVICE, managed=Managed.MANAGED), "x").rule == "rest"
-    assert decide(rules, alert(), replace(DEVICE, role="file-server"), "x").mode is Mode.OBSERVE
+    assert decide(rules, alert(severity=3), DEVICE, "x", KNOWN).rule == "rest"
+    assert decide(rules, alert(severity=3), DEVICE, "x", KNOWN).mode is Mode.PROPOSE
+    assert decide(rules, alert(), replace(DEVICE, managed=Managed.MANAGED), "x", KNOWN).rule == "rest"
+    assert decide(rules, alert(), replace(DEVICE, role="file-server"), "x", KNOWN).mode is Mode.OBSERVE
 
 
 def test_a_signature_id_must_be_there_to_match() -> None:
     rules = policy(rules=[{"name": "one", "match": {"signature_id": [2001219]}, "mode": "contain"}])
-    assert decide(rules, alert(), DEVICE, "").rule == "one"
-    assert decide(rules, alert(signature_id=None), DEVICE, "").mode is Mode.OBSERVE
+    assert decide(rules, alert(), DEVICE, "", KNOWN).rule == "one"
+    assert decide(rules, alert(signature_id=None), DEVICE, "", KNOWN).mode is Mode.OBSERVE
 
 
-def test_an_operator_is_never_automatic_and_an_unknown_profile_is_none() -> None:
-    decision = decide_by_operator("full", 60, "seen it", "ann", override=True)
+def test_an_operator_is_never_automatic() -> None:
+    decision = decide_by_operator(FULL, 60, "seen it", "ann", override=True)
     assert (decision.mode, decision.automatic, decision.override, decision.by) == (Mode.CONTAIN, False, True, "ann")
-    with pytest.raises(KeyError):
-        decide_by_operator("half", 60, "", "ann", override=False)
 
 
 def test_unknown_keys_are_errors() -> None:

@@ -122,6 +122,28 @@ async def test_the_strictest_profile_and_its_rules_win(store: Store) -> None:
     assert (await store.desired("s1")).rules == desired.rules
 
 
+async def test_a_stricter_profile_wins_whatever_turned_up_on_the_port_meanwhile(store: Store) -> None:
+    """A device under a loose profile must not ward off a stricter one by inventing a neighbour."""
+    await hold(store, 1, profile="monitor", strictness=0, rules={"s1": rules("case-0001", 1, Direction.FROM)})
+    crowded = replace(endpoint(1), neighbours=frozenset({parse_mac("020000000099")}))
+    joined = (await store.accept(draft(1, endpoint=crowded), recheck=nothing)).containment
+    assert (joined.profile, joined.endpoint.neighbours) == ("full", crowded.neighbours)
+    assert (await store.desired("s1")).rules == rules("case-0001", 1)
+
+
+async def test_widening_a_persons_containment_automatically_is_within_the_budget(store: Store) -> None:
+    for number in (1, 2):
+        own = {"s1": rules(f"case-{number:04d}", number, Direction.FROM)}
+        await hold(store, number, profile="monitor", strictness=0, automatic=False, rules=own)
+    one = Budget(per_minute=1, total=1)
+    widened = await store.accept(draft(1, automatic=True), recheck=nothing, budget=one)
+    assert (widened.joined, widened.containment.profile) == (True, "full")
+    with pytest.raises(Refused) as caught:
+        await store.accept(draft(2, automatic=True), recheck=nothing, budget=one)
+    assert caught.value.code is RefusalCode.BUDGET
+    assert (await store.containment("case-0002")).profile == "monitor"
+
+
 async def test_a_device_that_moved_takes_its_case_along(store: Store) -> None:
     await hold(store, 1)
     await converge(store, "s1")

@@ -15,6 +15,7 @@ from controller.api.schemas import (
     ContainmentsView,
     ContainmentView,
     PreviewView,
+    ProfilesView,
     ReleaseBody,
     ReleasedView,
     ReleaseOneBody,
@@ -105,6 +106,12 @@ async def release(body: ReleaseBody, service: TheService, token: Releaser, key: 
     return _released(
         await service.release(body.target.strip(), by=token.name, reason=body.reason, key=_own(key, token))
     )
+
+
+@router.get("/profiles")
+async def profiles(service: TheService, token: Reader) -> ProfilesView:
+    """How far a containment can go, the strictest first, and what each closes."""
+    return ProfilesView(profiles=[views.profile_view(profile) for profile in service.profiles()])
 
 
 def _request(body: ContainBody, token: TokenRecord, key: str | None) -> ContainRequest:

@@ -1,0 +1,287 @@
+"""Profiles: how far a containment goes, and the rules that it comes to at a device's edge port. Pure.
+
+`lateral` closes what ATT&CK tactic TA0008 (Lateral Movement) travels by: its techniques name the services below, which are also those of
+CISA CM0065's associated techniques (T1021, T1210, T1563, T1570). Web ports stay open, and so do the ports that DCOM picks once it was
+asked at 135.
+
+Rules keep no state, so a service is closed at both of its ends: what asks for it, and what it would answer. Where a profile permits by
+ports, the answers to TCP must not open a connection (ACK or RST), and those to UDP go to ports of clients alone; otherwise a device
+could open what it likes from the port of a service that it keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from ipaddress import ip_network
+
+from controller.model import FULL, Endpoint, Entry, Peers, Profile, Way
+from drivers.rules import Action, Direction, Match, Network, PortRange, Protocol, Provenance, Rule
+
+CLIENT_PORTS = PortRange(1024, 65535)
+_DAD = ip_network("0.0.0.0/32")
+Supported = Callable[[Rule], bool]
+Addresses = Callable[[Peers], tuple[Network, ...]]
+"""Whom `Peers` are, as far as anybody knows now."""
+
+
+def _port(number: int) -> PortRange:
+    return PortRange(number, number)
+
+
+def _service(name: str, protocol: Protocol, *ports: int | tuple[int, int]) -> Entry:
+    ranges = tuple(PortRange(*port) if isinstance(port, tuple) else _port(port) for port in ports)
+    return Entry(Action.DENY, Way.BOTH, name, protocol, ranges)
+
+
+LATERAL = Profile(
+    "lateral",
+    40,
+    "closes the services that lateral movement uses (ATT&CK TA0008), both ways; leaves the rest",
+    Action.PERMIT,
+    (
+        _service("RDP, T1021.001", Protocol.TCP, 3389),
+        _service("RDP, T1021.001", Protocol.UDP, 3389),
+        _service("SMB and admin shares, T1021.002", Protocol.TCP, 139, 445),
+        _service("NetBIOS, T1021.002", Protocol.UDP, (137, 138)),
+        _service("DCOM and WMI, T1021.003, T1047", Protocol.TCP, 135, 593),
+        _service("SSH, T1021.004", Protocol.TCP, 22),
+        _service("VNC, T1021.005", Protocol.TCP, 5800, (5900, 5909)),
+        _service("WinRM, T1021.006", Protocol.TCP, (5985, 5986), 47001),
+        _service("telnet and r-commands, T1021", Protocol.TCP, 23, (512, 514)),
+        _service("FTP and rsync, T1570", Protocol.TCP, 21, 873),
+        _service("TFTP, T1570", Protocol.UDP, 69),
+        _service("NFS, T1080", Protocol.TCP, 111, 2049),
+        _service("NFS, T1080", Protocol.UDP, 111, 2049),
+    ),
+    built_in=True,
+)
+MONITOR = Profile("monitor", 0, "counts the device's frames and drops none", Action.COUNT, built_in=True)
+REMEDIATION = "remediation"
+
+
+def remediation(hosts: Iterable[Network], dns: Iterable[Network]) -> Profile:
+    """Only the remediation hosts, and DNS where it is configured; what is needed to reach them comes with every profile of its kind."""
+    listed = tuple(hosts)  # by protocol, since "anything" would be ARP as well, that claims whose address it likes
+    entries = [
+        Entry(Action.PERMIT, Way.BOTH, REMEDIATION, p, peers=Peers(listed)) for p in (Protocol.TCP, Protocol.UDP)
+    ]
+    if by_ipv4 := tuple(host for host in listed if host.version == 4):
+        entries.append(Entry(Action.PERMIT, Way.BOTH, REMEDIATION, Protocol.ICMP, peers=Peers(by_ipv4)))
+    if resolvers := tuple(dns):
+        port = (_port(53),)
+        entries += [
+            Entry(Action.PERMIT, Way.FROM, "DNS", protocol, port, Peers(resolvers))
+            for protocol in (Protocol.UDP, Protocol.TCP)
+        ]
+    text = "only the remediation hosts, and what is needed to reach them"
+    return Profile(REMEDIATION, 80, text, Action.DENY, tuple(entries), built_in=True)
+
+
+def catalogue(hosts: Iterable[Network], dns: Iterable[Network], custom: Iterable[Profile]) -> Mapping[str, Profile]:
+    """All profiles by name, the strictest first. `remediation` is there when it has hosts."""
+    built_in = [FULL, LATERAL, MONITOR]
+    if listed := tuple(hosts):
+        built_in.append(remediation(listed, dns))
+    ranked = sorted((*built_in, *custom), key=lambda profile: (-profile.strictness, profile.name))
+    return {profile.name: profile for profile in ranked}
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """The sentence for a profile that is not there."""
+    if name == REMEDIATION:
+        return "no remediation hosts: list them in the configuration, under remediation.hosts"
+    return f"no profile {name!r}; known are {', '.join(known)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """`weaker`: in which ways the rules are less than the profile. `also`: what they do besides what it says."""
+
+    rules: tuple[Rule, ...]
+    weaker: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+
+
+def compile_rules(
+    profile: Profile, endpoint: Endpoint, provenance: Provenance, addresses: Addresses, supported: Supported
+) -> Compiled:
+    """The rules of a profile for a device at its edge port. Its frames are matched by the port, so that it cannot escape under another
+    MAC; frames to it by its MACs, since no neighbour's may be stopped. Neighbours on the port keep what they send."""
+    return _Compiler(profile, endpoint, provenance, addresses, supported).run()
+
+
+class _Compiler:
+    def __init__(
+        self, profile: Profile, endpoint: Endpoint, provenance: Provenance, addresses: Addresses, supported: Supported
+    ) -> None:
+        self._profile, self._endpoint, self._provenance = profile, endpoint, provenance
+        self._addresses, self._supported = addresses, supported
+        self._coming = Match(Direction.FROM, port=endpoint.attachment.port)
+        port = None if profile.granular else endpoint.attachment.port
+        self._going = [Match(Direction.TO, port=port, mac=mac) for mac in sorted(endpoint.macs)]
+        self._weaker: list[str] = []
+
+    def run(self) -> Compiled:
+        if self._profile.default is Action.COUNT:
+            return Compiled(tuple(self._counting()), ("it drops nothing: its rules only count",))
+        rules = [
+            *self._neighbours(),
+            *self._default(),
+            *(rule for entry in self._profile.entries for rule in self._entry(entry)),
+        ]
+        also = () if self._profile.default is Action.DENY else self._unseen(rules)
+        rules += also
+        words = (
+            ("fragmented packets, and those whose protocol is hidden from the switch, are stopped as well",)
+            if also
+            else ()
+        )
+        return Compiled(tuple(dict.fromkeys(rules)), tuple(self._weaker), words)
+
+    def _rule(self, match: Match, action: Action) -> Rule:
+        return Rule(match, action, self._provenance)
+
+    def _counting(self) -> Iterator[Rule]:
+        """On a shared port, by MAC: the neighbours' frames are none of it."""
+        own = [replace(self._coming, mac=mac) for mac in sorted(self._endpoint.macs)]
+        for match in own if self._endpoint.neighbours and own else [self._coming]:
+            yield self._rule(match, Action.COUNT)
+        for match in self._going:
+            yield self._rule(match, Action.COUNT)
+
+    def _neighbours(self) -> Iterator[Rule]:
+        for mac in sorted(self._endpoint.neighbours):
+            yield self._rule(replace(self._coming, mac=mac), Action.PERMIT)
+
+    def _default(self) -> Iterator[Rule]:
+        """Deny both ways: a port of its own as a whole when nothing may pass. Else also what it takes to be reachable: its own ARP,
+        neighbour discovery, and DHCP as a client."""
+        if self._profile.default is not Action.DENY:
+            return
+        alone = not self._profile.entries and not self._endpoint.neighbours
+        going = [Match(Direction.TO, port=self._endpoint.attachment.port)] if alone else self._going
+        for match in (self._coming, *going):
+            yield self._rule(match, Action.DENY)
+        if not self._profile.entries:
+            return
+        own = [ip_network(ip) for ip in sorted(self._endpoint.ips, key=str) if ip.version == 4]
+        arp = replace(self._coming, protocol=Protocol.ARP)
+        for match in [replace(arp, ip=ip) for ip in (*own, _DAD)] if own else [arp]:
+            yield self._rule(match, Action.PERMIT)
+        if not own:
+            self._weaker.append("no IPv4 address of it is known, so its ARP may claim any")
+        yield self._rule(replace(self._coming, protocol=Protocol.ND), Action.PERMIT)
+        for match in self._going:
+            yield self._rule(replace(match, protocol=Protocol.ARP), Action.PERMIT)
+            yield self._rule(replace(match, protocol=Protocol.ND), Action.PERMIT)
+        for client, server in ((68, 67), (546, 547)):
+            for match in (self._coming, *self._going):
+                leased = replace(match, protocol=Protocol.UDP, own_ports=_port(client), peer_ports=_port(server))
+                yield self._rule(leased, Action.PERMIT)
+
+    def _entry(self, entry: Entry) -> Iterator[Rule]:
+        for peer in self._peers(entry):
+            for ports in entry.ports or (None,):
+                if entry.way is not Way.TO:
+                    yield from self._opened_by_it(entry, peer, ports)
+                if entry.way is not Way.FROM:
+                    yield from self._opened_to_it(entry, peer, ports)
+
+    def _peers(self, entry: Entry) -> tuple[Network | None, ...]:
+        if entry.peers is None:
+            return (None,)
+        found = self._addresses(entry.peers)
+        if not found:
+            verb = "permitted" if entry.action is Action.PERMIT else "stopped"
+            self._weaker.append(
+                f"{entry.label}: no address of {', '.join(entry.peers.roles)} is known, so nothing is {verb}"
+            )
+        return found
+
+    def _opened_by_it(self, entry: Entry, peer: Network | None, ports: PortRange | None) -> Iterator[Rule]:
+        asking = replace(self._coming, protocol=entry.protocol, peer=peer, peer_ports=ports)
+        yield self._rule(asking, entry.action)
+        if ports is not None and entry.action is Action.PERMIT:
+            for going in self._going:
+                yield from self._answer(replace(going, protocol=entry.protocol, peer=peer, peer_ports=ports))
+
+    def _opened_to_it(self, entry: Entry, peer: Network | None, ports: PortRange | None) -> Iterator[Rule]:
+        for going in self._going:
+            yield self._rule(replace(going, protocol=entry.protocol, peer=peer, own_ports=ports), entry.action)
+        if ports is None:
+            return
+        answer = replace(self._coming, protocol=entry.protocol, peer=peer, own_ports=ports)
+        if entry.action is Action.DENY:
+            yield self._rule(answer, Action.DENY)
+        else:
+            yield from self._answer(answer)
+
+    def _answer(self, match: Match) -> Iterator[Rule]:
+        """What answers a permitted request, and opens nothing by itself as far as a rule without state can tell."""
+        if match.protocol is Protocol.TCP:
+            rule = self._rule(replace(match, established=True), Action.PERMIT)
+            if self._supported(rule):
+                yield rule
+            else:
+                self._weaker.append(
+                    "the switch cannot tell answers from new connections: from a permitted port it may open any"
+                )
+                yield self._rule(match, Action.PERMIT)
+        elif match.direction is Direction.FROM:
+            for clients in (CLIENT_PORTS, match.own_ports):
+                yield self._rule(replace(match, peer_ports=clients), Action.PERMIT)
+        else:
+            yield self._rule(match, Action.PERMIT)
+
+    def _unseen(self, rules: Iterable[Rule]) -> list[Rule]:
+        """A fragment carries no ports, and behind an unknown header there may be anything: where a service is closed by what is in its
+        packets' headers, these go the same way, since a receiver would put together what the switch could not see."""
+        denied = [rule.match for rule in rules if rule.action is Action.DENY and rule.match.protocol in _LAYERED]
+        found: dict[Match, None] = {}
+        for match in denied:
+            end = replace(
+                self._coming if match.direction is Direction.FROM else match,
+                protocol=None,
+                own_ports=None,
+                peer_ports=None,
+            )
+            found[replace(end, peer=match.peer, fragment=True)] = None
+            found[replace(end, peer=None, hidden=True)] = None
+        everyone = {(m.direction, m.mac) for m in found if m.fragment and m.peer is None}
+        wanted = [
+            self._rule(match, Action.DENY)
+            for match in found
+            if match.hidden or match.peer is None or (match.direction, match.mac) not in everyone
+        ]
+        held = [rule for rule in wanted if self._supported(rule)]
+        for word, flag in (("fragmented packets", "fragment"), ("packets with unknown headers", "hidden")):
+            if any(getattr(rule.match, flag) for rule in wanted) and not any(
+                getattr(rule.match, flag) for rule in held
+            ):
+                self._weaker.append(f"the switch cannot tell {word}, so a closed service may be reached by them")
+        return held
+
+
+_LAYERED = (Protocol.TCP, Protocol.UDP, Protocol.ICMPV6)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One service of a profile, one way: whoever opens the connection is `way` of the device. `peer` None is anybody."""
+
+    label: str
+    way: Direction
+    protocol: Protocol | None
+    port: int
+    peer: Network | None
+
+
+def samples(profile: Profile) -> Iterator[Sample]:
+    """What to try of a profile in order to see what it does: each entry's first port, both of its ways."""
+    for entry in profile.entries:
+        peers: tuple[Network | None, ...] = (None,) if entry.peers is None else entry.peers.prefixes
+        for way in [Direction(way) for way in (Way.FROM, Way.TO) if entry.way in (way, Way.BOTH)]:
+            for peer in peers:
+                for ports in entry.ports or (PortRange(9, 9),):
+                    yield Sample(entry.label, way, entry.protocol, ports.first, peer)
