@@ -236,7 +236,7 @@ class Follower:
 
     def _is_still_its_own(self, case: Containment, ip: Address) -> bool:
         holder = self._network.bindings.holder(case.endpoint.realm, ip)
-        return holder is None or Mac(holder.mac) in case.endpoint.macs
+        return holder is None or Mac(holder.mac) in case.endpoint.macs or _may_be_anothers(ip)
 
     async def _refused(self, case: Containment, place: Place, reason: str) -> None:
         """Said once for each reason: in the audit log, the log and the case, whose outcome is not what it was."""
@@ -297,7 +297,7 @@ class Follower:
     def _spans(self, case: Containment, place: Place) -> list[Span]:
         bindings, realm = self._network.bindings, case.endpoint.realm
         histories = [bindings.history_of_mac(realm, mac) for mac in case.endpoint.macs]
-        histories += [bindings.history_of_ip(realm, ip) for ip in case.endpoint.ips]
+        histories += [bindings.history_of_ip(realm, ip) for ip in case.endpoint.ips if not _may_be_anothers(ip)]
         return [span for history in histories for span in history if span.at(*place)]
 
     async def _note(self, case: Containment) -> None:
@@ -315,6 +315,11 @@ class Follower:
         noted.update(strange)
         if ips or words:
             self._on_changed([await self._store.note(case.id, ips, words)])
+
+
+def _may_be_anothers(ip: Address) -> bool:
+    """Every link may have a device with this very address (RFC 4291 §2.5.6): what another MAC says under it is not this one's."""
+    return ip.version == 6 and ip.is_link_local
 
 
 def _home(case: Containment) -> Place:

@@ -1,8 +1,8 @@
 """At which of its addresses a device is asked. Pure.
 
-IPv4 first, as long as it has one. A device has many IPv6 addresses and leaves some of them behind (RFC 8981), so that the one that answered
-last is asked, or else the one that it spoke for last. An address that answered is also the better proof: what a device only said of itself
-may never have answered anybody.
+IPv4 first, as long as it has one. Of several, the one that answered last: a device leaves IPv6 addresses behind (RFC 8981), and one that
+it only claimed may never have answered anybody, so that its silence would prove nothing. Where none answered, the one that it spoke for
+last.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ def address_to_ask(
 ) -> Address | None:
     """One of `ips`; None when there is none. `latest` are its addresses, the one heard of last first. An answer from before `since`
     (seconds since the epoch) says nothing any more."""
-    if ipv4 := [ip for ip in ips if ip.version == 4]:
-        return min(ipv4)
-    answered = {ip: at for ip in ips if (at := last_answer(ip)) is not None and at >= since}
+    ipv4 = [ip for ip in ips if ip.version == 4]
+    some: Collection[Address] = ipv4 or ips
+    answered = {ip: at for ip in some if (at := last_answer(ip)) is not None and at >= since}
     if answered:
         return max(answered, key=lambda ip: (answered[ip], int(ip)))
-    return next((ip for ip in latest if ip in ips), min(ips, key=int, default=None))
+    return next((ip for ip in latest if ip in some), min(some, key=int, default=None))

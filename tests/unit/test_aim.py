@@ -22,6 +22,12 @@ def test_of_ipv6_the_one_that_answered_last() -> None:
     assert address_to_ask({OLD, NEW, LINK_LOCAL}, [NEW, LINK_LOCAL], {OLD: 8.0, LINK_LOCAL: 9.0}.get) == LINK_LOCAL
 
 
+def test_a_claim_that_never_answered_is_not_asked() -> None:
+    """Its silence would prove nothing."""
+    claimed = ip_address("10.0.0.1")
+    assert address_to_ask({IPV4, claimed}, [claimed, IPV4], {IPV4: 9.0}.get) == IPV4
+
+
 def test_one_that_answers_no_more_is_left() -> None:
     assert address_to_ask({OLD, NEW}, [NEW, OLD], {OLD: 8.0}.get, since=9.0) == NEW
     assert address_to_ask({OLD, NEW}, [NEW, OLD], {OLD: 8.0}.get, since=7.0) == OLD

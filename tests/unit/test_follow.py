@@ -19,7 +19,7 @@ from controller.containment import Containments
 from controller.errors import Refused
 from controller.fleet import Fleet
 from controller.follow import MOST_NOTED, MOST_PLACES, Follower
-from controller.model import Containment, DeviceOutcome, Outcome, Target
+from controller.model import Attachment, Containment, DeviceOutcome, Outcome, Target
 from controller.network.view import NetworkView
 from controller.requests import ContainRequest
 from controller.store import Move, Store
@@ -398,3 +398,17 @@ async def test_what_was_seen_of_an_older_revision_or_of_a_released_case_is_not_r
     site.fleet.wake({"s1"})
     await site.until(lambda case: case.outcome is Outcome.REMOVED, "removed")
     assert (await site.store.set_outcome(case.id, "s1", late)).outcome is Outcome.REMOVED
+
+
+async def test_another_devices_link_local_address_is_no_trace_of_it(site: Site) -> None:
+    """Every link may have a device with this very address. Its other addresses, under whatever MAC, are a trace."""
+    site.says(HOME, ip="fe80::1")
+    await site.quiet()
+    case = await site.contain()
+    site.says(OTHER, NEIGHBOUR, "fe80::1")
+    await site.quiet()
+    assert ip_address("fe80::1") in case.endpoint.ips
+    assert site.network.bindings.on_place("default", Attachment(*OTHER), 0.0)
+    assert site.follower._view(case, OTHER).heard is None
+    site.says(OTHER, NEIGHBOUR, ROGUE_IP)
+    await site.until(lambda _: site.follower._view(case, OTHER).heard is not None, "it left a trace")
