@@ -39,6 +39,11 @@ def _text(name: bytes | str) -> str:
     return name.decode("utf-8", "replace").rstrip("\0") if isinstance(name, bytes) else name
 
 
+def is_unknown_request(kind: int) -> bool:
+    """Whether this type of error says that the switch does not know the message at all (an experimenter of whom it never heard)."""
+    return bool(kind == ofproto.OFPET_BAD_REQUEST)
+
+
 def error_names(kind: int, code: int) -> str:
     """For example "OFPFMFC_TABLE_FULL (OFPET_FLOW_MOD_FAILED)"."""
     named = str(ofproto.ofp_error_code_to_str(kind, code)), str(ofproto.ofp_error_type_to_str(kind))

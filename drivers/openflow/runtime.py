@@ -25,8 +25,7 @@ PACKAGES = {"os-ken": "os_ken", "ryu": "ryu"}
 if RUNTIME not in PACKAGES:
     raise SystemExit(f"{VARIABLE}={RUNTIME!r}: known are {', '.join(PACKAGES)}")
 if RUNTIME == "ryu":  # Ryu 4.34 looks for a name that current eventlet no longer has
-    with warnings.catch_warnings():  # that eventlet is deprecated is no news to who runs Ryu
-        warnings.simplefilter("ignore", DeprecationWarning)
+    with warnings.catch_warnings(record=True):  # that eventlet is deprecated is no news to who runs Ryu
         _wsgi: Any = import_module("eventlet.wsgi")
     _wsgi.ALREADY_HANDLED = getattr(_wsgi, "ALREADY_HANDLED", object())
     import_module("eventlet").monkey_patch()

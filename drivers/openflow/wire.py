@@ -2,7 +2,7 @@
 
 os-ken takes 0.13 ms to write a flow and 0.07 ms to read one; this takes a tenth of it, and a bulk push, a whole read-back and the
 latency of a single push are made of that. A unit test holds it against os-ken, byte for byte. The transaction id is left zero;
-`numbered` puts it in.
+`bundle.numbered` puts it in.
 """
 
 from __future__ import annotations
@@ -59,11 +59,6 @@ def encode(message: Mapping[str, Any]) -> bytes:
         return _ENCODERS[message["kind"]](message)
     except (KeyError, TypeError, ValueError, AttributeError, struct.error) as error:
         raise BadMessage(f"{type(error).__name__}: {error}") from error
-
-
-def numbered(message: bytes | bytearray, xid: int) -> bytes:
-    """The message with its transaction id."""
-    return b"".join((message[:4], xid.to_bytes(4, "big"), message[8:]))
 
 
 def _add(message: Mapping[str, Any]) -> bytes:

@@ -7,13 +7,13 @@ import threading
 from contextlib import suppress
 from types import TracebackType
 
-FLOW_MOD, PORT_MOD, BARRIER_REQUEST = 14, 16, 20
+EXPERIMENTER, FLOW_MOD, PORT_MOD, BARRIER_REQUEST = 4, 14, 16, 20
 MODIFY_STRICT = 2  # the speaker's way to have counters added up: it changes nothing
 
 
 def is_change(message: bytes) -> bool:
-    """Whether an OpenFlow 1.3 message changes what the switch holds."""
-    return message[1] == PORT_MOD or (message[1] == FLOW_MOD and message[25] != MODIFY_STRICT)
+    """Whether an OpenFlow 1.3 message changes what the switch holds, or is part of a bundle that will."""
+    return message[1] in (EXPERIMENTER, PORT_MOD) or (message[1] == FLOW_MOD and message[25] != MODIFY_STRICT)
 
 
 class Cut:
@@ -25,8 +25,14 @@ class Cut:
         self.port = int(self._listener.getsockname()[1])
         self.whole = True
         self.changes = 0  # that were passed on
+        self.held = threading.Event()  # nothing more is passed on to the switch, with its session open
         self._left: int | None = None
+        self._hold = False
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
+
+    @property
+    def sessions(self) -> int:
+        return len(self._pairs)
 
     def __enter__(self) -> Cut:
         threading.Thread(target=self._accept, name="cut", daemon=True).start()
@@ -53,9 +59,14 @@ class Cut:
         """Cut once so many more changes were passed on: before the next, or before the barrier that ends the push."""
         self._left = changes
 
+    def hold_after(self, changes: int) -> None:
+        """Pass nothing more on once so many more changes were; the session stands until the controller's end of it is gone."""
+        self._left, self._hold = changes, True
+
     def mend(self) -> None:
         """The switch may connect again."""
-        self._left = None
+        self._left, self._hold = None, False
+        self.held.clear()
         self.whole = True
 
     def _accept(self) -> None:
@@ -86,8 +97,12 @@ class Cut:
             while len(head := stream.read(8)) == 8:
                 message = head + stream.read(int.from_bytes(head[2:4], "big") - 8)
                 if self._is_the_end(message):
-                    self.sever()
-                    return
+                    if not self._hold:
+                        self.sever()
+                        return
+                    self.held.set()
+                    stream.read()
+                    break
                 switch.sendall(message)
                 self.changes += is_change(message)
         with suppress(OSError):
