@@ -12,23 +12,19 @@ ApiError                 what the daemon answered, or that it did not; `code`, `
 from __future__ import annotations
 
 import os
-import stat
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
 
 from controller.cli.exit_codes import ExitCode
+from controller.credentials import DEFAULT_URL, URL_VARIABLE, find_token
 from controller.errors import ConfigError, NetcordonError, RefusalCode
 from controller.neutralize import neutralize
 
-URL_VARIABLE = "NETCORDON_URL"
-TOKEN_VARIABLE = "NETCORDON_TOKEN"  # noqa: S105 (a name, no token)
-DEFAULT_URL = "http://127.0.0.1:8440"
 TIMEOUT = 30.0
 PAUSES = (0.2, 0.5)
 """Seconds before a request that may be repeated is sent a second and a third time."""
@@ -76,36 +72,6 @@ _BY_STATUS: Mapping[int, type[ApiError]] = {
     413: Malformed,
     422: Malformed,
 }
-
-
-def token_file(environment: Mapping[str, str]) -> Path:
-    """Where a person's token lies."""
-    home = environment.get("XDG_CONFIG_HOME") or Path(environment.get("HOME", "~")).expanduser() / ".config"
-    return Path(home) / "netcordon" / "token"
-
-
-def find_token(environment: Mapping[str, str]) -> str | None:
-    """From NETCORDON_TOKEN, else from the token file; None when there is neither. Raises ConfigError for a file that
-    others may read, and for what cannot be a token."""
-    token = environment.get(TOKEN_VARIABLE, "").strip()
-    where = f"${TOKEN_VARIABLE}"
-    if not token:
-        path = token_file(environment)
-        token, where = _read_private(path), str(path)
-    if token and not (token.isascii() and token.isprintable() and " " not in token):
-        raise ConfigError(f"what is in {where} is no token")
-    return token or None
-
-
-def _read_private(path: Path) -> str:
-    try:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise ConfigError(f"{path} can be read by others: chmod 600 {path}")
-        return path.read_text(encoding="ascii", errors="replace").strip()
-    except FileNotFoundError:
-        return ""
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,10 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard 
 
 @app.command("list")
 def list_labs(as_json: Json = False) -> None:
-    """The labs that there are."""
+    """The labs that there are.
+
+    Example: netcordon lab list
+    """
     from rich.console import Console
 
     from labs.scenario import load, names
@@ -56,7 +59,10 @@ def run(
     ] = None,
     random: Annotated[bool, typer.Option("--random", help="As --seed, with a seed by chance.")] = False,
 ) -> None:
-    """Run a lab. Exit code 0 only if the containment was proven, every verdict holds, and all was restored."""
+    """Run a lab. Exit code 0 only if the containment was proven, every verdict holds, and all was restored.
+
+    Example: netcordon lab run rogue-host --keep
+    """
     from rich.console import Console
 
     from labs.story import Story
@@ -74,8 +80,11 @@ def run(
 
 
 @app.command()
-def clean() -> None:
-    """Remove the bridges and folders that killed lab runs left behind; nothing else is touched."""
+def clean(as_json: Json = False) -> None:
+    """Remove the bridges and folders that killed lab runs left behind; nothing else is touched.
+
+    Example: netcordon lab clean
+    """
     from rich.console import Console
 
     from labs.installation import abandoned_folders
@@ -84,7 +93,7 @@ def clean() -> None:
     from labs.story import Story
     from topologies.network import leftovers, sweep
 
-    story = Story(Console())
+    story = Story(Console(stderr=as_json))
     try:
         check()
     except LabError as error:
@@ -96,6 +105,9 @@ def clean() -> None:
         with suppress(FileNotFoundError):  # somebody else cleans at the same time
             shutil.rmtree(folder)
     removed = [*(one.bridge for one in found), *map(str, folders)]
+    if as_json:
+        typer.echo(json.dumps({"removed": removed}))
+        return
     story.say(f"removed {', '.join(removed)}" if removed else "nothing was left behind")
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from controller.api.schemas import AcceptedView, ContainmentView, PreviewView
-from controller.cli import case_view, output, plan_view, waiting
+from controller.cli import case_view, completion, output, plan_view, waiting
 from controller.cli.exit_codes import ExitCode
 from controller.cli.options import Json, Reason, Target, Timeout, Wait, connect
 from controller.cli.places import switch_names
@@ -23,7 +23,12 @@ class Until(StrEnum):
     INSTALLED = "installed"
 
 
-Profile = Annotated[str, typer.Option(help="How far: full lets nothing in or out; `netcordon profiles` shows all.")]
+Profile = Annotated[
+    str,
+    typer.Option(
+        help="How far: full lets nothing in or out; `netcordon profiles` shows all.", autocompletion=completion.profiles
+    ),
+]
 For = Annotated[str | None, typer.Option("--for", help="For how long: 90s, 15m, 4h, 7d.", show_default="as configured")]
 Override = Annotated[bool, typer.Option("--override", help="Also what is protected; needs the role and a reason.")]
 

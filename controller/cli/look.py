@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from controller.api.schemas import ContainmentView, LocationView
-from controller.cli import case_view, output, plan_view
+from controller.cli import case_view, completion, output, plan_view
 from controller.cli.exit_codes import ExitCode
 from controller.cli.options import Json, Limit, Target, connect
 from controller.cli.places import place, switch_names
@@ -25,7 +25,9 @@ MOST_SEARCHED = 1000
 
 def list_(
     everything: Annotated[bool, typer.Option("--all", help="Also what was released.")] = False,
-    device: Annotated[str | None, typer.Option(help="Only what has rules on this device.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Only what has rules on this device.", autocompletion=completion.devices)
+    ] = None,
     limit: Limit = 100,
     as_json: Json = False,
 ) -> None:
@@ -45,7 +47,10 @@ def list_(
 def show(
     id: Annotated[
         str,
-        typer.Argument(help="The containment's id, or 4 or more of its first characters; or the target that is held."),
+        typer.Argument(
+            help="The containment's id, or 4 or more of its first characters; or the target that is held.",
+            autocompletion=completion.containments,
+        ),
     ],
     as_json: Json = False,
 ) -> None:

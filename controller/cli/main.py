@@ -76,6 +76,13 @@ class Commands(TyperGroup):
         finally:
             self._listing = False
 
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        self._listing = True
+        try:
+            return super().shell_complete(ctx, incomplete)
+        finally:
+            self._listing = False
+
 
 def _stand_in(name: str) -> TyperCommand:
     help = COMMANDS[name].help if name in COMMANDS else EXTERNAL_HELP.get(name, "From another package.")
@@ -123,7 +130,7 @@ def _version(asked: bool) -> None:
 
 
 def group() -> Commands:
-    options = typer.Typer(add_completion=False, rich_markup_mode=None)
+    options = typer.Typer(rich_markup_mode=None)
 
     @options.callback()
     def netcordon(
@@ -135,7 +142,7 @@ def group() -> Commands:
     return Commands(
         name="netcordon",
         rich_markup_mode=None,
-        commands={name: _stand_in(name) for name in COMMANDS},
+        commands={name: _stand_in(name) for name in (*COMMANDS, *EXTERNAL_HELP)},
         params=built.params,
         help=built.help,
         no_args_is_help=True,

@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from controller.api.schemas import EntryView, ProfileView
-from controller.cli import output
+from controller.cli import completion, output
 from controller.cli.options import Json, connect
 from controller.cli.output import said
 from controller.errors import NotFound
@@ -22,7 +22,9 @@ _WAYS = {"from": "that it opens", "to": "that others open to it", "both": "both 
 
 
 def profiles(
-    name: Annotated[str | None, typer.Argument(help="One profile alone.", show_default="all")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="One profile alone.", show_default="all", autocompletion=completion.profiles)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List how far a containment can go, the strictest first, and what each profile closes. Where two meet on one device,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli import case_view, output, waiting
+from controller.cli import case_view, completion, output, waiting
 from controller.cli.exit_codes import ExitCode
 from controller.cli.options import Json, Reason, Timeout, Wait, connect
 from controller.cli.places import switch_names
@@ -15,7 +15,10 @@ from controller.errors import InvalidInput
 
 
 def release(
-    target: Annotated[str | None, typer.Argument(help="An IP, a MAC, switch:port, or a containment's id.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Argument(help="An IP, a MAC, switch:port, or a containment's id.", autocompletion=completion.held),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Release all that is held.")] = False,
     reason: Reason = "",
     wait: Wait = False,

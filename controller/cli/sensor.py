@@ -32,7 +32,7 @@ def run(
 
     Example: netcordon sensor run --name floor2 --interface eth0
     """
-    from controller.connection import find_token  # imported here, with the sensor: they cost more than most commands
+    from controller.credentials import find_token  # imported here, with the sensor: they cost more than most commands
     from controller.discovery.sensor import main
 
     token = find_token(os.environ)

@@ -80,7 +80,7 @@ def revoke(name: Annotated[str, typer.Argument(help="As `token list` shows it.")
 
 def _save(secret: str) -> Path:
     """Into the caller's token file, readable by its owner alone from its first byte."""
-    from controller.connection import token_file
+    from controller.credentials import token_file
 
     path = token_file(os.environ)
     try:

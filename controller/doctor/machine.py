@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
-from controller.config import CONFIG_VARIABLE, DEFAULT_PATH, Config, load_config
-from controller.connection import token_file
+from controller.config import CONFIG_VARIABLE, DEFAULT_PATH, Config, Tls, load_config
+from controller.credentials import token_file
 from controller.doctor.finding import Finding, error, info, warning
 from controller.doctor.host import clock_is_synchronized
 from controller.errors import ConfigError
@@ -49,7 +49,8 @@ def examine(config: Config, environment: Mapping[str, str], *, running: bool) ->
     if not running:
         yield from _port(str(config.listen.address), config.listen.port, "listen.port")
         yield from _speaker(config)
-    yield from _certificate(config)
+    for tls in _tls(config):
+        yield from _certificate(tls.certificate)
     yield from _drivers(config)
     if clock_is_synchronized() is False:
         yield warning("clock", "this machine's clock is not synchronized", "timedatectl set-ntp true")
@@ -60,8 +61,8 @@ def _files(config: Config, environment: Mapping[str, str]) -> Iterator[Finding]:
     yield from _private(token_file(environment), _OTHERS, "your token", "can be read by others")
     yield from _private(config.listen.socket, _OTHERS, "the API's socket", "is open to others")
     yield from _private(config.openflow.speaker.socket, _OTHERS, "the speaker's socket", "is open to others")
-    if config.listen.tls is not None:
-        yield from _private(config.listen.tls.key, _OTHERS, "the TLS key", "can be read by others")
+    for tls in _tls(config):
+        yield from _private(tls.key, _OTHERS, "the TLS key", "can be read by others")
 
 
 def _private(path: Path, forbidden: int, what: str, how: str) -> Iterator[Finding]:
@@ -162,7 +163,7 @@ def _speaker(config: Config) -> Iterator[Finding]:
         mend = "openflow: {speaker: {start: true}}"
         yield error("speaker", f"no speaker answers on {speaker.socket}, and the daemon is told to start none", mend)
         return
-    host, _, port = speaker.listen.rpartition(":")
+    host, _, port = speaker.listen.removeprefix("ssl:").rpartition(":")
     if port.isdigit():
         yield from _port(host.strip("[]"), int(port), "openflow.speaker.listen")
 
@@ -177,10 +178,12 @@ def _answers(path: Path) -> bool:
         return True
 
 
-def _certificate(config: Config) -> Iterator[Finding]:
-    if config.listen.tls is None:
-        return
-    path = config.listen.tls.certificate
+def _tls(config: Config) -> list[Tls]:
+    """The API's, and the switches'."""
+    return [tls for tls in (config.listen.tls, config.openflow.speaker.tls) if tls is not None]
+
+
+def _certificate(path: Path) -> Iterator[Finding]:
     command = ["openssl", "x509", "-noout", "-enddate", "-dateopt", "iso_8601", "-in", str(path)]
     try:
         said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout

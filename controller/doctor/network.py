@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from controller.config import Config, Protected
 from controller.discovery.desk import SensorView
 from controller.doctor.finding import Finding, error, info, warning
+from controller.doctor.switches import target_for
 from controller.model import Address, Endpoint, Mode
 from controller.network.inventory import Inventory, describe
 from controller.network.view import NetworkView
@@ -54,13 +55,13 @@ def _devices(seen: Seen) -> Iterator[Finding]:
     if not graph.devices:
         listen = seen.config.openflow.speaker.listen
         yield error(
-            "no-switch", f"no switch has connected to {listen}", f"ovs-vsctl set-controller BRIDGE tcp:{listen}"
+            "no-switch", f"no switch has connected to {listen}", f"ovs-vsctl set-controller BRIDGE {target_for(listen)}"
         )
     listed = {device.id for device in seen.config.devices}
     for id, node in sorted(graph.devices.items()):
         name = f"{node.description} ({id})" if node.description else id
         if not node.up and not node.boot_id:
-            dial = f"ovs-vsctl set-controller BRIDGE tcp:{seen.config.openflow.speaker.listen}"
+            dial = f"ovs-vsctl set-controller BRIDGE {target_for(seen.config.openflow.speaker.listen)}"
             yield error(
                 "never-connected", f"{name} is {'listed' if id in listed else 'known'} and never connected", dial
             )

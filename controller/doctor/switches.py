@@ -34,6 +34,11 @@ def vsctl(*arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE + 1).stdout
 
 
+def target_for(listen: str) -> str:
+    """What a switch dials to reach a speaker that listens so: HOST:PORT, or ssl:HOST:PORT."""
+    return listen if listen.startswith("ssl:") else f"tcp:{listen}"
+
+
 def bridges(ask: Vsctl = vsctl) -> list[Bridge]:
     """Raises OSError or SubprocessError when Open vSwitch does not answer."""
     found = []
@@ -58,14 +63,14 @@ def examine(found: Collection[Bridge], listen: str, listed: Collection[str]) -> 
         ours = any(_reaches(target, listen) for target in bridge.dials)
         if bridge.device not in listed and not ours:
             whom = f"dials {', '.join(bridge.dials)}" if bridge.dials else "dials no controller"
-            mend = f"ovs-vsctl set-controller {bridge.name} tcp:{listen}  # to have it served"
+            mend = f"ovs-vsctl set-controller {bridge.name} {target_for(listen)}  # to have it served"
             yield info("other-bridge", f"bridge {bridge.name} ({bridge.device}) {whom}: it is not served", mend)
             continue
         yield from _ours(bridge, listen, dials_us=ours)
 
 
 def _ours(bridge: Bridge, listen: str, *, dials_us: bool) -> Iterator[Finding]:
-    name, set_controller = bridge.name, f"ovs-vsctl set-controller {bridge.name} tcp:{listen}"
+    name, set_controller = bridge.name, f"ovs-vsctl set-controller {bridge.name} {target_for(listen)}"
     if not bridge.dials:
         yield error("controller-address", f"{name} is listed and dials no controller", set_controller)
     elif not dials_us:
@@ -86,7 +91,8 @@ def _ours(bridge: Bridge, listen: str, *, dials_us: bool) -> Iterator[Finding]:
 def _reaches(target: str, listen: str) -> bool:
     """tcp:HOST:PORT of the switch against HOST:PORT of the speaker; a speaker on all addresses is reached by any of this machine's."""
     kind, _, rest = target.partition(":")
-    if kind not in ("tcp", "ssl"):
+    wanted, _, listen = target_for(listen).partition(":")
+    if kind != wanted:
         return False
     host, _, port = rest.rpartition(":") if ":" in rest else (rest, "", "6653")
     our_host, _, our_port = listen.rpartition(":")

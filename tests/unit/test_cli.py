@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import os
 import pty
 import re
+import shlex
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -19,9 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.core import TyperGroup
 
 from controller.api.app import create_app
 from controller.api.server import ApiServers
+from controller.cli import completion
 from controller.cli.exit_codes import ExitCode
 from controller.cli.main import COMMANDS, group, run
 from controller.config import Listen
@@ -29,6 +34,7 @@ from controller.doctor.finding import Finding, Severity
 from controller.errors import Conflict, NetcordonError, StoreUnavailable
 from controller.live import Live
 from controller.model import Located, Location, Outcome, Proof, Reach
+from controller.neutralize import neutralize
 from controller.requests import ContainRequest, DeviceView, Preview
 from controller.roles import Role
 from controller.store import Store
@@ -696,3 +702,167 @@ def test_doctor_with_a_token_that_may_not_ask(
     done = command("doctor")
     assert done.code == ExitCode.WARNED
     assert "token" in done.out
+
+
+# --- completion -------------------------------------------------------------------------------------------------------
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+def completed(line: str, shell: str = "bash") -> list[str]:
+    """What a Tab offers after `line`, in a process of its own as the shell starts it; it says nothing else."""
+    words = line.split(" ")
+    asked = {
+        "_NETCORDON_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(words) - 1),
+        "_TYPER_COMPLETE_ARGS": line,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+    script = "from controller.cli.main import main; import sys; sys.argv[0] = 'netcordon'; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, **asked}, capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_commands_are_completed_in_each_shell(shell: str) -> None:
+    offered = " ".join(completed("netcordon re", shell))
+    assert "release" in offered
+    assert "contain" not in offered.replace("containment", "")
+
+
+def test_commands_of_groups_and_of_other_packages_are_completed() -> None:
+    assert completed("netcordon token re") == ["revoke"]
+    assert "clean" in completed("netcordon lab ")
+    assert "--profile" in completed("netcordon contain --pro")
+
+
+def test_ids_devices_targets_and_profiles_come_from_the_daemon(daemon: Daemon, command: Command) -> None:
+    assert command("contain", "10.0.0.7", "--yes").code == ExitCode.OK
+    id = command("list", "--json").json["containments"][0]["id"]
+    assert completed("netcordon show c-") == [id]
+    assert completed("netcordon release 10.") == ["10.0.0.7"]
+    assert completed("netcordon release c") == [id]
+    assert completed("netcordon list --device s") == ["s1"]
+    assert completed("netcordon contain 10.0.0.") == ["10.0.0.1", "10.0.0.2"]
+    assert completed("netcordon plan --profile f") == ["full"]
+
+
+@pytest.mark.parametrize("url", ["unix:/nowhere", "http://127.0.0.1:9", "http://192.0.2.1:1", "nonsense", "https://"])
+def test_completion_is_silent_without_a_daemon(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETCORDON_URL", url)
+    assert completed("netcordon release ") == []
+
+
+def test_completion_gives_a_daemon_up_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "mute.sock"))
+        listening.listen()
+        monkeypatch.setenv("NETCORDON_URL", f"unix:{tmp_path}/mute.sock")
+        assert completed("netcordon release ") == []
+
+
+def test_completion_over_the_socket_and_without_a_good_token(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETCORDON_URL", f"unix:{daemon.socket}")
+    assert completed("netcordon list --device ") == ["s1"]
+    monkeypatch.setenv("NETCORDON_TOKEN", "nct_wrong")
+    assert completed("netcordon list --device ") == []
+
+
+@pytest.mark.parametrize("word", ["$(reboot)", "a b", "x;y", "`id`", "\x1b[2J", ""])
+def test_what_a_shell_would_act_on_is_never_offered(word: str) -> None:
+    assert completion._beginning("", [(word, "x"), ("of:1", HOSTILE)]) == [("of:1", neutralize(HOSTILE, 60))]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_shells_script_is_shown(shell: str) -> None:
+    script = "from controller.cli.main import main; main()"
+    environment = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script, "--show-completion", shell],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "_NETCORDON_COMPLETE" in done.stdout
+
+
+# --- comfort ----------------------------------------------------------------------------------------------------------
+
+
+def every_command() -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+
+    def walk(path: str, current: Any) -> None:
+        if not isinstance(current, TyperGroup):
+            found.append((path, current))
+            return
+        for name in current.list_commands(None):  # type: ignore[arg-type]  # it looks at no context
+            walk(f"{path} {name}", current.get_command(None, name))  # type: ignore[arg-type]  # as above
+
+    walk("netcordon", group())
+    return found
+
+
+@pytest.mark.parametrize(("path", "one"), every_command(), ids=lambda value: value if isinstance(value, str) else "")
+def test_each_commands_help_has_an_example_that_parses(path: str, one: Any) -> None:
+    example = re.search(r"^\s*Example: (netcordon .+)$", one.help or "", re.MULTILINE)
+    assert example is not None, f"{path} --help shows no example"
+    words = shlex.split(example[1])
+    assert words[: len(path.split())] == path.split()
+    one.make_context(one.name, words[len(path.split()) :])
+
+
+NO_DATA = {"netcordon sensor run"}
+"""Print nothing but what goes wrong."""
+
+
+@pytest.mark.parametrize(("path", "one"), every_command(), ids=lambda value: value if isinstance(value, str) else "")
+def test_each_command_that_prints_data_prints_it_as_json_too(path: str, one: Any) -> None:
+    options = {name for parameter in one.params for name in parameter.opts}
+    assert ("--json" in options) is (path not in NO_DATA), path
+
+
+@pytest.mark.parametrize(
+    ("words", "suggested"),
+    [
+        (["contian"], "'contain'"),
+        (["relase"], "'release'"),
+        (["docter"], "'doctor'"),
+        (["lba"], "'lab'"),
+        (["token", "lst"], "'list'"),
+        (["contain", "10.0.0.1", "--raeson", "x"], "--reason"),
+        (["--vrsion"], "--version"),
+    ],
+)
+def test_a_mistyped_word_suggests_the_nearest(command: Command, words: list[str], suggested: str) -> None:
+    done = command(*words)
+    assert done.code == ExitCode.USAGE
+    assert suggested in done.err
+
+
+def test_no_colour_when_it_is_not_wanted(daemon: Daemon) -> None:
+    """On a terminal too."""
+    script = "from controller.cli.main import main; main()"
+
+    def shown(**environment: str) -> bytes:
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, "devices"], stdout=theirs, env={**os.environ, "TERM": "xterm", **environment}
+        )
+        os.close(theirs)
+        said = b""
+        with contextlib.suppress(OSError):  # how a closed terminal reads
+            while more := os.read(ours, 4096):
+                said += more
+        os.close(ours)
+        assert process.wait(_DEADLINE) == 0
+        return said
+
+    assert b"\x1b[" in shown()
+    assert not re.search(rb"\x1b\[[0-9;]*3[0-7]", shown(NO_COLOR="1"))

@@ -19,7 +19,8 @@ from controller.client import (
     RequestRefused,
     Unreachable,
 )
-from controller.connection import Connection, find_token
+from controller.connection import Connection
+from controller.credentials import find_token
 from controller.errors import ConfigError, RefusalCode
 from controller.roles import Role
 
