@@ -14,7 +14,7 @@ from rich.text import Text
 
 from controller.api.live_views import EventView
 from controller.api.schemas import ContainmentView
-from controller.cli import output
+from controller.cli import completion, output
 from controller.cli.exit_codes import ExitCode
 from controller.cli.look import find_case
 from controller.cli.options import connect
@@ -34,7 +34,11 @@ _COLUMNS = ("ID", "TARGET", "AT", "PROFILE", "WANT", "OUTCOME", "REMAINING", "AL
 
 def watch(
     id: Annotated[
-        str | None, typer.Argument(help="Only this containment (its id, or its target), until it is proven or removed.")
+        str | None,
+        typer.Argument(
+            help="Only this containment (its id, or its target), until it is proven or removed.",
+            autocompletion=completion.held,
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line and change.")] = False,
 ) -> None:
