@@ -100,7 +100,32 @@ def _sqlite(url: URL) -> Engines:
     readers = create_engine(url, pool_size=READERS, max_overflow=0)
     _prepare(writer, "BEGIN IMMEDIATE", _PRAGMAS)
     _prepare(readers, "BEGIN", (*_PRAGMAS, "PRAGMA query_only = ON"))
+    for engine in (writer, readers):
+        event.listen(engine, "begin", _watch_over(path), insert=True)
     return Engines(writer, readers, lock)
+
+
+def _watch_over(path: Path) -> Callable[[Connection], None]:
+    """SQLite goes on in a file that was removed, and what it wrote there is gone with the process: so that each transaction asks first
+    whether the file is still the one that was opened. It goes on by itself once that one is put back."""
+    opened = _identity(path)
+
+    def on_begin(_: Connection) -> None:
+        if _identity(path) != opened:
+            raise StoreUnavailable(
+                f"the database {path} was removed, or another file was put in its place. Nothing was written; put it back with its"
+                " -wal file, or stop the daemon and restore a backup, then ask again"
+            )
+
+    return on_begin
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _make_private(path: Path) -> None:
