@@ -99,7 +99,9 @@ class Daemon:
         self.containments = Containments(
             config, store, self.network, self.fleet.capabilities, self._wake, self._note_stage, now
         )
-        self.follower = Follower(store, self.network, self.containments, self._wake, self._changed, now)
+        self.follower = Follower(
+            store, self.network, self.containments, self._wake, self._changed, self.fleet.stands, now
+        )
         self.switches = OpenFlowSwitches(config, self.fleet)
         self._expiry_changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []

@@ -86,6 +86,11 @@ class Fleet:
         driver = self.drivers.get(device)
         return None if driver is None else driver.capabilities
 
+    def stands(self, device: str, rules: frozenset[str]) -> bool:
+        """Whether all of these rules were there when the device was last read back."""
+        loop = self.loops.get(device)
+        return loop is not None and loop.stands(rules)
+
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()

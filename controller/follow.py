@@ -46,6 +46,7 @@ class Follower:
         containments: Containments,
         wake: Callable[[Iterable[str]], None],
         on_changed: Callable[[Iterable[Containment]], None],
+        stands: Callable[[str, frozenset[str]], bool],
         now: Callable[[], float],
     ) -> None:
         self._store = store
@@ -53,6 +54,7 @@ class Follower:
         self._containments = containments
         self._wake = wake
         self._on_changed = on_changed
+        self._stands = stands
         self._now = now
         self._cases: dict[str, Containment] = {}
         self._of_mac: dict[Mac, set[str]] = defaultdict(set)
@@ -255,9 +257,13 @@ class Follower:
     # --- freeing --------------------------------------------------------------------------------------------------------
 
     def _may_free(self, case: Containment, place: Place) -> Verdict:
-        home = case.endpoint.attachment.device
-        seen = {one.device: one.outcome for one in case.devices}
-        installed = seen.get(home) in (Outcome.INSTALLED, Outcome.PROVEN)
+        """What the new place holds is asked by its own rules: those of an old port that is gone may well be lacking on the same switch."""
+        device, port = _home(case)
+        seen = {one.device: one.outcome for one in case.devices}.get(device)
+        here = frozenset(rule.id for where, rule in case.rules if where == device and rule.match.port in (port, None))
+        installed = seen in (Outcome.INSTALLED, Outcome.PROVEN) or (
+            seen is Outcome.PARTIAL and self._stands(device, here)
+        )
         old = self._view(case, place)
         return may_free(old, self._view(case, _home(case)), installed=installed, now=self._now())
 

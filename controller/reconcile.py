@@ -115,6 +115,10 @@ class DeviceLoop:
         if self._monotonic() - self._pushed_at > OWN_ECHO:
             self.distrust()
 
+    def stands(self, rules: frozenset[str]) -> bool:
+        """Whether all of these were there when a pass last read the device back."""
+        return rules <= self._standing.ids
+
     async def lost(self, reason: str) -> None:
         """The session is gone: what the device does now is not known."""
         self.up = False

@@ -254,7 +254,7 @@ class MemoryDevice:
         if not entry.marker:
             return ObservedRule(name, entry.native, entry.packets)
         port = entry.rule.match.port
-        stands = port is not None and self.ports[port].no_fwd
+        stands = port is not None and port in self.ports and self.ports[port].no_fwd
         return ObservedRule(name, entry.native) if stands else ObservedRule(None, MARKER + name)
 
 

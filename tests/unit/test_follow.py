@@ -140,7 +140,7 @@ async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         lambda p: made[0].follower.port_changed(p),
     )
     containments = Containments(config, store, network, fleet.capabilities, fleet.wake, lambda *_: None, now)
-    follower = Follower(store, network, containments, fleet.wake, changed, now)
+    follower = Follower(store, network, containments, fleet.wake, changed, fleet.stands, now)
     options = MemoryOptions(ports=PORTS)
     switches = {n: MemoryDevice(n, options, clock=now, management=Management.OUT_OF_BAND) for n in ("s1", "s2")}
     made.append(Site(store, network, switches, containments, follower, fleet))
@@ -224,15 +224,18 @@ async def test_what_speaks_at_the_old_port_again_keeps_both(site: Site) -> None:
     assert not site.passes(FAR)
 
 
-async def test_a_port_that_is_gone_is_no_place(site: Site) -> None:
+@pytest.mark.parametrize("to", [FAR, ("s1", PortName("e5"))])
+async def test_a_port_that_is_gone_is_no_place(site: Site, to: Place) -> None:
+    """On the same switch too, which lacks the rules of the port that is gone and says so."""
     await site.contain()
     site.remove(HOME)
-    site.remove(FAR)
+    site.remove(to)
     await asyncio.sleep(0.02)
-    site.add(FAR)
-    site.says(FAR)
-    case = await site.until(lambda case: case.places == {FAR}, "followed")
-    assert case.endpoint.attachment.device == "s2"
+    site.add(to)
+    site.says(to)
+    await site.until(lambda case: case.places == {to}, "followed")
+    await site.until(lambda case: case.outcome is Outcome.INSTALLED, "installed")
+    assert not site.passes(to)
 
 
 async def test_it_moves_and_comes_back(site: Site) -> None:
