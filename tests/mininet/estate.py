@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
@@ -134,7 +134,7 @@ class Estate:
         return f"tcp:127.0.0.1:{self.netcordon.places.openflow_port}"
 
     def host(self, name: str) -> Host:
-        return self.traffic.plan.host(name)
+        return next(host for host in (*self.traffic.plan.hosts, *self.net.plan.hosts) if host.name == name)
 
     def device(self, host: Host) -> str:
         return f"of:{self.net.plan.switch(host.switch).datapath}"
@@ -257,9 +257,11 @@ def estate(
     *,
     keep: bool = False,
     runtime: str = "os-ken",
+    quiet: Collection[str] = (),
 ) -> Iterator[Estate]:
     """Up, serving and known. `settings` are sections of the configuration, by the plan with the switches' real names. `keep`: the speaker
-    outlives the daemon. In the end the audit log is whole, and nobody has left a traceback or a token in any log."""
+    outlives the daemon. `quiet` hosts announce nothing, and are not waited for. In the end the audit log is whole, and nobody has left a
+    traceback or a token in any log."""
     with ExitStack() as stack:
         where = stack.enter_context(places())
         net = stack.enter_context(running(plan, where.openflow_port))
@@ -272,7 +274,8 @@ def estate(
         served.start()
         behind = stack.enter_context(_hub(net)) if any(host.name == HUB for host in plan.hosts) else net
         nonce = os.urandom(4)
-        traffic = Traffic(stack.enter_context(crew(behind, nonce)), behind.plan, nonce)
+        speaking = tuple(host for host in behind.plan.hosts if host.name not in quiet)
+        traffic = Traffic(stack.enter_context(crew(behind, nonce)), replace(behind.plan, hosts=speaking), nonce)
         standing = Estate(served, RunningNetwork(net.plan, behind.pids), traffic)
         standing.known()
         yield standing
