@@ -202,9 +202,14 @@ class _Compiler:
     def _opened_by_it(self, entry: Entry, peer: Network | None, ports: PortRange | None) -> Iterator[Rule]:
         asking = replace(self._coming, protocol=entry.protocol, peer=peer, peer_ports=ports)
         yield self._rule(asking, entry.action)
-        if ports is not None and entry.action is Action.PERMIT:
-            for going in self._going:
-                yield from self._answer(replace(going, protocol=entry.protocol, peer=peer, peer_ports=ports))
+        if ports is None:
+            return
+        for going in self._going:
+            answer = replace(going, protocol=entry.protocol, peer=peer, peer_ports=ports)
+            if entry.action is Action.DENY:
+                yield self._rule(answer, Action.DENY)
+            else:
+                yield from self._answer(answer)
 
     def _opened_to_it(self, entry: Entry, peer: Network | None, ports: PortRange | None) -> Iterator[Rule]:
         for going in self._going:

@@ -46,11 +46,27 @@ def never_silent(rules: Iterable[Rule]) -> str:
     if not any(rule.action is Action.DENY for rule in rules):
         return "it only counts: nothing is stopped, so there is nothing to prove"
     coming = [rule for rule in rules if rule.match.direction is Direction.FROM]
-    closed = any(rule.action is Action.DENY and rule.match.fields() == {"port"} for rule in coming)
+    closed = any(rule.action is Action.DENY and rule.match.fields() <= {"port", "mac"} for rule in coming)
     opened = any(rule.action is Action.PERMIT and rule.match.fields() != {"port", "mac"} for rule in rules)
     if closed and not opened:
         return ""
     return "its profile leaves some traffic open, so it is not silent: that its rules stand was read back, and no more"
+
+
+def so_far(observed: ObservedState, rules: Iterable[Rule]) -> str:
+    """What such rules counted until this read-back: all of the device's frames where nothing is stopped, else those that were."""
+    rules = list(rules)
+    stopping = any(rule.action is Action.DENY for rule in rules)
+    told = []
+    for direction, way in ((Direction.FROM, "from"), (Direction.TO, "to")):
+        wanted = {
+            rule.id
+            for rule in rules
+            if rule.match.direction is direction and rule.action is (Action.DENY if stopping else Action.COUNT)
+        }
+        frames = count(observed, wanted) if wanted else None
+        told += [] if frames is None else [f"{frames} {way} it"]
+    return f"{'stopped' if stopping else 'counted'} so far: {', '.join(told) or 'unknown, the switch keeps no count'}"
 
 
 def count(observed: ObservedState, names: Set[str]) -> int | None:

@@ -33,6 +33,8 @@ from drivers.rules import Action, Direction, Mac
 log = structlog.get_logger("verify")
 SLOWEST = 30.0
 """Seconds between two looks at a containment that could not be proven within the configured patience."""
+BETWEEN_COUNTS = 1.0
+"""Seconds before each count of what cannot be proven: a new one is written down and shown."""
 CANDIDATES = 512
 """Devices that are considered as a control host, those heard of last first."""
 
@@ -182,10 +184,11 @@ class Verifier:
         driver = self._drivers.get(endpoint.attachment.device)
         if driver is None:
             return Look(reason=f"no driver serves {endpoint.attachment.device}")
-        if why := silence.never_silent(
-            rule for device, rule in containment.rules if device == endpoint.attachment.device
-        ):
-            return Look(reason=why)
+        here = [rule for device, rule in containment.rules if device == endpoint.attachment.device]
+        if why := silence.never_silent(here):
+            await asyncio.sleep(BETWEEN_COUNTS)
+            observed = await driver.observe(Scope(frozenset(rule.id for rule in here), frozenset()))
+            return Look(reason=f"{why}; {silence.so_far(observed, here)}")
         opened = self._now()
         asking = asyncio.create_task(self._probe(endpoint))
         try:
