@@ -4,6 +4,7 @@ that checks again. Pushing is the reconciler's work alone: what is committed her
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ import structlog
 
 from controller import guardrails, policy
 from controller.config import Config
-from controller.errors import InvalidInput, NotFound, RefusalCode, Refused
+from controller.errors import AlertRepeated, InvalidInput, NotFound, RefusalCode, Refused, StoreUnavailable
 from controller.locate import locate
 from controller.logs import about
 from controller.model import (
@@ -38,11 +39,13 @@ from controller.plan import make_plan, only_its_own
 from controller.profiles import unknown
 from controller.prove import prove
 from controller.requests import AlertAnswer, ContainRequest, Disposition, Preview
-from controller.store import Accepted, Budget, Draft, Proposal, Store
+from controller.store import Accepted, Budget, Draft, Proposal, Setting, Store, Taken
 from drivers.base import Capabilities
+from drivers.rules import PortName, RuleSet
 
 log = structlog.get_logger("containment")
 Clock = Callable[[], float]
+Settings = Mapping[PortName, Mapping[str, Setting]]
 EVERY = 2**31 - 1
 """As a limit of a list: none. What holds a target must be found however much else is held."""
 
@@ -61,7 +64,7 @@ class Prepared:
 
 class Containments:
     """Contains, previews and releases. `wake` is called with the devices whose desired state changed, after the commit; `note`
-    keeps the time of a stage, in its own time."""
+    keeps the time of a stage, in its own time. `untouched` tells what ports of a device are set to while nothing of ours is on them."""
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class Containments:
         wake: Callable[[Iterable[str]], None],
         note: Callable[[str, Stage, float], None],
         now: Clock,
+        untouched: Callable[[str, Iterable[PortName]], Settings] = lambda device, ports: {},
     ) -> None:
         self._config = config
         self._store = store
@@ -81,14 +85,15 @@ class Containments:
         self._note = note
         self._now = now
         self._budget = Budget(config.budget.per_minute, config.budget.total)
-        self._in_hand: set[str] = set()
+        self._untouched = untouched
+        self._in_hand: dict[tuple[str, str], asyncio.Future[AlertAnswer]] = {}
 
     async def contain(self, request: ContainRequest) -> Accepted:
         """Contain what an operator named. Raises Refused, InvalidInput, StoreUnavailable, Conflict."""
         received = self._now()
         decision = self._operators_decision(request)
         prepared = self._prepare(request.target, received, received, decision)
-        return await self._commit(prepared, str(request.target), alert_id=None, key=request.key)
+        return await self._commit(prepared, str(request.target), key=request.key)
 
     def preview(self, request: ContainRequest) -> Preview:
         """What `contain` would do. Nothing is written and nothing is sent; the device's own changes are added by the daemon."""
@@ -102,17 +107,30 @@ class Containments:
         return Preview(prepared.location, decision, prepared.plan, prepared.proof)
 
     async def take_alert(self, alert: Alert, raw: str) -> AlertAnswer:
-        """Store the alert, decide what it means, and act as far as policy lets it. A repeated alert changes nothing."""
-        alert_id, duplicate = await self._store.save_alert(alert, raw)
-        if duplicate and ((await self._store.alert(alert_id)).disposition or alert_id in self._in_hand):
-            return await self._repeated(alert_id)
-        self._in_hand.add(alert_id)  # a duplicate without a disposition was cut short by a crash: it is taken up again
+        """Decide what the alert means, and act as far as policy lets it. The alert and what became of it are stored in one transaction,
+        before anybody is answered or anything is pushed. A repeated alert changes nothing: while the first one is dealt with, it waits
+        for what that comes to."""
+        name = alert.source, alert.key
+        first = self._in_hand.get(name)
+        if first is not None:
+            return replace(await asyncio.shield(first), duplicate=True)
+        job = self._in_hand[name] = asyncio.ensure_future(self._take(alert, raw))
+        job.add_done_callback(lambda _: self._in_hand.pop(name, None))
+        return await asyncio.shield(job)
+
+    async def _take(self, alert: Alert, raw: str) -> AlertAnswer:
+        kept = False
         try:
-            answer = await self._answer(replace(alert, id=alert_id))
-            await self._store.alert_disposition(alert_id, f"{answer.disposition.value}: {answer.reason}")
+            answer = await self._answer(replace(alert, id=secrets.token_hex(8)), raw)
+            kept = True
+            return answer
+        except AlertRepeated as again:
+            kept = True
+            return await self._repeated(again.id)
         finally:
-            self._in_hand.discard(alert_id)
-        return answer
+            if not kept:  # whatever went wrong: an alert that came in is not lost by it
+                with contextlib.suppress(StoreUnavailable, AlertRepeated):
+                    await self._store.save_alert(alert, raw)
 
     async def release(
         self, which: str, target: Target | None, *, by: str, reason: str, key: str | None
@@ -188,7 +206,9 @@ class Containments:
         guardrails.safe(plan, proof, decision, self._network)
         return Prepared(location, endpoint, decision, plan, proof, {**stages, Stage.DECIDED: self._now()})
 
-    async def _commit(self, prepared: Prepared, target: str, *, alert_id: str | None, key: str | None) -> Accepted:
+    async def _commit(
+        self, prepared: Prepared, target: str, *, key: str | None = None, taken: Taken | None = None
+    ) -> Accepted:
         decision = prepared.decision
         now = self._now()
         draft = Draft(
@@ -204,18 +224,19 @@ class Containments:
             policy_rule=decision.rule,
             automatic=decision.automatic,
             override=decision.override,
-            alert_id=alert_id,
             rules=prepared.plan.rules,
             evidence=(*prepared.location.evidence, *prepared.location.against),
             weaker=prepared.plan.weaker,
             proof=prepared.proof,
             stages=prepared.stages,
+            baseline={device: self._untouched(device, _ports(rules)) for device, rules in prepared.plan.rules.items()},
         )
         accepted = await self._store.accept(
             draft,
             recheck=lambda: self._still_there(prepared.endpoint, decision),
             budget=self._budget if decision.automatic else None,
             idempotency_key=key,
+            taken=taken,
         )
         self._wake(prepared.plan.rules)
         if accepted.created:
@@ -234,35 +255,40 @@ class Containments:
 
     # --- alerts ---------------------------------------------------------------------------------------------------
 
-    async def _answer(self, alert: Alert) -> AlertAnswer:
+    async def _answer(self, alert: Alert, raw: str) -> AlertAnswer:
         culprit, why = policy.incriminate(self._config.policy, alert)
         end = policy.culprit_end(alert, culprit)
         target = None if end is None else _target_of(end, alert.realm)
         if culprit is Culprit.UNDECIDED or end is None or target is None:
-            return await self._ask(alert, None, None, Disposition.UNDECIDED, RefusalCode.UNDECIDED, why)
-        location = await self._locate_when_settled(target, alert.observed_at)
+            return await self._ask(alert, raw, None, None, Disposition.UNDECIDED, RefusalCode.UNDECIDED, why)
+        location = await self._locate_when_settled(target, alert, raw)
         try:
             endpoint = guardrails.placed(_checked_against(end, location, self._network))
             decision = policy.decide(self._config.policy, alert, endpoint, why, self._config.catalogue)
             if decision.mode is Mode.OBSERVE:
-                return AlertAnswer(alert.id, False, Disposition.OBSERVED, decision.reason)
+                taken = Taken(alert, raw, _words(Disposition.OBSERVED, decision.reason))
+                return AlertAnswer(await self._store.take_alert(taken), False, Disposition.OBSERVED, decision.reason)
             stages = {Stage.RECEIVED: alert.received_at, Stage.LOCATED: self._now()}
             prepared = self._plan_and_prove(location, endpoint, decision, stages)
             if decision.mode is Mode.PROPOSE:
-                return await self._ask(alert, target, prepared, Disposition.PROPOSED, None, decision.reason)
-            accepted = await self._commit(prepared, str(target), alert_id=alert.id, key=None)
+                return await self._ask(alert, raw, target, prepared, Disposition.PROPOSED, None, decision.reason)
+            contained, joined = (_words(one, decision.reason) for one in (Disposition.CONTAINED, Disposition.JOINED))
+            accepted = await self._commit(prepared, str(target), taken=Taken(alert, raw, contained, joined))
         except Refused as refusal:
-            return await self._ask(alert, target, None, Disposition.REFUSED, refusal.code, refusal.reason)
+            return await self._ask(alert, raw, target, None, Disposition.REFUSED, refusal.code, refusal.reason)
         disposition = Disposition.JOINED if accepted.joined else Disposition.CONTAINED
-        return AlertAnswer(alert.id, False, disposition, decision.reason, accepted.containment)
+        return AlertAnswer(accepted.alert_id or "", False, disposition, decision.reason, accepted.containment)
 
-    async def _locate_when_settled(self, target: Target, at: float) -> Location:
-        """Where it is; an alert about a port whose neighbour may still show itself waits for that, rather than being refused."""
+    async def _locate_when_settled(self, target: Target, alert: Alert, raw: str) -> Location:
+        """Where it is; an alert about a port whose neighbour may still show itself waits for that, rather than being refused. It is kept
+        before it waits. Raises AlertRepeated."""
+        at = alert.observed_at
         location = self.locate(target, at)
         if location.status is not Located.AMBIGUOUS or not location.candidates:
             return location
         left = max(self._network.graph.unsettled_for(place, self._now()) for place in location.candidates)
         if left > 0:
+            await self._store.save_alert(alert, raw)
             await asyncio.sleep(left)
             location = self.locate(target, at)
         return location
@@ -270,6 +296,7 @@ class Containments:
     async def _ask(
         self,
         alert: Alert,
+        raw: str,
         target: Target | None,
         prepared: Prepared | None,
         disposition: Disposition,
@@ -280,7 +307,7 @@ class Containments:
         decision = None if prepared is None else prepared.decision
         proposal = Proposal(
             id=_new_id("p"),
-            alert_id=alert.id,
+            alert_id=None,
             target="" if target is None else str(target),
             endpoint=None if prepared is None else prepared.endpoint,
             profile="full" if decision is None else decision.profile.name,
@@ -290,15 +317,13 @@ class Containments:
             refusal=code,
             created_at=self._now(),
         )
-        await self._store.save_proposal(proposal)
-        return AlertAnswer(alert.id, False, disposition, reason, None, proposal.id, code)
+        alert_id = await self._store.save_proposal(proposal, Taken(alert, raw, _words(disposition, reason)))
+        return AlertAnswer(alert_id, False, disposition, reason, None, proposal.id, code)
 
     async def _repeated(self, alert_id: str) -> AlertAnswer:
         """What the first one came to, as far as it is known."""
         disposition, _, reason = (await self._store.alert(alert_id)).disposition.partition(": ")
-        if not disposition:
-            return AlertAnswer(alert_id, True, Disposition.OBSERVED, "the same alert is being dealt with just now")
-        held = next((one for one in await self._held() if alert_id in one.alerts), None)
+        held = await self._store.held_by_alert(alert_id)
         return AlertAnswer(alert_id, True, Disposition(disposition), f"taken before: {reason}", held)
 
     # --- small things ---------------------------------------------------------------------------------------------
@@ -344,6 +369,15 @@ def _log_accepted(accepted: Accepted, prepared: Prepared) -> None:
             created=accepted.created,
             joined=accepted.joined,
         )
+
+
+def _words(disposition: Disposition, reason: str) -> str:
+    """As an alert keeps it; `_repeated` reads it back."""
+    return f"{disposition.value}: {reason}"
+
+
+def _ports(rules: RuleSet) -> set[PortName]:
+    return {rule.match.port for rule in rules if rule.match.port is not None}
 
 
 def _checked_against(end: End, location: Location, network: NetworkView) -> Location:

@@ -12,7 +12,6 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,6 @@ from controller.model import (
     Containment,
     Endpoint,
     Location,
-    Outcome,
     Profile,
     Stage,
     Target,
@@ -97,7 +95,14 @@ class Daemon:
         )
         self.verifier = Verifier(store, self.fleet.drivers, self.desk, self.network, config.verify, now, self._changed)
         self.containments = Containments(
-            config, store, self.network, self.fleet.capabilities, self._wake, self._note_stage, now
+            config,
+            store,
+            self.network,
+            self.fleet.capabilities,
+            self._wake,
+            self._note_stage,
+            now,
+            self.fleet.untouched,
         )
         self.follower = Follower(
             store, self.network, self.containments, self._wake, self._changed, self.fleet.stands, now
@@ -105,7 +110,6 @@ class Daemon:
         self.switches = OpenFlowSwitches(config, self.fleet)
         self._expiry_changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._background: set[asyncio.Task[Any]] = set()
 
     @classmethod
     async def start(cls, config: Config, now: Callable[[], float] = time.time) -> Daemon:
@@ -117,6 +121,7 @@ class Daemon:
         for work, name in (
             (daemon._expire, "expiry"),
             (daemon._flush_bindings, "bindings"),
+            (daemon._save_stages, "stages"),
             (daemon._keep_baseline, "baseline"),
             (daemon._forget_old_bindings, "old bindings"),
             (daemon.switches.keep_speaker, "speaker"),
@@ -132,13 +137,14 @@ class Daemon:
         """End everything but what devices hold: containments stand while the daemon is away."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, *self._background, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.follower.close()
         await self.verifier.close()
         await self.switches.close()
         await self.fleet.close()
         with contextlib.suppress(StoreUnavailable):
             await self.store.save_bindings(self.network.bindings.take_unsaved())
+            await self.store.save_stages()
         await self.store.close()
 
     # --- what the API asks --------------------------------------------------------------------------------------------
@@ -287,7 +293,7 @@ class Daemon:
         self._expiry_changed.set()
 
     def _changed(self, containments: Iterable[Containment]) -> None:
-        """Outcomes were recorded: keep the times of the stages, and look for proof."""
+        """Outcomes were recorded: count them, and look for proof."""
         containments = list(containments)
         for containment in containments:
             log.info(
@@ -298,25 +304,18 @@ class Daemon:
                 target=containment.target,
             )
             self._metrics.changed(containment, self._now())
-            stage = {Outcome.INSTALLED: Stage.INSTALLED, Outcome.REMOVED: Stage.REMOVED}.get(containment.outcome)
-            if stage is not None and stage not in containment.stages:
-                self._note_stage(containment.id, stage, self._now())
-                containment = replace(containment, stages={**containment.stages, stage: self._now()})
             self.live.publish(containment)
         self.verifier.changed(containments)
         self.follower.changed(containments)
 
     def _note_stage(self, containment: str, stage: Stage, at: float) -> None:
         self._metrics.stage(containment, stage, at)
-        task = asyncio.create_task(self._record_stage(containment, stage, at))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        self.store.note_stage(containment, stage, at)
 
-    async def _record_stage(self, containment: str, stage: Stage, at: float) -> None:
-        try:
-            await self.store.record_stage(containment, stage, at)
-        except NetcordonError as error:
-            log.warning("a stage's time was not kept", containment=containment, stage=stage.value, error=str(error))
+    async def _save_stages(self) -> None:
+        """Those of containments of which nothing else was recorded meanwhile."""
+        await asyncio.sleep(FLUSH_EVERY)
+        await self.store.save_stages()
 
     def _sighted(self, sighting: Any) -> None:
         self.verifier.saw(sighting)

@@ -7,6 +7,7 @@ NetcordonError
 ├── NotFound               no such containment, device, endpoint
 ├── Conflict               the state is not what the request supposed (an idempotency key used for something else, …)
 ├── StoreUnavailable       the database is locked, full or gone; nothing was accepted
+├── AlertRepeated          this alert was taken before; names the first one
 └── AuditBroken            the audit chain does not verify; names the first bad record
 """
 
@@ -59,6 +60,14 @@ class Conflict(NetcordonError):
 
 class StoreUnavailable(NetcordonError):
     pass
+
+
+class AlertRepeated(NetcordonError):
+    """Nothing was written: what it came to stands under `id`."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"this alert was taken before, as {id}")
+        self.id = id
 
 
 class AuditBroken(NetcordonError):

@@ -16,7 +16,7 @@ from controller.live import DeviceChange, LinkChange, PortChange
 from controller.model import Attachment, Containment
 from controller.network.view import NetworkView
 from controller.reconcile import DeviceLoop
-from controller.store import Store
+from controller.store import Setting, Store
 from drivers.base import (
     Capabilities,
     Disconnected,
@@ -29,6 +29,7 @@ from drivers.base import (
     RuleRemoved,
     Sighting,
 )
+from drivers.rules import PortName
 
 log = structlog.get_logger("fleet")
 
@@ -90,6 +91,10 @@ class Fleet:
         """Whether all of these rules were there when the device was last read back."""
         loop = self.loops.get(device)
         return loop is not None and loop.stands(rules)
+
+    def untouched(self, device: str, ports: Iterable[PortName]) -> dict[PortName, dict[str, Setting]]:
+        loop = self.loops.get(device)
+        return {} if loop is None else loop.untouched(ports)
 
     async def close(self) -> None:
         for task in self._tasks:

@@ -22,7 +22,7 @@ from controller.errors import StoreUnavailable
 from controller.logs import about
 from controller.model import Containment, DeviceOutcome, Outcome, Want
 from controller.readback import Pass, leftover_reason, merged, outcomes_of
-from controller.store import Desired, Store
+from controller.store import Desired, Setting, Store
 from drivers.base import (
     EVERYTHING,
     Change,
@@ -37,7 +37,7 @@ from drivers.base import (
     ReceiptStatus,
     UnsupportedAction,
 )
-from drivers.rules import RuleSet
+from drivers.rules import PortName, RuleSet
 
 log = structlog.get_logger("reconcile")
 EVERY = 2**31 - 1
@@ -85,6 +85,8 @@ class DeviceLoop:
         self._standing = RuleSet()
         self._touched: frozenset[str] = frozenset()
         self._recalled = False
+        self._passing = False
+        self._remembered: frozenset[PortName] = frozenset()
         self._failures = 0
         self._epoch: int | None = None
         self._claimed_at = 0.0
@@ -98,6 +100,18 @@ class DeviceLoop:
             return None
         held = [rule.rule_id for rule in self._known.rules if not (rule.rule_id or "").startswith(WITNESS)]
         return len({name for name in held if name is not None}) + held.count(None)
+
+    def untouched(self, ports: Iterable[PortName]) -> dict[PortName, dict[str, Setting]]:
+        """What these ports are set to, for those of which it is known that nothing of ours is on them: what is to be remembered before
+        a first touch. Nothing is known for sure while a pass is under way."""
+        known = self._known
+        if known is None or self._passing:
+            return {}
+        return {
+            port: dict(known.ports[port].settings)
+            for port in ports
+            if port in known.ports and port not in self._remembered
+        }
 
     def wake(self) -> None:
         """The desired state changed: converge now."""
@@ -132,6 +146,7 @@ class DeviceLoop:
         """Until cancelled. No error of the device, of its driver or of the database ends it."""
         while True:
             self._woken.clear()
+            self._passing = True
             try:
                 await self.converge()
                 self._failures, self.error = 0, None
@@ -144,6 +159,7 @@ class DeviceLoop:
                 self.error = f"internal error: {error!r}"
                 self._doubt()
                 log.exception("device not converged", device=self.device, failures=self._failures)
+            self._passing = False
             self.on_pass()
             await self._rest()
 
@@ -232,6 +248,7 @@ class DeviceLoop:
         lacking = leftover.rule_ids
         self._standing = RuleSet(r for r in desired.rules if r.id not in lacking) if lacking else desired.rules
         self._touched = frozenset()
+        self._remembered = frozenset(desired.baseline.ports)
 
     async def _look(self) -> ObservedState:
         observed = await self.driver.observe(EVERYTHING)
@@ -313,6 +330,7 @@ class DeviceLoop:
         used = {rule.match.port for rule in desired.rules}
         if unused := [port for port in desired.baseline.ports if port not in used]:
             await self._store.drop_baseline(self.device, unused)
+            self._remembered -= set(unused)
 
     async def _record_drift(self, desired: Desired, observed: ObservedState, change: Change, epoch: int) -> bool:
         """Whether rules that stood are gone, and not by our own push: each containment that lost one is said to have drifted. What is

@@ -14,6 +14,8 @@ from controller.store.values import (
     Move,
     Proposal,
     ProposalState,
+    Setting,
+    Taken,
     TokenRecord,
 )
 
@@ -28,7 +30,9 @@ __all__ = [
     "Move",
     "Proposal",
     "ProposalState",
+    "Setting",
     "Store",
+    "Taken",
     "TokenRecord",
     "Totals",
     "verify_file",

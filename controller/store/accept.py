@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Double, Row, bindparam, func, insert, select, update
 
 from controller.errors import RefusalCode, Refused
 from controller.model import Containment, DeviceOutcome, Endpoint, Outcome, Stage, Want
-from controller.store import codec, containments, keys, wanted
+from controller.store import alerts, codec, containments, devices, keys, wanted
 from controller.store.prepared import Prepared
 from controller.store.sql import Insert
 from controller.store.tables import HELD, Words, containment, containment_alert
-from controller.store.values import Accepted, Budget, Draft
+from controller.store.values import Accepted, Budget, Draft, Taken
 from controller.store.writer import Transaction
 
 _MINUTE = 60.0
@@ -35,7 +36,12 @@ _ALERT = Prepared(Insert(containment_alert, lambda insert: insert.on_conflict_do
 
 
 def accept(
-    transaction: Transaction, draft: Draft, recheck: Callable[[], None], budget: Budget | None, key: str | None
+    transaction: Transaction,
+    draft: Draft,
+    recheck: Callable[[], None],
+    budget: Budget | None,
+    key: str | None,
+    taken: Taken | None = None,
 ) -> Accepted:
     digest = codec.digest(
         "contain",
@@ -50,6 +56,8 @@ def accept(
     if key is not None and (known := keys.recall(transaction, key, digest)):
         return Accepted(containments.one(transaction.connection, known), created=False, joined=False)
     joining = transaction.fetch(_OPEN, {"endpoint": draft.endpoint.id})
+    if taken is not None:
+        draft = replace(draft, alert_id=alerts.take(transaction, taken, taken.joined if joining else taken.disposition))
     if joining:
         case = _join(transaction, draft, containments.row(transaction.connection, joining[0][0]), recheck, budget)
     else:
@@ -58,7 +66,7 @@ def accept(
         case = _create(transaction, draft)
     if key is not None:
         keys.remember(transaction, key, digest, case.id)
-    return Accepted(case, created=not joining, joined=bool(joining))
+    return Accepted(case, created=not joining, joined=bool(joining), alert_id=draft.alert_id)
 
 
 def _duration(draft: Draft) -> float | None:
@@ -87,6 +95,7 @@ def _create(transaction: Transaction, draft: Draft) -> Containment:
     rules = wanted.owned(draft.rules, draft.id)
     transaction.put(_CREATE, _row(draft))
     wanted.first_rules(transaction, draft.id, rules)
+    _keep_baseline(transaction, draft)
     _append_alert(transaction, draft.id, draft.alert_id)
     _audit(transaction, draft, "contain", draft.id, 1)
     now = transaction.now()
@@ -168,6 +177,7 @@ def _join(
         changes |= _chosen(draft)
         if wanted.replace_rules(transaction, found.id, rules):
             changes |= {"outcome": Outcome.REQUESTED.value, "unproven": ""}
+        _keep_baseline(transaction, draft)
     transaction.execute(_JOIN, {"join_id": found.id} | changes)
     _append_alert(transaction, found.id, draft.alert_id)
     _audit(transaction, draft, "join", found.id, found.revision + 1)
@@ -183,6 +193,11 @@ def _looser(was: Endpoint, now: Endpoint) -> bool:
 def _later(one: float | None, other: float | None) -> float | None:
     """None is never."""
     return None if one is None or other is None else max(one, other)
+
+
+def _keep_baseline(transaction: Transaction, draft: Draft) -> None:
+    for device, ports in draft.baseline.items():
+        devices.save_baseline(transaction, device, ports)
 
 
 def _append_alert(transaction: Transaction, containment: str, alert: str | None) -> None:

@@ -6,25 +6,46 @@ import secrets
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from controller.errors import NotFound
+from controller.errors import AlertRepeated, NotFound
 from controller.model import Alert
 from controller.store import codec
 from controller.store.prepared import Prepared
 from controller.store.sql import Insert
 from controller.store.tables import alert, dead_letter
-from controller.store.values import AlertRecord, DeadLetter
+from controller.store.values import AlertRecord, DeadLetter, Taken
 from controller.store.writer import Transaction
 
 RAW_LIMIT = 64 * 1024
 """Characters of a raw event that are kept."""
 _SAVE = Prepared(Insert(alert, lambda insert: insert.on_conflict_do_nothing(index_elements=["source", "key"])))
-_KNOWN = select(alert.c.id).where(alert.c.source == bindparam("source"), alert.c.key == bindparam("key"))
+_KNOWN = select(alert.c.id, alert.c.disposition).where(
+    alert.c.source == bindparam("source"), alert.c.key == bindparam("key")
+)
 _DISPOSE = update(alert).where(alert.c.id == bindparam("which"))
 _BURY = insert(dead_letter)
 
 
-def save(transaction: Transaction, new: Alert, raw: str) -> tuple[str, bool]:
-    """The alert's id, and whether (source, key) was known already: then the id is the first one's, and nothing is written."""
+def take(transaction: Transaction, taken: Taken, disposition: str) -> str:
+    """Save it with what becomes of it in this very transaction; its id. One that a crash cut short, or that had to wait, is there already
+    without a disposition, and gets it. Raises AlertRepeated."""
+    id, known = save(transaction, taken.alert, taken.raw, disposition)
+    if known is not None:
+        if known:
+            raise AlertRepeated(id)
+        dispose(transaction, id, disposition)
+    return id
+
+
+def keep(transaction: Transaction, new: Alert, raw: str) -> str:
+    """Save it without a disposition; its id, the first one's where that has none either. Raises AlertRepeated."""
+    id, known = save(transaction, new, raw)
+    if known:
+        raise AlertRepeated(id)
+    return id
+
+
+def save(transaction: Transaction, new: Alert, raw: str, disposition: str = "") -> tuple[str, str | None]:
+    """The alert's id, and None; where (source, key) was known already the first one's id and disposition, and nothing is written."""
     row = {
         "id": new.id or _new_id(),
         "source": codec.short(new.source),
@@ -32,12 +53,12 @@ def save(transaction: Transaction, new: Alert, raw: str) -> tuple[str, bool]:
         "received_at": new.received_at,
         "body": codec.dump_alert(new),
         "raw": raw[:RAW_LIMIT],
-        "disposition": "",
+        "disposition": disposition,
     }
     if transaction.put(_SAVE, row) == 1:
-        return str(row["id"]), False
-    known = transaction.execute(_KNOWN, {"source": row["source"], "key": row["key"]}).scalar_one()
-    return str(known), True
+        return str(row["id"]), None
+    known = transaction.execute(_KNOWN, {"source": row["source"], "key": row["key"]}).one()
+    return str(known.id), str(known.disposition)
 
 
 def dispose(transaction: Transaction, id: str, disposition: str) -> None:

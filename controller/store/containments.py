@@ -17,6 +17,11 @@ _PREFIX = 4
 _CHUNK = 500
 _BY_ID = select(containment).where(containment.c.id == bindparam("id"))
 _OPEN = select(containment).where(containment.c.endpoint_id == bindparam("endpoint"), HELD)
+_BY_ALERT = (
+    select(containment)
+    .join(containment_alert, containment_alert.c.containment_id == containment.c.id)
+    .where(containment_alert.c.alert_id == bindparam("alert"), HELD)
+)
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _DEVICES = (
     select(containment_device)
@@ -59,6 +64,11 @@ def open_row(connection: Connection, endpoint: str) -> Row[Any] | None:
 
 def open_for_endpoint(connection: Connection, endpoint: str) -> Containment | None:
     found = open_row(connection, endpoint)
+    return None if found is None else load(connection, [found])[0]
+
+
+def held_by_alert(connection: Connection, alert: str) -> Containment | None:
+    found = connection.execute(_BY_ALERT, {"alert": alert}).first()
     return None if found is None else load(connection, [found])[0]
 
 

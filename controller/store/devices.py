@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, or_, select, update
 
 from controller.errors import NotFound
 from controller.store import codec
+from controller.store.prepared import Prepared
 from controller.store.sql import Insert
 from controller.store.tables import baseline, device
 from controller.store.values import DeviceRecord, Setting
@@ -24,7 +25,7 @@ _UPSERT = Insert(
     ),
 )
 _BY_ID = select(device).where(device.c.id == bindparam("id"))
-_KEEP = Insert(baseline, lambda insert: insert.on_conflict_do_nothing())
+_KEEP = Prepared(Insert(baseline, lambda insert: insert.on_conflict_do_nothing()))
 _SET = update(device).where(device.c.id == bindparam("which"))
 
 
@@ -60,7 +61,7 @@ def save_baseline(transaction: Transaction, id: str, ports: Mapping[PortName, Ma
         for setting, value in settings.items()
     ]
     if rows:
-        transaction.execute(_KEEP.on(transaction.connection.dialect), rows)
+        transaction.put(_KEEP, *rows)
 
 
 def drop_baseline(transaction: Transaction, id: str, ports: Iterable[str]) -> None:

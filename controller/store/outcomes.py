@@ -33,7 +33,16 @@ _SET = Prepared(
     .where(containment_device.c.containment_id == bindparam("which"), containment_device.c.device == bindparam("where"))
     .values({name: bindparam(name) for name in ("outcome", "reason", "at", "leaving")})
 )
-_OUTCOMES = Prepared(select(containment_device.c.outcome).where(containment_device.c.containment_id == bindparam("id")))
+_OUTCOMES = Prepared(
+    select(containment_device.c.outcome, containment_device.c.at).where(
+        containment_device.c.containment_id == bindparam("id")
+    )
+)
+_STAGES = Prepared(select(containment.c.stages).where(containment.c.id == bindparam("id")))
+_SET_STAGES = Prepared(
+    update(containment).where(containment.c.id == bindparam("which")).values(stages=bindparam("stages"))
+)
+_REACHED = {Outcome.INSTALLED: Stage.INSTALLED, Outcome.REMOVED: Stage.REMOVED}
 _WHOLE = Prepared(
     update(containment).where(containment.c.id == bindparam("which")).values(outcome=bindparam("outcome"))
 )
@@ -47,7 +56,10 @@ def record(
     have_revision: int | None,
     outcomes: Mapping[str, DeviceOutcome],
     boot_id: str | None,
+    noted: Mapping[str, Mapping[Stage, float]],
 ) -> list[Containment]:
+    """`noted` are further stages of these containments, which are written whatever else is."""
+    save_stages(transaction, noted)
     found = transaction.execute(_DEVICE, {"id": device}).first()
     if found is None or found.epoch != epoch:
         return []
@@ -107,12 +119,13 @@ def set_unproven(transaction: Transaction, id: str, reason: str) -> Containment:
     return containments.one(transaction.connection, found.id)
 
 
-def record_stage(transaction: Transaction, id: str, stage: Stage, at: float) -> None:
-    """The first time wins."""
-    found = containments.row(transaction.connection, id)
-    stages = codec.load_stages(found.stages)
-    if stage not in stages:
-        transaction.execute(_CASE, {"which": found.id, "stages": codec.dump_stages(stages | {stage: at})})
+def save_stages(transaction: Transaction, noted: Mapping[str, Mapping[Stage, float]]) -> None:
+    """The first time wins. One of a containment that there is not is let go."""
+    for id, stages in noted.items():
+        for (text,) in transaction.fetch(_STAGES, {"id": id}):
+            known = codec.load_stages(text)
+            if stages.keys() - known.keys():
+                transaction.put(_SET_STAGES, {"which": id, "stages": codec.dump_stages({**stages, **known})})
 
 
 def _held_at(transaction: Transaction, id: str, revision: int | None) -> Row[Any] | None:
@@ -142,9 +155,12 @@ def _change(transaction: Transaction, row: Row[Any], outcome: DeviceOutcome) -> 
 
 
 def _settle(transaction: Transaction, ids: Iterable[str]) -> list[Containment]:
-    """Recompute what the changed ones are as a whole, and give them back as they now are."""
+    """Recompute what the changed ones are as a whole, with the time at which they came to be so, and give them back as they now are."""
     changed = list(ids)
     for id in changed:
-        outcomes = [Outcome(word) for (word,) in transaction.fetch(_OUTCOMES, {"id": id})]
-        transaction.put(_WHOLE, {"which": id, "outcome": overall(outcomes).value})
+        rows = transaction.fetch(_OUTCOMES, {"id": id})
+        outcome = overall([Outcome(word) for word, _ in rows])
+        transaction.put(_WHOLE, {"which": id, "outcome": outcome.value})
+        if (stage := _REACHED.get(outcome)) is not None:
+            save_stages(transaction, {id: {stage: max(at for _, at in rows)}})
     return containments.by_ids(transaction.connection, changed)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import Connection, select
 
 from controller.errors import RefusalCode
-from controller.store import codec
+from controller.store import alerts, codec
 from controller.store.sql import Insert
 from controller.store.tables import proposal
-from controller.store.values import Proposal, ProposalState
+from controller.store.values import Proposal, ProposalState, Taken
 from controller.store.writer import Transaction
 
 _SAVE = Insert(
@@ -20,8 +22,11 @@ _SAVE = Insert(
 )
 
 
-def save(transaction: Transaction, new: Proposal) -> None:
-    """A proposal of the same id takes its place."""
+def save(transaction: Transaction, new: Proposal, taken: Taken | None = None) -> str:
+    """A proposal of the same id takes its place. With the alert that it came from, where that is not saved yet;
+    gives the alert's id back, "" where it came from none. Raises AlertRepeated."""
+    if taken is not None:
+        new = replace(new, alert_id=alerts.take(transaction, taken, taken.disposition))
     row = {
         "id": new.id,
         "alert_id": new.alert_id,
@@ -36,6 +41,7 @@ def save(transaction: Transaction, new: Proposal) -> None:
         "state": new.state.value,
     }
     transaction.execute(_SAVE.on(transaction.connection.dialect), row)
+    return new.alert_id or ""
 
 
 def listed(connection: Connection, limit: int) -> list[Proposal]:

@@ -50,6 +50,7 @@ from controller.store.values import (
     Move,
     Proposal,
     Setting,
+    Taken,
     TokenRecord,
 )
 from controller.store.writer import Transaction, Writer
@@ -69,6 +70,7 @@ class Store:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="netcordon-reader")
         self.on_write: Callable[[float], None] = lambda seconds: None
         self._known: dict[str, desired.Known] = {}
+        self._noted: dict[str, dict[Stage, float]] = {}
         self._tokens = tokens.TokenCache(None if engines.sqlite else _TOKENS_SHARED_SECONDS)
 
     @classmethod
@@ -100,11 +102,13 @@ class Store:
         recheck: Callable[[], None],
         budget: Budget | None = None,
         idempotency_key: str | None = None,
+        taken: Taken | None = None,
     ) -> Accepted:
         """Hold what `draft` says, or join the endpoint's open containment. `recheck` runs inside the transaction, in the writer's
         thread, perhaps twice: it raises Refused when what the draft was made from has changed. A request that was accepted before, and a
-        join that changes no rule, need no recheck and no budget. Stage COMMITTED is the caller's to record. Raises Refused, Conflict."""
-        return await self._write(lambda t: accept.accept(t, draft, recheck, budget, idempotency_key))
+        join that changes no rule, need no recheck and no budget. `taken` is the alert that it came from: saved in the same transaction, or
+        not at all. Stage COMMITTED is the caller's to note. Raises Refused, Conflict, AlertRepeated."""
+        return await self._write(lambda t: accept.accept(t, draft, recheck, budget, idempotency_key, taken))
 
     async def release(self, id: str, *, by: str, reason: str, idempotency_key: str | None = None) -> Containment:
         """Want it gone. To release what is released changes nothing. Raises NotFound, Conflict."""
@@ -130,6 +134,10 @@ class Store:
     ) -> list[Containment]:
         """Newest first."""
         return await self._read(lambda c: containments.listed(c, want, limit, device))
+
+    async def held_by_alert(self, alert_id: str) -> Containment | None:
+        """The containment that this alert made or joined, while it is held."""
+        return await self._read(lambda c: containments.held_by_alert(c, alert_id))
 
     async def open_for_endpoint(self, endpoint_id: str) -> Containment | None:
         return await self._read(lambda c: containments.open_for_endpoint(c, endpoint_id))
@@ -162,7 +170,12 @@ class Store:
         epoch that is no longer the device's. `have_revision` is the revision that the device was brought to: installed, proven or
         removed is not believed of a containment that changed after it. Installed does not take proven back, unless `boot_id` is new."""
         copy = dict(outcomes)
-        return await self._write(lambda t: seen.record(t, device, epoch, have_revision, copy, boot_id))
+        noted = {id: self._noted.pop(id) for id in copy.keys() & self._noted.keys()}
+        try:
+            return await self._write(lambda t: seen.record(t, device, epoch, have_revision, copy, boot_id, noted))
+        except StoreUnavailable:
+            self._noted = noted | self._noted
+            raise
 
     async def set_outcome(
         self, containment_id: str, device: str, outcome: DeviceOutcome, revision: int | None = None
@@ -182,9 +195,20 @@ class Store:
         """Why it stays installed."""
         return await self._write(lambda t: seen.set_unproven(t, containment_id, reason))
 
-    async def record_stage(self, containment_id: str, stage: Stage, at: float) -> None:
-        """The first time wins."""
-        await self._write(lambda t: seen.record_stage(t, containment_id, stage, at))
+    def note_stage(self, containment_id: str, stage: Stage, at: float) -> None:
+        """The first time wins. It is written with the next thing that is recorded of the containment, or by `save_stages`: a time is not
+        worth a commit that the push would have to wait for."""
+        self._noted.setdefault(containment_id, {}).setdefault(stage, at)
+
+    async def save_stages(self) -> None:
+        """Write the stages that were noted and are not written yet."""
+        noted, self._noted = self._noted, {}
+        if noted:
+            try:
+                await self._write(lambda t: seen.save_stages(t, noted))
+            except StoreUnavailable:
+                self._noted = noted | self._noted
+                raise
 
     # --- devices --------------------------------------------------------------------------------------------------------
 
@@ -237,12 +261,13 @@ class Store:
 
     # --- alerts, bindings, proposals --------------------------------------------------------------------------------------
 
-    async def save_alert(self, alert: Alert, raw: str) -> tuple[str, bool]:
-        """Its id, and whether it is a duplicate of one that was saved under the same (source, key)."""
-        return await self._write(lambda t: alerts.save(t, alert, raw))
+    async def save_alert(self, alert: Alert, raw: str) -> str:
+        """Keep an alert while it is not known yet what becomes of it; its id. Raises AlertRepeated for one that was dealt with."""
+        return await self._write(lambda t: alerts.keep(t, alert, raw))
 
-    async def alert_disposition(self, id: str, text: str) -> None:
-        await self._write(lambda t: alerts.dispose(t, id, text))
+    async def take_alert(self, taken: Taken) -> str:
+        """Keep an alert with what became of it; its id. Raises AlertRepeated for one that was dealt with."""
+        return await self._write(lambda t: alerts.take(t, taken, taken.disposition))
 
     async def alert(self, id: str) -> AlertRecord:
         return await self._read(lambda c: alerts.one(c, id))
@@ -263,8 +288,9 @@ class Store:
     async def load_bindings(self, since: float) -> list[Binding]:
         return await self._read(lambda c: bindings.load(c, since))
 
-    async def save_proposal(self, proposal: Proposal) -> None:
-        await self._write(lambda t: proposals.save(t, proposal))
+    async def save_proposal(self, proposal: Proposal, taken: Taken | None = None) -> str:
+        """With the alert that it came from, in one transaction; that alert's id. Raises AlertRepeated."""
+        return await self._write(lambda t: proposals.save(t, proposal, taken))
 
     async def proposals(self, limit: int = 100) -> list[Proposal]:
         return await self._read(lambda c: proposals.listed(c, limit))

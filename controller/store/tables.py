@@ -93,6 +93,7 @@ containment_alert = Table(
     Column("containment_id", Text, ForeignKey("containment.id"), primary_key=True),
     Column("alert_id", Words, primary_key=True),
     Column("at", Double, nullable=False),
+    Index("containment_alert_of", "alert_id"),
 )
 
 device = Table(

@@ -10,14 +10,26 @@ from controller.errors import RefusalCode
 from controller.model import Alert, Containment, Endpoint, Proof, Stage
 from controller.roles import Role
 from drivers.base import PreState
-from drivers.rules import RuleSet
+from drivers.rules import PortName, RuleSet
 
 Setting = str | int | bool | None
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """An alert, to be saved as it came (`raw`) together with what became of it. `joined` is what became of it where its device is
+    contained already."""
+
+    alert: Alert
+    raw: str
+    disposition: str
+    joined: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
-    """A containment as planned, ready to be accepted. `strictness` is its profile's; `rules` are by device."""
+    """A containment as planned, ready to be accepted. `strictness` is its profile's; `rules` are by device. `baseline` is what its ports
+    were set to before anybody of ours touched them, by device, as far as that is known by now."""
 
     id: str
     endpoint: Endpoint
@@ -37,6 +49,7 @@ class Draft:
     weaker: str | None = None
     proof: Proof | None = None
     stages: Mapping[Stage, float] = field(default_factory=dict)
+    baseline: Mapping[str, Mapping[PortName, Mapping[str, Setting]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +78,12 @@ class Budget:
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """`created`: this request made the case. `joined`: it went into one that was open. Neither: the same request had been
-    accepted before, under its idempotency key."""
+    accepted before, under its idempotency key. `alert_id` is the alert's that was taken with it."""
 
     containment: Containment
     created: bool
     joined: bool
+    alert_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

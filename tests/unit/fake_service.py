@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from controller.api.service import Service
 from controller.discovery.probes import SensorResults, SensorWork
 from controller.doctor.finding import Finding
-from controller.errors import NetcordonError, NotFound, RefusalCode, Refused
+from controller.errors import AlertRepeated, NetcordonError, NotFound, RefusalCode, Refused
 from controller.live import Live
 from controller.model import (
     FULL,
@@ -35,7 +35,7 @@ from controller.model import (
 )
 from controller.profiles import LATERAL, MONITOR
 from controller.requests import AlertAnswer, ContainRequest, DeviceView, Disposition, Preview
-from controller.store import Accepted, Store
+from controller.store import Accepted, Store, Taken
 from drivers.base import DiffLine, Interface, Management, Neighbour
 from drivers.rules import Mac, PortName
 from tests.unit.store_cases import START, converge, draft, endpoint, nothing, rules
@@ -92,9 +92,11 @@ class FakeService:
 
     async def take_alert(self, alert: Alert, raw: str) -> AlertAnswer:
         self._guard()
-        id, duplicate = await self.store.save_alert(alert, raw)
         self.taken.append(alert)
-        await self.store.alert_disposition(id, "observed: only looked at")
+        try:
+            id, duplicate = await self.store.take_alert(Taken(alert, raw, "observed: only looked at")), False
+        except AlertRepeated as again:
+            id, duplicate = again.id, True
         return AlertAnswer(id, duplicate, Disposition.OBSERVED, f"only looked at {alert.signature}")
 
     async def release(self, target_or_id: str, *, by: str, reason: str, key: str | None) -> list[Containment]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 from controller.config import Config
 from controller.containment import Containments
@@ -56,7 +59,14 @@ async def spine(tmp_path: Path) -> AsyncIterator[Spine]:
         pass
 
     containments = Containments(
-        Config.model_validate(CONFIG), store, net.network, lambda _: MemoryDriver.capabilities, wake, note, lambda: NOW
+        Config.model_validate(CONFIG),
+        store,
+        net.network,
+        lambda _: MemoryDriver.capabilities,
+        wake,
+        note,
+        lambda: NOW,
+        lambda device, ports: {one: {"no_fwd": False} for one in ports},
     )
     yield Spine(net, store, containments, woken)
     await store.close()
@@ -90,10 +100,58 @@ async def test_a_repeated_alert_that_was_refused_is_still_called_refused(spine: 
 
 
 async def test_an_alert_that_a_crash_cut_short_is_taken_up_when_it_comes_again(spine: Spine) -> None:
-    _, duplicate = await spine.store.save_alert(alert(), "{}")
-    assert not duplicate
+    kept = await spine.store.save_alert(alert(), "{}")
     answer = await spine.containments.take_alert(alert(), "{}")
-    assert answer.disposition is Disposition.CONTAINED
+    assert (answer.disposition, answer.alert_id) == (Disposition.CONTAINED, kept)
+
+
+async def test_one_commit_stands_before_the_push_and_the_answer_and_holds_all(spine: Spine) -> None:
+    """The alert, the containment, its rules, what its port was, and the audit record: durable together, before anybody is woken."""
+    commits: list[object] = []
+    event.listen(spine.store._engines.writer, "commit", commits.append)
+    answer = await spine.containments.take_alert(alert(), "{}")
+    assert len(commits) == 1
+    assert spine.woken == [{S1}]
+    assert (await spine.store.alert(answer.alert_id)).disposition == f"contained: {answer.reason}"
+    assert (await spine.store.desired(S1)).baseline.ports == {port(3): {"no_fwd": False}}
+    assert [record.action for record in await spine.store.audit_records()] == ["contain"]
+
+
+async def test_nothing_is_pushed_or_answered_when_the_commit_fails(spine: Spine) -> None:
+    """Speed never comes from committing after pushing."""
+
+    def full(_connection: object) -> None:
+        assert spine.woken == [], "woken before the commit"
+        raise OperationalError("COMMIT", {}, Exception("database or disk is full"))
+
+    event.listen(spine.store._engines.writer, "commit", full)
+    with pytest.raises(StoreUnavailable):
+        await spine.containments.take_alert(alert(), "{}")
+    event.remove(spine.store._engines.writer, "commit", full)
+    assert spine.woken == []
+    assert (await spine.store.containments(), await spine.store.alerts()) == ([], [])
+    assert (await spine.containments.take_alert(alert(), "{}")).disposition is Disposition.CONTAINED
+
+
+async def test_the_same_alert_many_times_at_once_is_one(spine: Spine) -> None:
+    answers = await asyncio.gather(*(spine.containments.take_alert(alert(), "{}") for _ in range(50)))
+    assert sorted(one.duplicate for one in answers) == [False] + [True] * 49
+    assert {one.disposition for one in answers} == {Disposition.CONTAINED}
+    assert len({one.containment.id for one in answers if one.containment is not None}) == 1
+    assert len(await spine.store.audit_records()) == 1
+
+
+async def test_an_alert_is_kept_when_what_it_leads_to_fails(spine: Spine, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*arguments: Any, **named: Any) -> Accepted:
+        raise RuntimeError("a defect")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(spine.store, "accept", broken)
+        with pytest.raises(RuntimeError):
+            await spine.containments.take_alert(alert(), "{}")
+    (kept,) = await spine.store.alerts()
+    assert kept.disposition == ""
+    assert (await spine.containments.take_alert(alert(), "{}")).alert_id == kept.alert.id
 
 
 async def test_an_alert_about_the_domain_controllers_address_is_put_to_a_person(spine: Spine) -> None:

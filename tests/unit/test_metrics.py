@@ -255,6 +255,5 @@ async def test_what_is_removed_is_timed_once_and_then_forgotten(parts: Parts) ->
     await parts.converge(after=1.0)
     case = await parts.store.containment(id)
     assert (case.want, case.outcome) == (Want.RELEASED, Outcome.REMOVED)
-    await parts.store.record_stage(id, Stage.REMOVED, parts.clock())
     parts.metrics.changed(await parts.store.containment(id), parts.clock() + 50)
     assert (await parts.page())["netcordon_stage_seconds_sum", "removed"] == pytest.approx(1.0)

@@ -101,9 +101,21 @@ async def test_proven_needs_all_of_it_installed_and_ends_with_a_reboot(store: St
 
 async def test_the_first_time_of_a_stage_wins(store: Store) -> None:
     id = await hold_on_two(store)
-    await store.record_stage(id, Stage.INSTALLED, START + 1)
-    await store.record_stage(id, Stage.INSTALLED, START + 2)
-    assert (await store.containment(id)).stages[Stage.INSTALLED] == START + 1
+    for at in (START + 1, START + 2):
+        store.note_stage(id, Stage.COMMITTED, at)
+        await store.save_stages()
+    assert (await store.containment(id)).stages[Stage.COMMITTED] == START + 1
+
+
+async def test_a_noted_stage_is_written_with_what_is_recorded_next(store: Store) -> None:
+    await store.accept(draft(1), recheck=nothing)
+    store.note_stage("case-0001", Stage.COMMITTED, START + 1)
+    await converge(store, "s1")
+    stages = (await store.containment("case-0001")).stages
+    assert stages[Stage.COMMITTED] == START + 1
+    assert stages[Stage.INSTALLED] == START, "as of the read-back, in the transaction that records it"
+    store.note_stage("nothing", Stage.COMMITTED, START)
+    await store.save_stages()
 
 
 # --- desired --------------------------------------------------------------------------------------------------------------

@@ -8,12 +8,12 @@ from ipaddress import ip_address
 
 import pytest
 
-from controller.errors import AuditBroken, Conflict, InvalidInput, NotFound, RefusalCode
+from controller.errors import AlertRepeated, AuditBroken, Conflict, InvalidInput, NotFound, RefusalCode, Refused
 from controller.model import Attachment, Binding
 from controller.roles import Permission, Role
-from controller.store import Proposal, ProposalState, Store
+from controller.store import Proposal, ProposalState, Store, Taken
 from drivers.rules import PortName, parse_mac
-from tests.unit.store_cases import START, Clock, alert, endpoint
+from tests.unit.store_cases import START, Clock, alert, draft, endpoint, nothing
 
 BINDING = Binding(
     "default", ip_address("10.0.0.1"), parse_mac("02:00:00:00:00:01"), Attachment("s1", PortName("p1"), 10), START, START + 5, "arp"
@@ -22,23 +22,51 @@ BINDING = Binding(
 
 async def test_an_alert_is_kept_once(store: Store) -> None:
     saved = await asyncio.gather(*(store.save_alert(alert("k"), f"raw {i}") for i in range(10)))
-    assert [duplicate for _, duplicate in saved] == [False] + [True] * 9
-    assert len({id for id, _ in saved}) == 1
-    assert (await store.save_alert(alert("k", source="zeek"), "raw"))[1] is False
-    id = saved[0][0]
-    await store.alert_disposition(id, "contained as case-0001")
-    found = await store.alert(id)
-    assert (found.alert, found.raw) == (alert("k", id=id), "raw 0")
-    assert found.disposition == "contained as case-0001"
-    for unknown in ("nothing", "\0", "\ud800"):
+    assert len(set(saved)) == 1
+    assert await store.save_alert(alert("k", source="zeek"), "raw") != saved[0]
+    assert (await store.alert(saved[0])).disposition == ""
+    again = (store.take_alert(Taken(alert("k"), "later", f"contained: {i}")) for i in range(10))
+    answers = await asyncio.gather(*again, return_exceptions=True)
+    assert answers[0] == saved[0], "one that waited is the first one still"
+    assert all(isinstance(one, AlertRepeated) and one.id == saved[0] for one in answers[1:])
+    found = await store.alert(saved[0])
+    assert (found.alert, found.raw, found.disposition) == (alert("k", id=saved[0]), "raw 0", "contained: 0")
+    with pytest.raises(AlertRepeated):
+        await store.save_alert(alert("k"), "")
+    for unknown in ("nothing", "\0"):
         with pytest.raises(NotFound):
-            await store.alert_disposition(unknown, "x")
+            await store.alert(unknown)
+
+
+async def test_an_alert_and_what_it_leads_to_are_stored_together_or_not_at_all(store: Store) -> None:
+    def moved() -> None:
+        raise Refused(RefusalCode.CHANGED, "it moved")
+
+    taken = Taken(alert("k"), "{}", "contained: scanners", "joined: scanners")
+    with pytest.raises(Refused):
+        await store.accept(draft(1), recheck=moved, taken=taken)
+    assert (await store.alerts(), await store.containments()) == ([], [])
+    accepted = await store.accept(draft(1), recheck=nothing, taken=taken)
+    assert accepted.alert_id is not None
+    assert accepted.containment.alerts == (accepted.alert_id,)
+    assert (await store.alert(accepted.alert_id)).disposition == "contained: scanners"
+    with pytest.raises(AlertRepeated) as caught:
+        await store.accept(draft(2), recheck=nothing, taken=taken)
+    assert caught.value.id == accepted.alert_id
+    assert len(await store.containments()) == 1
+    held = await store.held_by_alert(accepted.alert_id)
+    assert held is not None
+    assert held.id == accepted.containment.id
+    more = replace(taken, alert=alert("another"))
+    joined = await store.accept(draft(1, containment="case-0009"), recheck=nothing, taken=more)
+    assert joined.joined
+    assert (await store.alert(joined.alert_id or "")).disposition == "joined: scanners"
 
 
 async def test_alerts_that_others_wrote(store: Store) -> None:
     long = alert("\0" + "k" * 100_000, signature="\0\ud800", received_at=START + 1)
-    id, _ = await store.save_alert(long, "\0" * 10)
-    assert await store.save_alert(long, "") == (id, True)
+    id = await store.save_alert(long, "\0" * 10)
+    assert await store.save_alert(long, "") == id
     await store.save_alert(alert("k"), "x" * 70_000)
     newest, oldest = await store.alerts()
     assert (newest.alert, newest.raw) == (replace(long, id=id), "\ufffd" * 10)
