@@ -16,6 +16,8 @@ from controller.config import Listen
 from controller.errors import ConfigError
 
 SOCKET_MODE = 0o600
+KEEP_ALIVE = 75
+"""Seconds for which an idle connection is kept: a sensor that reports now and then does not begin with a handshake."""
 
 
 class _Server(uvicorn.Server):
@@ -62,6 +64,7 @@ class ApiServers:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=2,
+            timeout_keep_alive=KEEP_ALIVE,
             ssl_certfile=None if tls is None else str(tls.certificate),
             ssl_keyfile=None if tls is None else str(tls.key),
         )

@@ -3,7 +3,7 @@ it up to date."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from ipaddress import ip_network
 from itertools import islice
@@ -35,8 +35,12 @@ class NetworkView:
         settings = config.locate
         return cls(graph, Bindings(settings.max_age), inventory, realms, settings.max_age, settings.neighbour_age)
 
-    def endpoint_at(self, realm: str, macs: frozenset[Mac], place: Attachment, now: float) -> Endpoint:
-        """The device with these MACs at this place, with all that is known of it as of `now`."""
+    def endpoint_at(
+        self, realm: str, macs: frozenset[Mac], place: Attachment, now: float, there: Set[Mac] | None = None
+    ) -> Endpoint:
+        """The device with these MACs at this place, with all that is known of it as of `now`. `there` are the `separate_devices` of the
+        place, where the caller has them: on a flooded port they are a thousand."""
+        there = self.separate_devices(realm, place, now) if there is None else there
         ips = frozenset(ip for mac in macs for ip in self.bindings.ips_held_by(realm, mac))
         asset = self.inventory.asset(macs, ips)
         return Endpoint(
@@ -44,7 +48,7 @@ class NetworkView:
             ips=ips,
             attachment=place,
             realm=realm,
-            neighbours=frozenset(mac for mac in self.separate_devices(realm, place, now) if mac not in macs),
+            neighbours=frozenset(there - macs),
             managed=asset.managed,
             type=asset.type,
             role=asset.role,
@@ -84,15 +88,20 @@ class NetworkView:
         return known
 
     def recent_endpoints(self, now: float, most: int) -> list[Endpoint]:
-        """At most `most` devices, those heard of last first."""
+        """At most `most` devices, those heard of last first; of neighbours nothing is said."""
+        nobody: frozenset[Mac] = frozenset()
         return [
-            self.endpoint_at(realm, frozenset({Mac(mac)}), span.place, now)
+            self.endpoint_at(realm, frozenset({Mac(mac)}), span.place, now, nobody)
             for (realm, mac), span in islice(self.bindings.recent(), most)
             if span.last >= now - self.max_age
         ]
 
     def endpoints(self, now: float) -> Iterator[Endpoint]:
         """Every device that was seen within `max_age`, each at its latest place."""
+        there: dict[tuple[str, Attachment], set[Mac]] = {}
         for (realm, mac), spans in self.bindings.by_mac.items():
             if spans[-1].last >= now - self.max_age:
-                yield self.endpoint_at(realm, frozenset({Mac(mac)}), spans[-1].place, now)
+                where = realm, spans[-1].place
+                if where not in there:
+                    there[where] = self.separate_devices(*where, now)
+                yield self.endpoint_at(realm, frozenset({Mac(mac)}), where[1], now, there[where])
