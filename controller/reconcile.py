@@ -223,8 +223,10 @@ class DeviceLoop:
             self._keep(observed, doubts)
             self._stands(desired, change)
             return Pass(desired, observed, change, {}, drifted=False)
-        desired = await self._remember_baseline(desired, observed, change)
-        change = self.driver.render(desired.rules, observed, desired.baseline)
+        remembered = await self._remember_baseline(desired, observed, change)
+        if remembered is not desired:
+            desired = remembered
+            change = self.driver.render(desired.rules, observed, desired.baseline)
         with about(_concerned(desired, change)):
             receipt = await self._push(desired, change)
             observed = await self._read_back(observed, change)
@@ -287,10 +289,13 @@ class DeviceLoop:
             raise OutcomeUnknown(f"applied, but the session was lost before it was confirmed: {error}") from error
 
     async def _remember_baseline(self, desired: Desired, observed: ObservedState, change: Change) -> Desired:
-        """The value of what we are about to touch goes into the store before we touch it, once."""
+        """The value of what we are about to touch goes into the store before we touch it, once. The ports of rules that stand already
+        went there before those were pushed."""
+        sent = [desired.rules.get(name) for name in change.rule_ids]
         new = {
             port: dict(observed.ports[port].settings)
-            for port in change.ports | {rule.match.port for rule in desired.rules if rule.match.port is not None}
+            for port in change.ports
+            | {rule.match.port for rule in sent if rule is not None and rule.match.port is not None}
             if port in observed.ports and port not in desired.baseline.ports
         }
         if not new:

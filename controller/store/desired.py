@@ -64,11 +64,12 @@ def desired(connection: Connection, id: str, known: Known) -> tuple[Desired, Kno
 def _brought_up_to(cursor: Cursor, id: str, known: Known, revision: int) -> Known:
     since = {"device": id, "since": known.revision}
     rules = dict(known.by_containment)
-    for (containment,) in cursor.fetch(_CHANGED, since):
-        rules.pop(containment, None)
+    gone = [rule for (containment,) in cursor.fetch(_CHANGED, since) for rule in rules.pop(containment, ())]
+    new = []
     for containment, rule_id, text in cursor.fetch(_RULES, since):
-        rules.setdefault(containment, []).append(codec.load_rule(text, rule_id))
-    return Known(revision, rules, RuleSet(rule for own in rules.values() for rule in own))
+        new.append(codec.load_rule(text, rule_id))
+        rules.setdefault(containment, []).append(new[-1])
+    return Known(revision, rules, known.rules.changed(gone, new))
 
 
 def _pre_state(cursor: Cursor, id: str) -> PreState:

@@ -118,6 +118,16 @@ def test_a_containment_and_the_rest_are_the_whole(some: list[Rule]) -> None:
     assert all(whole.get(rule.id) == rule for rule in some)
 
 
+@given(st.lists(rules(), max_size=8), st.lists(rules(), max_size=4), st.integers(0, 8))
+def test_a_changed_set_is_the_one_that_is_made_anew(some: list[Rule], new: list[Rule], kept: int) -> None:
+    before = RuleSet(some)
+    after = before.changed(some[kept:], new)
+    gone = {rule.id for rule in some[kept:]}
+    anew = RuleSet([*(rule for rule in some if rule.id not in gone), *new])
+    assert [rule.id for rule in after] == [rule.id for rule in anew]
+    assert [rule.id for rule in before] == [rule.id for rule in RuleSet(some)]
+
+
 def test_match_refuses_what_cannot_be_meant() -> None:
     from ipaddress import ip_network
 
