@@ -220,7 +220,9 @@ class Follower:
         recheck = (lambda: self._containments.still_at(prepared)) if whole else (lambda: None)
         moved = await self._store.move(case.id, move, recheck)
         log.warning("moved" if whole else "held at both ports", containment=case.id, to=move.gone_to, why=why)
-        self._wake(prepared.plan.rules)
+        self._wake(
+            {*prepared.plan.rules, case.endpoint.attachment.device}
+        )  # home too: it may have been called drifted by now
         self._on_changed([moved])
         return True
 
