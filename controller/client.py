@@ -82,10 +82,11 @@ class Client:
         duration: float | str | None = None,
         reason: str = "",
         override: bool = False,
+        on_expiry: str | None = None,
         key: str | None = None,
     ) -> schemas.AcceptedView:
         """Accepted, not yet installed: look at it with `containment`. `key` None makes a new one."""
-        body = _wish(target, profile, duration, reason, override)
+        body = {**_wish(target, profile, duration, reason, override), **_given(on_expiry=on_expiry)}
         answer = self._send("POST", "/api/v1/containments", json=body, key=key or str(uuid.uuid4()))
         return _read(answer, schemas.AcceptedView)
 
@@ -114,6 +115,20 @@ class Client:
 
     def containment(self, id: str) -> schemas.ContainmentView:
         return self._get(f"/api/v1/containments/{_segment(id)}", schemas.ContainmentView)
+
+    def extend(
+        self,
+        id: str,
+        *,
+        duration: float | str | None = None,
+        until: str | None = None,
+        shorten: bool = False,
+        key: str | None = None,
+    ) -> schemas.ContainmentView:
+        """Hold it for `duration` from now, or until then (ISO 8601 with an offset)."""
+        body = {"shorten": shorten, **_given(until=until)} | ({} if duration is None else {"for": duration})
+        path = f"/api/v1/containments/{_segment(id)}/extend"
+        return _read(self._send("POST", path, json=body, key=key or str(uuid.uuid4())), schemas.ContainmentView)
 
     def release(self, target_or_id: str, *, reason: str = "", key: str | None = None) -> list[schemas.ContainmentView]:
         """What holds a target, or one containment by its id."""

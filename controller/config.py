@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from controller.durations import parse_duration
 from controller.errors import ConfigError
-from controller.model import DEFAULT_REALM, Address, Managed, Profile
+from controller.model import DEFAULT_REALM, Address, Managed, OnExpiry, Profile
 from controller.policy import PolicyFile
 from controller.profile_file import NAME, ProfileFile, resolve
 from controller.profiles import catalogue, unknown
@@ -237,6 +237,9 @@ class Remediation(Section):
 
 
 class Config(Section):
+    """`duration`: how long a containment is held unless it is said otherwise. `on_expiry`: what then; `ask` holds it until a person
+    extends or releases it."""
+
     store: str = "sqlite:////var/lib/netcordon/netcordon.db"
     listen: Listen = Listen()
     openflow: OpenFlow = OpenFlow()
@@ -253,6 +256,7 @@ class Config(Section):
     remediation: Remediation = Remediation()
     groups: Mapping[Annotated[str, Field(pattern=NAME)], tuple[Network, ...]] = {}
     profiles: tuple[ProfileFile, ...] = ()
+    on_expiry: OnExpiry = OnExpiry.RELEASE
     policy: PolicyFile = PolicyFile()
     policy_file: PathField | None = None
 

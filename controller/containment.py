@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -39,7 +40,7 @@ from controller.plan import make_plan, only_its_own
 from controller.profiles import unknown
 from controller.prove import prove
 from controller.requests import AlertAnswer, ContainRequest, Disposition, Preview
-from controller.store import Accepted, Budget, Draft, Proposal, Setting, Store, Taken
+from controller.store import Accepted, Budget, Draft, Extension, Proposal, Setting, Store, Taken
 from drivers.base import Capabilities
 from drivers.rules import PortName, RuleSet
 
@@ -92,8 +93,19 @@ class Containments:
         """Contain what an operator named. Raises Refused, InvalidInput, StoreUnavailable, Conflict."""
         received = self._now()
         decision = self._operators_decision(request)
+        if known := await self._known(request, decision):
+            return Accepted(known, created=False, joined=False)
         prepared = self._prepare(request.target, received, received, decision)
         return await self._commit(prepared, str(request.target), key=request.key)
+
+    async def _known(self, request: ContainRequest, decision: Decision) -> Containment | None:
+        """What the same request came to before, whatever became of the device since."""
+        if request.key is None:
+            return None
+        name, span, target = decision.profile.name, decision.duration, str(request.target)
+        return await self._store.accepted_before(
+            request.key, target, name, span, decision.by, decision.reason, decision.rule
+        )
 
     def preview(self, request: ContainRequest) -> Preview:
         """What `contain` would do. Nothing is written and nothing is sent; the device's own changes are added by the daemon."""
@@ -136,11 +148,22 @@ class Containments:
         self, which: str, target: Target | None, *, by: str, reason: str, key: str | None
     ) -> list[Containment]:
         """Release a containment by its id, or all that hold the target. NotFound when there is nothing to release."""
-        found = [await self._store.containment(which)] if target is None else await self._holding(target)
-        if not found:
+        if target is None:
+            return [await self._release((await self._store.containment(which)).id, by, reason, key)]
+        known = [] if key is None else [await self._store.containment(id) for id in await self._store.asked_before(key)]
+        asked_at = min((one.stages.get(Stage.RELEASED, math.inf) for one in known), default=math.inf)
+        found = [one for one in await self._holding(target) if one not in known and one.created_at < asked_at]
+        if not known and not found:
             raise NotFound(f"nothing holds {which}; `netcordon list` shows what is contained")
-        keys = [key if key is None or len(found) == 1 else f"{key}/{one.id}" for one in found]
-        return [await self._release(one.id, by, reason, k) for one, k in zip(found, keys, strict=True)]
+        keys = {one.id: None if key is None else f"{key}/{one.id}" for one in [*known, *found]}
+        return [await self._release(id, by, reason, own) for id, own in keys.items()]
+
+    async def extend(self, id: str, extension: Extension, *, by: str, key: str | None) -> Containment:
+        """Move a containment's end; its rules are not touched. Raises NotFound, Conflict, InvalidInput."""
+        extended = await self._store.extend(id, extension, by=by, idempotency_key=key)
+        self._wake(())
+        log.info("extended", containment=extended.id, by=by, until=extended.expires_at)
+        return extended
 
     async def release_all(self, *, by: str, reason: str) -> list[Containment]:
         return [await self._release(one.id, by, reason, None) for one in await self._held()]
@@ -230,6 +253,7 @@ class Containments:
             proof=prepared.proof,
             stages=prepared.stages,
             baseline={device: self._untouched(device, _ports(rules)) for device, rules in prepared.plan.rules.items()},
+            on_expiry=decision.on_expiry or self._config.on_expiry,
         )
         accepted = await self._store.accept(
             draft,
@@ -333,7 +357,14 @@ class Containments:
         if profile is None:
             raise InvalidInput(unknown(request.profile, self._config.catalogue))
         duration = self._config.duration if request.duration is None else request.duration
-        return policy.decide_by_operator(profile, duration, request.reason, request.by, override=request.override)
+        return policy.decide_by_operator(
+            profile,
+            duration,
+            request.reason,
+            request.by,
+            override=request.override,
+            on_expiry=request.on_expiry,
+        )
 
     async def _holding(self, target: Target) -> list[Containment]:
         return [one for one in await self._held() if self._is_about(one, target)]

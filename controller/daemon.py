@@ -47,7 +47,7 @@ from controller.model import (
 from controller.network.view import NetworkView
 from controller.requests import AlertAnswer, ContainRequest, DeviceView, Disposition, Preview
 from controller.scrape import scrape
-from controller.store import Accepted, Store
+from controller.store import Accepted, Extension, Store
 from controller.switches import OpenFlowSwitches
 from controller.targets import parse_target
 from controller.verify import Verifier
@@ -199,6 +199,11 @@ class Daemon:
         target = None if _CONTAINMENT_ID.fullmatch(target_or_id) else parse_target(target_or_id)
         released = await self.containments.release(target_or_id, target, by=by, reason=reason, key=key)
         return self._told(released)
+
+    async def extend(self, id: str, extension: Extension, *, by: str, key: str | None) -> Containment:
+        extended = await self.containments.extend(id, extension, by=by, key=key)
+        self._told([extended])
+        return extended
 
     async def release_all(self, *, by: str, reason: str) -> list[Containment]:
         return self._told(await self.containments.release_all(by=by, reason=reason))

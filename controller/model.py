@@ -226,7 +226,8 @@ FULL = Profile("full", 100, "nothing in or out", built_in=True)
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What policy says of an alert, or an operator of a target. `rule` is the policy rule's name, or 'operator'."""
+    """What policy says of an alert, or an operator of a target. `rule` is the policy rule's name, or 'operator'.
+    `on_expiry` None is the configuration's default."""
 
     mode: Mode
     profile: Profile
@@ -236,6 +237,14 @@ class Decision:
     by: str
     automatic: bool
     override: bool = False
+    on_expiry: OnExpiry | None = None
+
+
+class OnExpiry(StrEnum):
+    """What the end of a containment's time means: it is released, or it stays held and a person is asked."""
+
+    RELEASE = "release"
+    ASK = "ask"
 
 
 # --- plan and prove ----------------------------------------------------------------------------------------------------
@@ -332,7 +341,8 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Containment:
-    """The case as the store holds it. `revision` grows with every accepted change of what is wanted."""
+    """The case as the store holds it. `revision` grows with every accepted change of what is wanted.
+    `waiting_since`: its time was over then, it stays held, and a person is asked."""
 
     id: str
     endpoint: Endpoint
@@ -355,6 +365,8 @@ class Containment:
     unproven: str = ""
     released_by: str | None = None
     evidence: tuple[str, ...] = ()
+    on_expiry: OnExpiry = OnExpiry.RELEASE
+    waiting_since: float | None = None
 
     @property
     def places(self) -> frozenset[tuple[str, PortName]]:

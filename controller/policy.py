@@ -13,7 +13,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from controller.durations import parse_duration
-from controller.model import FULL, Alert, Culprit, Decision, End, Endpoint, Managed, Mode, Profile
+from controller.model import FULL, Alert, Culprit, Decision, End, Endpoint, Managed, Mode, OnExpiry, Profile
 
 DEFAULT_DURATION = 4 * 3600.0
 
@@ -60,7 +60,7 @@ class Incrimination(BaseModel):
 
 
 class PolicyRule(BaseModel):
-    """For alerts and devices that match: how far, whether to act, and for how long."""
+    """For alerts and devices that match: how far, whether to act, for how long, and what then; `on_expiry` None is the configuration's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
     name: str
@@ -68,6 +68,7 @@ class PolicyRule(BaseModel):
     profile: str = "full"
     mode: Mode = Mode.PROPOSE
     duration: Annotated[float, BeforeValidator(parse_duration)] = Field(default=DEFAULT_DURATION, alias="for")
+    on_expiry: OnExpiry | None = None
 
 
 class PolicyFile(BaseModel):
@@ -120,9 +121,22 @@ def decide(
         reason=f"policy rule {rule.name!r}; culprit by {culprit_reason}",
         by=f"alert:{alert.source}",
         automatic=True,
+        on_expiry=rule.on_expiry,
     )
 
 
-def decide_by_operator(profile: Profile, duration: float, reason: str, by: str, *, override: bool) -> Decision:
+def decide_by_operator(
+    profile: Profile, duration: float, reason: str, by: str, *, override: bool, on_expiry: OnExpiry | None = None
+) -> Decision:
     """An operator's word."""
-    return Decision(Mode.CONTAIN, profile, duration, "operator", reason, by, automatic=False, override=override)
+    return Decision(
+        Mode.CONTAIN,
+        profile,
+        duration,
+        "operator",
+        reason,
+        by,
+        automatic=False,
+        override=override,
+        on_expiry=on_expiry,
+    )

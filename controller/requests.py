@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from controller.errors import RefusalCode
-from controller.model import Containment, Decision, Location, Plan, Proof, Target
+from controller.model import Containment, Decision, Location, OnExpiry, Plan, Proof, Target
 from drivers.base import DiffLine, Interface, Management, Neighbour
 
 
@@ -27,6 +27,7 @@ class ContainRequest:
     by: str
     override: bool = False
     key: str | None = None
+    on_expiry: OnExpiry | None = None
 
 
 @dataclass(frozen=True, slots=True)

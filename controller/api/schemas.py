@@ -7,10 +7,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from controller.durations import parse_duration
-from controller.model import FULL
+from controller.model import FULL, OnExpiry
 from controller.neutralize import storable
 from controller.roles import Role
 
@@ -41,7 +41,22 @@ class ContainBody(Body):
     duration: Span | None = Field(default=None, alias="for")
     reason: Reason = Field(default="", max_length=LONGEST_REASON)
     override: bool = False
+    on_expiry: OnExpiry | None = None
     dry_run: bool = False
+
+
+class ExtendBody(Body):
+    """Either `for`, counted from now, or `until`. `shorten`: also when that is earlier than it would end now."""
+
+    span: Span | None = Field(default=None, alias="for")
+    until: AwareDatetime | None = None
+    shorten: bool = False
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.span is None) == (self.until is None):
+            raise ValueError("give one of for and until")
+        return self
 
 
 class ReleaseOneBody(Body):
@@ -141,7 +156,7 @@ class ProofView(View):
 class ContainmentView(View):
     """`remaining` is in seconds, None without an end. `stages_ms` counts from the alert's (or request's) reception.
     `rules` are by device, as `drivers.rules.rule_to_wire` writes them. `unproven` says why `installed` is not
-    `proven`."""
+    `proven`. `waiting_since`: its time was over then, and it is held until a person extends or releases it."""
 
     id: str
     target: str
@@ -165,6 +180,8 @@ class ContainmentView(View):
     evidence: list[str]
     alerts: list[str]
     revision: int
+    on_expiry: str = "release"
+    waiting_since: datetime | None = None
 
 
 class AcceptedView(View):

@@ -10,7 +10,7 @@ from controller.doctor.finding import Finding
 from controller.live import Live
 from controller.model import Address, Alert, Binding, Containment, Endpoint, Location, Profile, Target
 from controller.requests import AlertAnswer, ContainRequest, DeviceView, Preview
-from controller.store import Accepted, Store
+from controller.store import Accepted, Extension, Store
 from drivers.rules import Mac
 
 
@@ -33,6 +33,9 @@ class Service(Protocol):
 
     async def release(self, target_or_id: str, *, by: str, reason: str, key: str | None) -> list[Containment]:
         """Raises NotFound when nothing holds it."""
+
+    async def extend(self, id: str, extension: Extension, *, by: str, key: str | None) -> Containment:
+        """Raises NotFound, Conflict when it was released or would be shortened unasked, InvalidInput."""
 
     async def release_all(self, *, by: str, reason: str) -> list[Containment]:
         """All that is held; empty when nothing is."""

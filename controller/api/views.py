@@ -143,6 +143,8 @@ def containment_view(case: Containment, now: float) -> schemas.ContainmentView:
         evidence=[neutralize(line) for line in case.evidence],
         alerts=list(case.alerts),
         revision=case.revision,
+        on_expiry=case.on_expiry.value,
+        waiting_since=None if case.waiting_since is None else moment(case.waiting_since),
     )
 
 

@@ -14,6 +14,8 @@ from controller.cli.places import Names, place, switch
 from controller.cli.plan_view import rule_in_words, show_proof
 from controller.durations import show_duration
 
+WAITING = "expired, waiting for a person"
+
 
 def show_list(cases: Sequence[ContainmentView], names: Names, empty: str) -> None:
     output.table(
@@ -45,7 +47,8 @@ def show_case(console: Console, case: ContainmentView, names: Names) -> None:
         ("attached at", place(endpoint.attachment, names)),
         ("profile", case.profile),
         ("want", case.want),
-        ("expires", f"{output.at(case.expires_at)} (in {remaining(case)})" if case.expires_at else "never"),
+        ("expires", _expires(case) if case.expires_at else "never"),
+        ("then", "asks a person, and stays held" if case.on_expiry == "ask" else ""),
         ("by", case.by),
         ("reason", case.reason),
         ("policy rule", case.policy_rule),
@@ -68,6 +71,12 @@ def show_case(console: Console, case: ContainmentView, names: Names) -> None:
         console.print(Text.assemble("  evidence    ", said(line)))
     if case.proof is not None:
         show_proof(console, case.proof)
+
+
+def _expires(case: ContainmentView) -> str:
+    if case.waiting_since is not None:
+        return f"{output.at(case.expires_at)}: {WAITING} (`netcordon extend {case.id} --for 4h`, or release)"
+    return f"{output.at(case.expires_at)} (in {remaining(case)})"
 
 
 def _show_devices(console: Console, case: ContainmentView, names: Names) -> None:
@@ -105,4 +114,6 @@ def tell_stage(case: ContainmentView) -> None:
 def remaining(case: ContainmentView) -> str:
     if case.want != "held":
         return "-"
+    if case.waiting_since is not None:
+        return WAITING
     return "no end" if case.remaining is None else show_duration(case.remaining)

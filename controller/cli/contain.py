@@ -16,6 +16,7 @@ from controller.cli.places import switch_names
 from controller.client import Client
 from controller.durations import parse_duration
 from controller.errors import InvalidInput
+from controller.model import OnExpiry
 
 
 class Until(StrEnum):
@@ -46,6 +47,10 @@ def contain(
     timeout: Timeout = "15s",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     override: Override = False,
+    on_expiry: Annotated[
+        OnExpiry | None,
+        typer.Option(help="When its time is over: release it, or ask and go on.", show_default="as configured"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Contain a device: shows where it is and what would change, asks, and acts. With --wait it ends well only when the
@@ -66,7 +71,14 @@ def contain(
             _refused(preview)
             if not yes:
                 _ask(target)
-        accepted = client.contain(target, profile=profile, duration=duration, reason=reason, override=override)
+        accepted = client.contain(
+            target,
+            profile=profile,
+            duration=duration,
+            reason=reason,
+            override=override,
+            on_expiry=None if on_expiry is None else on_expiry.value,
+        )
         if not as_json:
             _tell_accepted(accepted)
         code = _finish(client, accepted, until if wait else None, seconds, as_json)

@@ -30,6 +30,7 @@ class Entry(NamedTuple):
 COMMANDS: Mapping[str, Entry] = {
     "contain": Entry("controller.cli.contain", "contain", "Contain a device: shows the plan, asks, and acts."),
     "plan": Entry("controller.cli.contain", "plan", "Show what contain would do, and do nothing."),
+    "extend": Entry("controller.cli.extend", "extend", "Hold a contained device for longer, without a gap."),
     "release": Entry("controller.cli.release", "release", "Release a device, a containment, or all."),
     "list": Entry("controller.cli.look", "list_", "List what is contained."),
     "watch": Entry("controller.cli.watch", "watch", "Show what is contained, as it changes."),

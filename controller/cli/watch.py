@@ -15,6 +15,7 @@ from rich.text import Text
 from controller.api.live_views import EventView
 from controller.api.schemas import ContainmentView
 from controller.cli import completion, output
+from controller.cli.case_view import WAITING
 from controller.cli.exit_codes import ExitCode
 from controller.cli.look import find_case
 from controller.cli.options import connect
@@ -172,6 +173,8 @@ def _left(case: ContainmentView) -> str:
     """As of now, not as of the event."""
     if case.want != "held":
         return "-"
+    if case.waiting_since is not None:
+        return WAITING
     if case.expires_at is None:
         return "no end"
     return show_duration(max(0.0, (case.expires_at - datetime.now(UTC)).total_seconds()))

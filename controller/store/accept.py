@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Double, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Double, Row, bindparam, func, insert, select, update
 
 from controller.errors import RefusalCode, Refused
-from controller.model import Containment, DeviceOutcome, Endpoint, Outcome, Stage, Want
+from controller.model import Containment, DeviceOutcome, Endpoint, OnExpiry, Outcome, Stage, Want
 from controller.store import alerts, codec, containments, devices, keys, wanted
 from controller.store.prepared import Prepared
 from controller.store.sql import Insert
@@ -43,16 +43,7 @@ def accept(
     key: str | None,
     taken: Taken | None = None,
 ) -> Accepted:
-    digest = codec.digest(
-        "contain",
-        draft.target,
-        draft.endpoint.realm,
-        draft.profile,
-        _duration(draft),
-        draft.by,
-        draft.reason,
-        draft.policy_rule,
-    )
+    digest = request_digest(draft.target, draft.profile, _duration(draft), draft.by, draft.reason, draft.policy_rule)
     if key is not None and (known := keys.recall(transaction, key, digest)):
         return Accepted(containments.one(transaction.connection, known), created=False, joined=False)
     joining = transaction.fetch(_OPEN, {"endpoint": draft.endpoint.id})
@@ -67,6 +58,18 @@ def accept(
     if key is not None:
         keys.remember(transaction, key, digest, case.id)
     return Accepted(case, created=not joining, joined=bool(joining), alert_id=draft.alert_id)
+
+
+def request_digest(target: str, profile: str, duration: float | None, by: str, reason: str, policy_rule: str) -> str:
+    """One name for what was asked for. What was found out about the device is no part of it: it may have moved since."""
+    span = None if duration is None else round(float(duration), 3)
+    return codec.digest("contain", target, profile, span, by, reason, policy_rule)
+
+
+def accepted_before(connection: Connection, key: str, digest: str) -> Containment | None:
+    """What the same request came to under this key. Raises Conflict when the key was used for another."""
+    known = keys.known(connection, key)
+    return None if not known else containments.one(connection, keys.checked(known[0], key, digest))
 
 
 def _duration(draft: Draft) -> float | None:
@@ -119,6 +122,7 @@ def _create(transaction: Transaction, draft: Draft) -> Containment:
         proof=draft.proof,
         weaker=draft.weaker,
         evidence=draft.evidence,
+        on_expiry=draft.on_expiry,
     )
 
 
@@ -138,6 +142,8 @@ def _row(draft: Draft) -> dict[str, Any]:
         "automatic": draft.automatic,
         "unproven": "",
         "released_by": None,
+        "on_expiry": draft.on_expiry.value,
+        "waiting_since": None,
         "evidence": codec.dump_words(draft.evidence),
         "stages": codec.dump_stages(draft.stages),
     }
@@ -162,6 +168,10 @@ def _join(
     port where it was stays held until `moves.free`. But at the same place never looser ones: what a device makes up while it is held
     (MACs that look like neighbours) must not let it out."""
     changes: dict[str, Any] = {"expires_at": _later(found.expires_at, draft.expires_at), "revision": found.revision + 1}
+    if OnExpiry.ASK in (draft.on_expiry, found.on_expiry):
+        changes["on_expiry"] = OnExpiry.ASK.value
+    if changes["expires_at"] is None or changes["expires_at"] > transaction.now():
+        changes["waiting_since"] = None
     changes["evidence"] = codec.dump_words(dict.fromkeys((*codec.load_words(found.evidence), *draft.evidence)))
     was = codec.load_endpoint(found.endpoint)
     home = was.attachment if was.attachment.same_port(draft.endpoint.attachment) else None
@@ -220,6 +230,7 @@ def _audit(transaction: Transaction, draft: Draft, action: str, containment: str
             "policy_rule": draft.policy_rule,
             "automatic": draft.automatic,
             "override": draft.override,
+            "on_expiry": draft.on_expiry.value,
             "alert": draft.alert_id,
             "weaker": draft.weaker,
             "revision": revision,

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, func, select
 
 from controller.errors import Conflict, InvalidInput, NotFound
-from controller.model import Containment, DeviceOutcome, Outcome, Want
+from controller.model import Containment, DeviceOutcome, OnExpiry, Outcome, Want
 from controller.store import codec
 from controller.store.tables import HELD, containment, containment_alert, containment_device, device_rule
 
@@ -86,7 +86,9 @@ def listed(connection: Connection, want: Want | None, limit: int, device: str | 
 
 
 def next_expiry(connection: Connection) -> float | None:
-    return connection.execute(select(func.min(containment.c.expires_at)).where(HELD)).scalar()
+    return connection.execute(
+        select(func.min(containment.c.expires_at)).where(HELD, containment.c.waiting_since.is_(None))
+    ).scalar()
 
 
 def by_ids(connection: Connection, ids: Sequence[str]) -> list[Containment]:
@@ -135,6 +137,8 @@ def _load(connection: Connection, rows: Sequence[Row[Any]]) -> list[Containment]
             unproven=found.unproven,
             released_by=found.released_by,
             evidence=codec.load_words(found.evidence),
+            on_expiry=OnExpiry(found.on_expiry),
+            waiting_since=found.waiting_since,
         )
         for found in rows
     ]

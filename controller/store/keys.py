@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, delete, insert, select
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from controller.errors import Conflict
 from controller.store.codec import short
@@ -23,9 +25,19 @@ _FORGET = delete(idempotency).where(idempotency.c.created_at < bindparam("before
 def recall(transaction: Transaction, key: str, digest: str) -> str | None:
     """The containment that this same request was about. Raises Conflict when the key was used for another request."""
     found = transaction.fetch(_RECALL, {"key": short(key)})
-    if not found:
-        return None
-    known_digest, containment = found[0]
+    return None if not found else checked(found[0], key, digest)
+
+
+def known(connection: Connection, key: str, suffixes: bool = False) -> list[tuple[str, str]]:
+    """(digest, containment) of what was asked under this key, or under the keys made of it for each containment."""
+    mine = idempotency.c.key == short(key)
+    if suffixes:
+        mine = idempotency.c.key.startswith(f"{key}/", autoescape=True)
+    return [(row.digest, row.containment_id) for row in connection.execute(select(idempotency).where(mine))]
+
+
+def checked(found: Sequence[str], key: str, digest: str) -> str:
+    known_digest, containment = found
     if known_digest != digest:
         raise Conflict(
             f"the idempotency key {key[:80]!r} was used for another request: use a new key for a new request"

@@ -7,15 +7,16 @@ from typing import Any
 from sqlalchemy import Row, bindparam, select, update
 
 from controller.errors import Conflict, InvalidInput
-from controller.model import Containment, Outcome, Stage, Want
+from controller.model import Containment, OnExpiry, Outcome, Stage, Want
 from controller.store import codec, containments, keys, wanted
 from controller.store.tables import HELD, containment
+from controller.store.values import Extension
 from controller.store.writer import Transaction
 
 _UPDATE = update(containment).where(containment.c.id == bindparam("which"))
 _DUE = (
     select(containment)
-    .where(HELD, containment.c.expires_at <= bindparam("now"))
+    .where(HELD, containment.c.waiting_since.is_(None), containment.c.expires_at <= bindparam("now"))
     .order_by(containment.c.id)
     .with_for_update()
 )
@@ -35,25 +36,52 @@ def release(transaction: Transaction, id: str, by: str, reason: str, key: str | 
 
 
 def expire_due(transaction: Transaction, now: float) -> list[Containment]:
-    """What is still due in this transaction: an extension that was accepted before wins."""
+    """What is still due in this transaction: an extension that was accepted before wins. What asks a person stays held."""
     keys.forget_old(transaction)
     due = transaction.execute(_DUE, {"now": now}).all()
     for found in due:
-        _end(transaction, found, "expiry", "its time is over")
+        if found.on_expiry == OnExpiry.ASK.value:
+            _ask(transaction, found)
+        else:
+            _end(transaction, found, "expiry", "its time is over")
     return containments.by_ids(transaction.connection, [found.id for found in due])
 
 
-def extend(transaction: Transaction, id: str, until: float, by: str) -> Containment:
+def extend(transaction: Transaction, id: str, extension: Extension, by: str, key: str | None) -> Containment:
     found = containments.row(transaction.connection, id)
-    if found.want != Want.HELD.value:
-        raise Conflict(f"containment {found.id} was released by {found.released_by}: contain the device anew")
-    if until <= transaction.now():
-        raise InvalidInput("a containment is extended to a time to come; to end it now, release it")
+    digest = codec.digest("extend", found.id, extension.span, extension.until, extension.shorten, by)
+    if key is not None and keys.recall(transaction, key, digest):
+        return containments.one(transaction.connection, found.id)
+    until = _new_end(transaction, found, extension)
     revision = found.revision + 1
-    transaction.execute(_UPDATE, {"which": found.id, "expires_at": until, "revision": revision})
-    detail = {"from": found.expires_at, "to": until, "revision": revision}
-    transaction.audit(by, "extend", found.id, detail)
+    change = {"which": found.id, "expires_at": until, "waiting_since": None, "revision": revision}
+    transaction.execute(_UPDATE, change)
+    transaction.audit(by, "extend", found.id, {"from": found.expires_at, "to": until, "revision": revision})
+    if key is not None:
+        keys.remember(transaction, key, digest, found.id)
     return containments.one(transaction.connection, found.id)
+
+
+def _new_end(transaction: Transaction, found: Row[Any], extension: Extension) -> float:
+    now = transaction.now()
+    until = now + extension.span if extension.until is None and extension.span is not None else extension.until
+    if found.want != Want.HELD.value:
+        raise Conflict(
+            f"containment {found.id} was released by {found.released_by} and cannot be extended:"
+            f" `netcordon contain {found.target}` contains the device anew"
+        )
+    if until is None or until <= now:
+        raise InvalidInput("a containment is extended to a time to come; to end it now, release it")
+    if not extension.shorten and (found.expires_at is None or until < found.expires_at):
+        raise Conflict(f"containment {found.id} is held for longer than that already: --shorten, if you mean it")
+    return until
+
+
+def _ask(transaction: Transaction, found: Row[Any]) -> None:
+    """Its rules stay; who answers extends it or releases it."""
+    revision, now = found.revision + 1, transaction.now()
+    transaction.execute(_UPDATE, {"which": found.id, "waiting_since": now, "revision": revision})
+    transaction.audit("expiry", "ask", found.id, {"expired_at": found.expires_at, "revision": revision})
 
 
 def _end(transaction: Transaction, found: Row[Any], by: str, reason: str) -> None:

@@ -47,6 +47,7 @@ from controller.store.values import (
     Desired,
     DeviceRecord,
     Draft,
+    Extension,
     Move,
     Proposal,
     Setting,
@@ -110,16 +111,30 @@ class Store:
         not at all. Stage COMMITTED is the caller's to note. Raises Refused, Conflict, AlertRepeated."""
         return await self._write(lambda t: accept.accept(t, draft, recheck, budget, idempotency_key, taken))
 
+    async def accepted_before(
+        self, key: str, target: str, profile: str, duration: float, by: str, reason: str, policy_rule: str
+    ) -> Containment | None:
+        """What the same request to contain came to under its idempotency key. Raises Conflict when the key was another request's."""
+        digest = accept.request_digest(target, profile, duration, by, reason, policy_rule)
+        return await self._read(lambda c: accept.accepted_before(c, key, digest))
+
+    async def asked_before(self, key: str) -> list[str]:
+        """The containments that one request about several was about, as far as it came."""
+        return await self._read(lambda c: [id for _, id in keys.known(c, key, suffixes=True)])
+
     async def release(self, id: str, *, by: str, reason: str, idempotency_key: str | None = None) -> Containment:
         """Want it gone. To release what is released changes nothing. Raises NotFound, Conflict."""
         return await self._write(lambda t: release.release(t, id, by, reason, idempotency_key))
 
-    async def extend(self, id: str, until: float, by: str) -> Containment:
-        """Move its end, without a gap. Raises NotFound, Conflict when it was released, InvalidInput for a time that is past."""
-        return await self._write(lambda t: release.extend(t, id, until, by))
+    async def extend(
+        self, id: str, extension: Extension, *, by: str, idempotency_key: str | None = None
+    ) -> Containment:
+        """Move its end, without a gap. Raises NotFound, Conflict when it was released or would be shortened unasked, InvalidInput for a
+        time that is past."""
+        return await self._write(lambda t: release.extend(t, id, extension, by, idempotency_key))
 
     async def expire_due(self, now: float) -> list[Containment]:
-        """Release, by 'expiry', what is due at `now`; an extension accepted before wins."""
+        """Release, by 'expiry', what is due at `now`, or let it wait for a person; an extension accepted before wins."""
         return await self._write(lambda t: release.expire_due(t, now))
 
     async def next_expiry(self) -> float | None:

@@ -64,6 +64,9 @@ containment = Table(
     Column("released_by", Words),
     Column("evidence", Text, nullable=False),
     Column("stages", Text, nullable=False),
+    Column("on_expiry", Text, nullable=False, server_default="release"),
+    # When its time was over, and a person was asked; NULL while nobody needs to be.
+    Column("waiting_since", Double),
     # An endpoint has at most one open containment.
     Index("containment_open", "endpoint_id", unique=True, sqlite_where=HELD, postgresql_where=HELD),
     Index("containment_due", "want", "expires_at"),

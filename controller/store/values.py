@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from controller.errors import RefusalCode
-from controller.model import Alert, Containment, Endpoint, Proof, Stage
+from controller.model import Alert, Containment, Endpoint, OnExpiry, Proof, Stage
 from controller.roles import Role
 from drivers.base import PreState
 from drivers.rules import PortName, RuleSet
@@ -50,6 +50,7 @@ class Draft:
     proof: Proof | None = None
     stages: Mapping[Stage, float] = field(default_factory=dict)
     baseline: Mapping[str, Mapping[PortName, Mapping[str, Setting]]] = field(default_factory=dict)
+    on_expiry: OnExpiry = OnExpiry.RELEASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,16 @@ class Move:
     endpoint: Endpoint | None = None
     proof: Proof | None = None
     weaker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """Until when a containment is to be held: `span` seconds from when it is accepted, or `until`. It never ends earlier by that, unless
+    `shorten`."""
+
+    span: float | None = None
+    until: float | None = None
+    shorten: bool = False
 
 
 @dataclass(frozen=True, slots=True)

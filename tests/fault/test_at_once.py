@@ -12,6 +12,7 @@ import pytest
 
 from controller.errors import Conflict
 from controller.model import Want
+from controller.store import Extension
 from tests.fault.rig import Rig, rigged
 
 pytestmark = pytest.mark.fault
@@ -94,7 +95,7 @@ async def test_an_extend_at_the_moment_of_expiry_is_refused_or_holds(rig: Rig) -
         case = (await rig.contain(host, duration=3600)).json()["containment"]["id"]
         due = (await rig.store.containment(case)).expires_at
         assert due is not None
-        extend, expire = rig.store.extend(case, due + 3600, "ann"), rig.store.expire_due(due)
+        extend, expire = rig.store.extend(case, Extension(until=due + 3600), by="ann"), rig.store.expire_due(due)
         answers: list[Any] = list(
             await asyncio.gather(*((expire, extend) if number % 2 else (extend, expire)), return_exceptions=True)
         )

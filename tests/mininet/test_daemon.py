@@ -210,6 +210,34 @@ def test_what_expires_is_released(site: Estate) -> None:
     assert [one.actor for one in site.netcordon.audit(case.id, "release")] == ["expiry"]
 
 
+def test_not_one_frame_passes_while_a_containment_is_extended_at_its_end(site: Estate) -> None:
+    target, operator = str(site.host("pc2").ip), site.netcordon.operator
+    with site.stream("pc2", "pc1") as stream:
+        done = site.netcordon.cli("contain", target, "--for", "4s", "--yes", "--wait", "--until", "installed")
+        assert done.returncode == 0, done
+        came = stream.stops()
+        (case,) = operator.containments(want="held")
+        for _ in range(3):
+            until("its end to be near", lambda: (operator.containment(case.id).remaining or 0) < 1.0)
+            assert operator.extend(case.id, duration="3s").want == "held"
+        asking = operator.contain(target, duration="3s", on_expiry="ask").containment
+        assert asking.id == case.id
+        until("its time to be over", lambda: operator.containment(case.id).waiting_since)
+        assert operator.containment(case.id).want == "held"
+        assert site.netcordon.cli("extend", target, "--for", "1h").returncode == 0
+        extended = operator.containment(case.id)
+        assert (extended.want, extended.waiting_since, extended.outcome in ("installed", "proven")) == (
+            "held",
+            None,
+            True,
+        )
+        assert stream.arrived() == came
+        site.tidy()
+        stream.runs()
+    assert len(site.netcordon.audit(case.id, "extend")) == 4
+    assert len(site.netcordon.audit(case.id, "ask")) == 1
+
+
 # --- behind a hub -----------------------------------------------------------------------------------------------------
 
 

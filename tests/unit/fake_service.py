@@ -35,7 +35,7 @@ from controller.model import (
 )
 from controller.profiles import LATERAL, MONITOR
 from controller.requests import AlertAnswer, ContainRequest, DeviceView, Disposition, Preview
-from controller.store import Accepted, Store, Taken
+from controller.store import Accepted, Extension, Store, Taken
 from drivers.base import DiffLine, Interface, Management, Neighbour
 from drivers.rules import Mac, PortName
 from tests.unit.store_cases import START, converge, draft, endpoint, nothing, rules
@@ -108,6 +108,10 @@ class FakeService:
         released = [await self.store.release(one.id, by=by, reason=reason, idempotency_key=key) for one in found]
         self._push()
         return released
+
+    async def extend(self, id: str, extension: Extension, *, by: str, key: str | None) -> Containment:
+        self._guard()
+        return await self.store.extend(id, extension, by=by, idempotency_key=key)
 
     async def release_all(self, *, by: str, reason: str) -> list[Containment]:
         held = await self.store.containments(want=Want.HELD)

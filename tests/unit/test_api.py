@@ -38,6 +38,7 @@ ROUTES: Mapping[tuple[str, str], tuple[Permission | None, Any]] = {
     ("GET", "/api/v1/containments"): (Permission.READ, None),
     ("GET", "/api/v1/containments/{id}"): (Permission.READ, None),
     ("POST", "/api/v1/containments/{id}/release"): (Permission.RELEASE, {}),
+    ("POST", "/api/v1/containments/{id}/extend"): (Permission.CONTAIN, {"for": "4h"}),
     ("POST", "/api/v1/release"): (Permission.RELEASE, {"all": True}),
     ("GET", "/api/v1/profiles"): (Permission.READ, None),
     ("POST", "/api/v1/plan"): (Permission.READ, {"target": "10.0.0.7"}),

@@ -33,13 +33,13 @@ from controller.config import Listen
 from controller.doctor.finding import Finding, Severity
 from controller.errors import Conflict, NetcordonError, StoreUnavailable
 from controller.live import Live
-from controller.model import Located, Location, Outcome, Proof, Reach
+from controller.model import Located, Location, OnExpiry, Outcome, Proof, Reach
 from controller.neutralize import neutralize
 from controller.requests import ContainRequest, DeviceView, Preview
 from controller.roles import Role
 from controller.store import Store
 from tests.unit.fake_service import HOSTILE, FakeService, refused
-from tests.unit.store_cases import Clock, converge
+from tests.unit.store_cases import START, Clock, converge, draft, nothing
 
 EVE = Path(__file__).parent / "suricata_eve.jsonl"
 GENERIC = {"observed_at": "2026-01-31T12:00:00Z", "signature": "\x1b[2Jseen", "src": {"ip": "10.0.0.66"}}
@@ -321,6 +321,38 @@ def test_release_by_target_by_id_and_all(daemon: Daemon, command: Command) -> No
     assert command("release").code == command("release", "10.0.0.1", "--all").code == ExitCode.USAGE
     assert "nothing is contained" in command("list").err
     assert command("list", "--all").out.count("released") == 4
+
+
+def test_extending_moves_the_end_and_tells_what_to_do_when_it_is_over(daemon: Daemon, command: Command) -> None:
+    case = command("contain", "10.0.0.1", "--yes", "--json", "--on-expiry", "ask").json["containment"]
+    assert daemon.service.requests[-1].on_expiry == "ask"
+    longer = command("extend", "10.0.0.1", "--for", "9h", "--json").json
+    assert (longer["id"], longer["revision"]) == (case["id"], 2)
+    assert longer["expires_at"] > case["expires_at"]
+    shorter = command("extend", case["id"], "--for", "1h")
+    assert shorter.code == ExitCode.ERROR
+    assert "--shorten" in shorter.err
+    assert command("extend", case["id"], "--for", "1h", "--shorten").code == ExitCode.OK
+    assert command("extend", case["id"], "--until", "2000-01-01T00:00:00Z").code == ExitCode.USAGE
+    assert command("extend", case["id"], "--until", "2030-01-01T00:00:00").code == ExitCode.USAGE
+    assert command("extend", case["id"]).code == ExitCode.USAGE
+    assert command("extend", case["id"], "--for", "1h", "--until", "2030-01-01T00:00:00Z").code == ExitCode.USAGE
+    command("release", case["id"])
+    ended = command("extend", case["id"], "--for", "9h")
+    assert ended.code == ExitCode.ERROR
+    assert "netcordon contain 10.0.0.1" in ended.err
+    assert command("extend", "10.0.0.1", "--for", "9h").code == ExitCode.NOT_FOUND
+
+
+def test_what_waits_for_a_person_says_so(daemon: Daemon, command: Command) -> None:
+    id = command("contain", "10.0.0.1", "--yes", "--json").json["containment"]["id"]
+    made = draft(2, expires_at=START + 1, on_expiry=OnExpiry.ASK)
+    waiting = daemon.tell(daemon.service.store.accept(made, recheck=nothing)).containment.id
+    daemon.tell(daemon.service.store.expire_due(START + 2))
+    line = next(line for line in command("list").out.splitlines() if waiting in line)
+    assert "expired, waiting for a person" in line
+    assert f"netcordon extend {waiting}" in command("show", waiting).out
+    assert "waiting for a person" not in command("show", id).out
 
 
 # --- watching ---------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from controller.config import Config
 from controller.containment import Containments
 from controller.errors import NotFound, RefusalCode, Refused, StoreUnavailable
-from controller.model import Containment, Outcome, Stage, Target, Want
+from controller.model import Containment, OnExpiry, Outcome, Stage, Target, Want
 from controller.requests import ContainRequest, Disposition
 from controller.store import Accepted, Store
 from drivers.base import Sighting
@@ -79,6 +79,35 @@ async def test_an_alert_contains_its_culprit(spine: Spine) -> None:
     assert answer.containment.endpoint.macs == {mac(6)}
     assert answer.containment.outcome is Outcome.REQUESTED
     assert spine.woken == [{S1}]
+
+
+async def test_the_same_request_again_is_answered_alike_wherever_the_device_is_now(spine: Spine) -> None:
+    target = ip("10.0.0.66")
+    first = await spine.contain(target, key="k")
+    spine.net.network.bindings.forget_port(S1, port(3))
+    again = await spine.contain(target, key="k")
+    assert (again.containment.id, again.created, again.joined) == (first.containment.id, False, False)
+    with pytest.raises(Refused):
+        await spine.contain(target, key="other")
+
+
+async def test_a_release_sent_again_is_answered_alike_and_reaches_nothing_newer(spine: Spine) -> None:
+    target = ip("10.0.0.66")
+    first = (await spine.contain(target)).containment
+
+    async def release() -> list[Containment]:
+        return await spine.containments.release(str(target), target, by="ann", reason="clean", key="k")
+
+    (released,) = await release()
+    assert (released.id, released.want) == (first.id, Want.RELEASED)
+    newer = (await spine.contain(target)).containment
+    assert [one.id for one in await release()] == [first.id]
+    assert (await spine.store.containment(newer.id)).want is Want.HELD
+
+
+async def test_what_a_rule_says_of_the_end_goes_with_the_case(spine: Spine) -> None:
+    assert (await spine.contain(ip("10.0.0.66"), on_expiry=OnExpiry.ASK)).containment.on_expiry is OnExpiry.ASK
+    assert (await spine.contain(ip("10.0.0.77"))).containment.on_expiry is OnExpiry.RELEASE
 
 
 async def test_the_same_alert_again_changes_nothing_and_tells_what_it_came_to(spine: Spine) -> None:

@@ -22,7 +22,7 @@ from controller.follow import MOST_NOTED, MOST_PLACES, Follower
 from controller.model import Attachment, Containment, DeviceOutcome, Outcome, Target
 from controller.network.view import NetworkView
 from controller.requests import ContainRequest
-from controller.store import Move, Store
+from controller.store import Extension, Move, Store
 from drivers.base import Management, PortStatus, Sighting
 from drivers.memory import Behaviour, MemoryDevice, MemoryDriver, MemoryOptions
 from drivers.memory_device import MemoryPort
@@ -380,7 +380,7 @@ async def _refuses(work: Awaitable[object]) -> bool:
 async def test_a_case_that_changed_meanwhile_is_not_moved_by_what_was_decided_before(site: Site) -> None:
     case = await site.contain()
     stale = Move(case.revision, {}, "s1:e1", "s2:e1", "it moved")
-    extended = await site.store.extend(case.id, site.now() + 9000, "ann")
+    extended = await site.store.extend(case.id, Extension(until=site.now() + 9000), by="ann")
     assert await _refuses(site.store.move(case.id, stale, lambda: None))
     assert await _refuses(site.store.free(case.id, stale))
     await site.store.release(case.id, by="ann", reason="clean")
@@ -391,7 +391,7 @@ async def test_a_case_that_changed_meanwhile_is_not_moved_by_what_was_decided_be
 async def test_what_was_seen_of_an_older_revision_or_of_a_released_case_is_not_recorded(site: Site) -> None:
     case = await site.contain()
     late = DeviceOutcome("s1", Outcome.DRIFTED, "late")
-    extended = await site.store.extend(case.id, site.now() + 9000, "ann")
+    extended = await site.store.extend(case.id, Extension(until=site.now() + 9000), by="ann")
     assert (await site.store.set_outcome(case.id, "s1", late, case.revision)).outcome is Outcome.INSTALLED
     assert (await site.store.set_proven(case.id, site.now(), "late", case.revision)).outcome is Outcome.INSTALLED
     assert (await site.store.set_outcome(case.id, "s1", late, extended.revision)).outcome is Outcome.DRIFTED

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from controller.errors import Conflict, InvalidInput, NotFound, RefusalCode, Refused
-from controller.model import Outcome, Stage, Want
-from controller.store import Budget, Move, Store
+from controller.model import OnExpiry, Outcome, Stage, Want
+from controller.store import Budget, Extension, Move, Store
 from drivers.rules import Action, Direction, Match, PortName, Provenance, Rule, RuleSet, parse_mac
 from tests.unit.store_cases import HOUR, START, Clock, converge, draft, endpoint, nothing, rules
 
@@ -251,15 +251,64 @@ async def test_expiry_ends_what_is_due_and_an_extension_before_it_wins(store: St
     clock.now = START + 9
     assert await store.expire_due(clock.now) == []
     extended, expired = await asyncio.gather(
-        store.extend("case-0001", START + 100, "anna"), store.expire_due(START + 10)
+        store.extend("case-0001", Extension(until=START + 100), by="anna"), store.expire_due(START + 10)
     )
     assert (extended.expires_at, extended.revision, extended.want) == (START + 100, 2, Want.HELD)
     assert [(case.id, case.released_by, case.want) for case in expired] == [("case-0002", "expiry", Want.RELEASED)]
     assert await store.next_expiry() == START + 100
     with pytest.raises(Conflict, match="released by expiry"):
-        await store.extend("case-0002", START + 100, "anna")
+        await store.extend("case-0002", Extension(until=START + 100), by="anna")
     with pytest.raises(InvalidInput):
-        await store.extend("case-0001", START, "anna")
+        await store.extend("case-0001", Extension(until=START), by="anna")
+
+
+async def test_an_extension_never_shortens_unasked_and_happens_once_under_its_key(store: Store, clock: Clock) -> None:
+    id = await hold(store, 1, expires_at=START + 100)
+    with pytest.raises(Conflict, match="--shorten"):
+        await store.extend(id, Extension(span=50), by="anna")
+    wish = Extension(span=200)
+    first = await store.extend(id, wish, by="anna", idempotency_key="k")
+    clock.now = START + 50
+    again = await store.extend(id, wish, by="anna", idempotency_key="k")
+    assert first == again
+    assert (again.expires_at, again.revision) == (START + 200, 2)
+    with pytest.raises(Conflict, match="idempotency key"):
+        await store.extend(id, Extension(span=201), by="anna", idempotency_key="k")
+    shorter = await store.extend(id, Extension(span=10, shorten=True), by="anna")
+    assert (shorter.expires_at, await store.next_expiry()) == (START + 60, START + 60)
+    endless = await hold(store, 2, expires_at=None)
+    with pytest.raises(Conflict, match="--shorten"):
+        await store.extend(endless, Extension(until=START + HOUR), by="anna")
+    assert [one.action for one in await store.audit_records() if one.action == "extend"] == ["extend"] * 2
+
+
+async def test_what_asks_at_its_end_stays_held_until_a_person_answers(store: Store, clock: Clock) -> None:
+    one = await hold(store, 1, expires_at=START + 10, on_expiry=OnExpiry.ASK)
+    other = await hold(store, 2, expires_at=START + 10, on_expiry=OnExpiry.ASK)
+    await converge(store, "s1")
+    wanted = await store.desired("s1")
+    clock.now = START + 20
+    waiting = await store.expire_due(START + 20)
+    assert {(case.id, case.want, case.outcome, case.waiting_since) for case in waiting} == {
+        (id, Want.HELD, Outcome.INSTALLED, START + 20) for id in (one, other)
+    }
+    assert (await store.next_expiry(), await store.expire_due(START + 30)) == (None, [])
+    assert await store.desired("s1") == wanted
+    extended = await store.extend(one, Extension(span=30), by="anna")
+    assert (extended.waiting_since, extended.on_expiry) == (None, OnExpiry.ASK)
+    assert await store.next_expiry() == START + 50
+    assert (await store.release(other, by="anna", reason="clean")).want is Want.RELEASED
+
+
+async def test_a_join_that_lasts_longer_answers_and_the_stricter_end_wins(store: Store, clock: Clock) -> None:
+    id = await hold(store, 1, expires_at=START + 10, on_expiry=OnExpiry.ASK)
+    clock.now = START + 20
+    await store.expire_due(START + 20)
+    await hold(store, 1, containment="case-0009", expires_at=START + 15)
+    assert (await store.containment(id)).waiting_since == START + 20
+    await hold(store, 1, containment="case-0009", expires_at=START + 90)
+    joined = await store.containment(id)
+    assert (joined.waiting_since, joined.expires_at, joined.on_expiry) == (None, START + 90, OnExpiry.ASK)
 
 
 # --- finding --------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from controller.api.schemas import (
     ContainBody,
     ContainmentsView,
     ContainmentView,
+    ExtendBody,
     PreviewView,
     ProfilesView,
     ReleaseBody,
@@ -24,7 +25,7 @@ from controller.errors import InvalidInput
 from controller.model import Containment, Want
 from controller.requests import ContainRequest
 from controller.roles import Permission
-from controller.store import TokenRecord
+from controller.store import Extension, TokenRecord
 from controller.targets import parse_target
 
 router = APIRouter(prefix="/api/v1", tags=["containments"])
@@ -98,6 +99,16 @@ async def release_one(
     return _released(await service.release(found.id, by=token.name, reason=reason, key=_own(key, token)))
 
 
+@router.post("/containments/{id}/extend")
+async def extend(id: str, body: ExtendBody, service: TheService, token: Container, key: Key = None) -> ContainmentView:
+    """Hold it for longer, without a gap. Never shorter, unless `shorten`."""
+    found = await service.store.containment(id)
+    until = None if body.until is None else body.until.timestamp()
+    extension = Extension(body.span, until, body.shorten)
+    extended = await service.extend(found.id, extension, by=token.name, key=_own(key, token))
+    return views.containment_view(extended, time.time())
+
+
 @router.post("/release")
 async def release(body: ReleaseBody, service: TheService, token: Releaser, key: Key = None) -> ReleasedView:
     """Release what holds a target, one containment by its id, or all."""
@@ -122,6 +133,7 @@ def _request(body: ContainBody, token: TokenRecord, key: str | None) -> ContainR
         reason=body.reason,
         by=token.name,
         override=body.override,
+        on_expiry=body.on_expiry,
         key=_own(key, token),
     )
 
