@@ -11,7 +11,8 @@ Anything less stays `installed`, with the reason. An unplugged device shows noth
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from itertools import islice
 
 import structlog
@@ -35,6 +36,8 @@ SLOWEST = 30.0
 """Seconds between two looks at a containment that could not be proven within the configured patience."""
 BETWEEN_COUNTS = 1.0
 """Seconds before each count of what cannot be proven: a new one is written down and shown."""
+FRESH_AT_ONCE, LATE_AT_ONCE = 64, 2
+"""Looks at one time: at containments within the configured patience, and at those that are past it."""
 CANDIDATES = 512
 """Devices that are considered as a control host, those heard of last first."""
 
@@ -65,6 +68,8 @@ class Verifier:
         self._answered_before: dict[str, float] = {}
         self._last_seen: dict[str, tuple[Counts, float]] = {}
         self._proven: dict[Mac, Containment] = {}
+        self._fresh_looks = asyncio.Semaphore(FRESH_AT_ONCE)
+        self._late_looks = asyncio.Semaphore(LATE_AT_ONCE)
         self._refuting: set[asyncio.Task[None]] = set()
 
     def accepted(self, containment: Containment) -> None:
@@ -149,10 +154,12 @@ class Verifier:
         while True:
             looked = self._now()
             try:
-                containment = await self._store.containment(containment_id)
-                if containment.want is not Want.HELD or containment.outcome is not Outcome.INSTALLED:
-                    return
-                look = await self._look(containment)
+                async with self._turn(began):
+                    looked = self._now()
+                    containment = await self._store.containment(containment_id)
+                    if containment.want is not Want.HELD or containment.outcome is not Outcome.INSTALLED:
+                        return
+                    look = await self._look(containment)
                 if look.evidence:
                     evidence, revision = look.evidence, containment.revision
                     after = await self._store.set_proven(containment_id, self._now(), evidence, revision)
@@ -173,6 +180,17 @@ class Verifier:
             if self._now() - began > self._settings.patience:
                 pause = min(SLOWEST, max(1.0, pause * 1.5))
             await asyncio.sleep(max(pause, self._settings.window - (self._now() - looked)))
+
+    @asynccontextmanager
+    async def _turn(self, began: float) -> AsyncIterator[None]:
+        """Each look asks the switch many times a second: thousands that cannot be proven must not hold up the proof, or the push, of the
+        one that just came. What has been looked at in vain for a while takes turns with its like."""
+        async with self._fresh_looks:
+            if self._now() - began <= self._settings.patience:
+                yield
+                return
+        async with self._late_looks:
+            yield
 
     # --- one window -------------------------------------------------------------------------------------------------
 

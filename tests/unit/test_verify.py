@@ -17,7 +17,7 @@ from controller.discovery.probes import FrameSeen, Probe, ProbeAnswer, ProbeResu
 from controller.errors import Conflict
 from controller.model import Containment, DeviceOutcome, Endpoint, Outcome, Stage, Target, Want
 from controller.store import Store
-from controller.verify import Verifier
+from controller.verify import FRESH_AT_ONCE, LATE_AT_ONCE, Verifier
 from drivers.base import DeviceUnreachable, Driver, ObservedRule, ObservedState, PortState, Scope, Sighting
 from drivers.rules import Action, Direction, Mac, Match, Provenance, Rule
 from tests.campus import NOW, S1, Campus, campus, mac, place, port
@@ -538,3 +538,23 @@ async def test_a_device_that_has_nothing_but_ipv6_is_asked_by_it(scene: Scene) -
     assert probe.control is not None
     assert (str(probe.target.ip), probe.target.mac, str(probe.control.ip)) == ("2001:db8::66", mac(6), "10.0.0.77")
     await only6.verifier.close()
+
+
+async def test_what_cannot_be_proven_takes_turns_and_never_holds_up_what_just_came(scene: Scene) -> None:
+    looking, most, enough = 0, 0, asyncio.Event()
+
+    async def look(began: float) -> None:
+        nonlocal looking, most
+        async with scene.verifier._turn(began):
+            looking += 1
+            most = max(most, looking)
+            await enough.wait()
+            looking -= 1
+
+    late = [asyncio.create_task(look(NOW - 3600)) for _ in range(3 * FRESH_AT_ONCE)]
+    await until(lambda: looking == LATE_AT_ONCE, lambda: str(looking))
+    fresh = asyncio.create_task(look(NOW))
+    await until(lambda: looking == LATE_AT_ONCE + 1, lambda: str(looking))
+    enough.set()
+    await asyncio.gather(fresh, *late)
+    assert most == LATE_AT_ONCE + 1
