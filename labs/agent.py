@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from labs.flood import Flood
 from labs.sniffer import Sniffer
 from labs.tcp import converse, serve_tcp
 
@@ -57,6 +58,7 @@ class Agent:
         self._socket = packet_socket(interface)
         self._sniffer = Sniffer(interface, nonce)
         self._streams: dict[str, Stream] = {}
+        self._flood: Flood | None = None
         self._discard = [_discard(family) for family in (socket.AF_INET, socket.AF_INET6)]
         self.commands: dict[str, Callable[..., Any]] = {
             "listen": self.listen,
@@ -67,6 +69,9 @@ class Agent:
             "stop": self.stop,
             "counts": self._sniffer.counts,
             "passages": self._sniffer.passages,
+            "plugged_in": self._sniffer.plugged_in,
+            "flood": self.flood,
+            "end_flood": self.end_flood,
         }
 
     def listen(self, ports: list[int]) -> None:
@@ -88,6 +93,14 @@ class Agent:
         """These streams go on in this phase."""
         for name in names:
             self._streams[name].set_phase(phase)
+
+    def flood(self, target: str, per_second: float) -> None:
+        self._flood = Flood(packet_socket(self._interface), target, per_second)
+
+    def end_flood(self) -> int:
+        if self._flood is None:
+            raise ValueError("there is no flood")
+        return self._flood.stop()
 
     def stop(self, name: str) -> None:
         self._streams.pop(name).stop()

@@ -30,6 +30,10 @@ class Places:
         return self.folder / "api.sock"
 
     @property
+    def speaker_socket(self) -> Path:
+        return self.folder / "speaker.sock"
+
+    @property
     def url(self) -> str:
         return f"http://{HERE}:{self.api_port}"
 
@@ -49,9 +53,9 @@ def configuration(scenario: Scenario, plan: NetworkPlan, places: Places) -> dict
         "openflow": {
             "adopt": True,
             "speaker": {
-                "socket": str(places.folder / "speaker.sock"),
+                "socket": str(places.speaker_socket),
                 "listen": f"{HERE}:{places.openflow_port}",
-                "start": True,
+                "start": not scenario.speaker_apart,
                 "keep": False,
                 "log": str(places.log("speaker")),
             },

@@ -5,8 +5,9 @@ makes it happen.
       - {do: wipe-flows, at: rogue, leaks: counted, losses: counted}
 
 The kinds are a closed set. Each is carried out for real, one after the other, once the containment is proven, and lasts until the
-controller has noticed and holds again. `leaks` says whether frames of who is contained may get through meanwhile, and `losses` whether
-the innocent streams may lose any: `none`, unless the scenario says `counted`. How many there were is in the result either way.
+controller has noticed and holds again; only a flood begins before the alert. `leaks` says whether frames of who is contained may get
+through meanwhile, and `losses` whether the innocent streams may lose any: `none`, unless the scenario says `counted`. How many there
+were is in the result either way.
 """
 
 from __future__ import annotations
@@ -82,4 +83,52 @@ class ReaddPort(_Incident):
         return f"The {self.of.value}'s port is deleted and added again, with another number"
 
 
-Incident = Annotated[WipeFlows | RestartSwitch | ReaddPort, Field(discriminator="do")]
+class Move(_Incident):
+    """This host's cable is pulled and plugged into a port that was never used: of the same switch, or of another one. Something else is
+    plugged into the port that it had."""
+
+    do: Literal["move"]
+    who: Role
+    to: Literal["same-switch", "other-switch"]
+
+    @property
+    def trail(self) -> frozenset[str]:
+        return frozenset()
+
+    def in_words(self) -> str:
+        return f"The {self.who.value} is plugged into another port of {'its' if self.to == 'same-switch' else 'another'} switch"
+
+
+class Crash(_Incident):
+    """Both of `containing` are contained by hand while the second one's switch is out of reach; when the first is installed and the
+    second is queued, the daemon is killed (SIGKILL). The switch comes back before the daemon does."""
+
+    do: Literal["crash"]
+    containing: tuple[Role, Role]
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        return frozenset(self.containing)
+
+    @property
+    def trail(self) -> frozenset[str]:
+        return frozenset()
+
+    def in_words(self) -> str:
+        return f"The controller is killed between the pushes for {' and '.join(role.value for role in self.containing)}"
+
+
+class Flood(_Incident):
+    """From before the alert until the containment is proven this host sends frames from invented MACs: ARP requests to everyone, and
+    frames to `to`. Only what gets through after `proven` is a leak."""
+
+    do: Literal["flood"]
+    source: Role = Field(alias="from")
+    to: Role
+    per_second: float = Field(default=1000, gt=0, le=50_000)
+
+    def in_words(self) -> str:
+        return f"The {self.source.value} floods the network with invented addresses"
+
+
+Incident = Annotated[WipeFlows | RestartSwitch | ReaddPort | Move | Crash | Flood, Field(discriminator="do")]

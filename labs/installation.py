@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,10 @@ class Installation:
     places: Places
     environment: Mapping[str, str]
     http: httpx.Client
+    daemon: subprocess.Popen[bytes] | None = None
     tokens: dict[str, str] = field(default_factory=dict)
+    _running: ExitStack = field(default_factory=ExitStack)
+    _starts: Iterator[int] = field(default_factory=lambda: count(1))
 
     def command(self, *arguments: str, role: str = "operator", fine: Collection[int] = (0,)) -> dict[str, Any]:
         """What `netcordon ARGUMENTS --json` prints. Raises LabError for an exit code that is not among `fine`."""
@@ -59,6 +63,32 @@ class Installation:
             raise LabError(f"netcordon {' '.join(arguments)} ended with {done.returncode}: {said}")
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """`netcordon serve`, answering, for as long as the block; it may be killed and started again meanwhile."""
+        with ExitStack() as self._running:
+            self.start()
+            yield
+
+    def start(self) -> None:
+        """Raises LabError with the log's end when it does not answer in time."""
+        log = self.places.log(f"daemon{next(self._starts)}")
+        self.daemon = self._running.enter_context(process([netcordon(), "serve"], log, self.environment))
+        wait(lambda: _answers(self), "Netcordon to answer", START_PATIENCE, alive=self.daemon, log=log)
+
+    def kill(self) -> None:
+        """With SIGKILL, by its process id; it is gone when this returns."""
+        if self.daemon is None:
+            raise LabError("there is no daemon to kill")
+        self.daemon.kill()
+        self.daemon.wait()
+
+    @contextmanager
+    def another(self) -> Iterator[Installation]:
+        """The same one, over a connection of its own: for another thread."""
+        with httpx.Client(base_url=self.places.url, timeout=HTTP_PATIENCE) as http:
+            yield Installation(self.places, self.environment, http, tokens=self.tokens)
 
     def get(self, path: str, **query: str) -> Any:
         return self.request("GET", path, "operator", params=query)
@@ -144,15 +174,18 @@ def installed(scenario: Scenario, plan: NetworkPlan, where: Places) -> Iterator[
             secret = installation.command("token", "add", f"lab-{role}", "--role", role, "--offline")["token"]
             installation.tokens[role] = secret
             _write_secret(where.token(role), secret)
-        with process([netcordon(), "serve"], where.log("daemon"), environment) as daemon:
-            wait(
-                lambda: _answers(installation),
-                "Netcordon to answer",
-                START_PATIENCE,
-                alive=daemon,
-                log=where.log("daemon"),
-            )
+        with ExitStack() as stack:
+            if scenario.speaker_apart:
+                stack.enter_context(process(_speaker(where), where.log("speaker"), environment))
+                wait(where.speaker_socket.exists, "the speaker", START_PATIENCE, log=where.log("speaker"))
+            stack.enter_context(installation.serving())
             yield installation
+
+
+def _speaker(where: Places) -> list[str]:
+    """As a unit of its own would start it."""
+    listen = f"{HERE}:{where.openflow_port}"
+    return [sys.executable, "-m", "drivers.openflow.speaker", "--socket", str(where.speaker_socket), "--listen", listen]
 
 
 def _write_secret(path: Path, secret: str) -> None:

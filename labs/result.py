@@ -22,7 +22,8 @@ STAGES = (
 class Happened:
     """What came of one incident. `through`: frames of the contained that got through (`through_by`: in which streams), the last of them
     `through_for_ms` after it began; `lost`: frames of the innocent streams; `longest_gap_ms`: between two arrivals in any of these;
-    `held_again_ms`: until the controller had proven every case again, and `trails` by which outcomes, by case."""
+    `held_again_ms`: until the controller had proven every case again, and `trails` by which outcomes, by case; `wrong`: what
+    is not as it should be after that; `noted`: further figures of this kind of incident."""
 
     what: str
     through: int
@@ -32,6 +33,8 @@ class Happened:
     longest_gap_ms: float
     held_again_ms: float | None
     trails: Mapping[str, Sequence[str]]
+    wrong: Sequence[str]
+    noted: Mapping[str, Any]
     verdict: Verdict
 
 

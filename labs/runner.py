@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -74,6 +74,11 @@ class Site:
         return [trial for trial in self.streams if trial.must_stop]
 
     @property
+    def rogues_baits(self) -> list[Trial]:
+        """Those from it and to it: an incident may have others contained later."""
+        return [trial for trial in self.baits if self.rogue in (trial.source, trial.to)]
+
+    @property
     def innocent_streams(self) -> list[Trial]:
         return [trial for trial in self.streams if not trial.must_stop]
 
@@ -100,12 +105,13 @@ def rehearse(site: Site, seed: int | None = None) -> Result:
         before = state.take(site.traffic, Phase.MATRIX_BEFORE)
     try_before(site)
     damage = attack(site)
-    case, began = contain(site, damage)
     fire = Fire()
-    fire.befall(site, [case["id"]])
+    fire.kindle(site)
+    case, began = contain(site, damage, Phase.INCIDENT if fire.burns else Phase.DURING)
+    fire.befall(site, case, began)
     case = try_during(site, case)
     through = count_through(site, case, began, fire)
-    released_at = release(site, case)
+    released_at = release(site, case, fire.cases)
     tally = try_after(site)
     fire.set_right()
     with site.story.step("The switches' state is compared with what it was"):
@@ -173,11 +179,11 @@ def attack(site: Site) -> Damage:
     return damage
 
 
-def contain(site: Site, damage: Damage) -> tuple[Case, float]:
-    """The containment as far as it came, and when its clock began (seconds since the epoch)."""
+def contain(site: Site, damage: Damage, innocent: Phase = Phase.DURING) -> tuple[Case, float]:
+    """The containment as far as it came, and when its clock began (seconds since the epoch). The innocent streams go on as `innocent`."""
     time.sleep(RUN_UP)
     site.traffic.phase(Phase.REACTION, site.baits)
-    site.traffic.phase(Phase.DURING, site.innocent_streams)
+    site.traffic.phase(innocent, site.innocent_streams)
     if site.scenario.alert is not None:
         with site.story.step("An alert as Suricata writes it is posted, and Netcordon acts on it"):
             began = time.time()
@@ -233,25 +239,30 @@ def try_during(site: Site, case: Case) -> Case:
 
 
 def count_through(site: Site, case: Case, began: float, fire: Fire) -> Through:
-    """Frames of the baits since the controller's word and until now. An incident counts its own."""
+    """Frames of the rogue's baits since the controller's word and until now. An incident counts its own."""
 
     def since(stage: str) -> int | None:
         told = case["stages_ms"].get(stage)
         if told is None:
             return None
         at, now = began + told / 1000, time.time()
-        seen = [when for bait in site.baits for _, when in got_through(site, bait, at, now)]
+        seen = [when for bait in site.rogues_baits for _, when in got_through(site, bait, at, now)]
         return sum(not any(begin <= when <= end for begin, end in fire.spans) for when in seen)
 
     return Through(since("alert_to_installed"), since("alert_to_proven"))
 
 
-def release(site: Site, case: Case) -> float | None:
-    """When it was asked for, in seconds since the epoch; None by the command line, whose own start is not to be counted.
-    Raises LabError when the rules do not go away in time."""
+def release(site: Site, case: Case, cases: Sequence[str]) -> float | None:
+    """All `cases`, this one last. Gives when it was asked for, in seconds since the epoch; None by the command line, whose own start is
+    not to be counted. Raises LabError when the rules do not go away in time."""
     path = f"/api/v1/containments/{case['id']}"
     with site.story.step("The host is released"):
         site.traffic.phase(Phase.AFTER, site.innocent_streams)
+        for other in (id for id in cases if id != case["id"]):
+            site.netcordon.request(
+                "POST", f"/api/v1/containments/{other}/release", "operator", json={"reason": "cleaned"}
+            )
+            wait(lambda: _outcome(site, other) == "removed", f"{other} to be removed", REMOVED_PATIENCE)  # noqa: B023 (called at once)
         asked_at = time.time()
         if site.scenario.operator is not None:
             site.netcordon.command("release", case["id"], "--reason", "cleaned")
@@ -266,6 +277,10 @@ def release(site: Site, case: Case) -> float | None:
         time.sleep(OPENING)
         site.traffic.phase(Phase.AFTER, site.baits)
     return asked_at if site.scenario.operator is None else None
+
+
+def _outcome(site: Site, case: str) -> str:
+    return str(site.netcordon.get(f"/api/v1/containments/{case}")["outcome"])
 
 
 def try_after(site: Site) -> Tally:

@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from labs.frames import CONNECTIONS, IMPOSTURES, Kind
-from labs.incidents import Incident
+from labs.incidents import Crash, Incident
 from topologies.plan import Host, NetworkPlan, Role
 
 
@@ -109,6 +109,11 @@ class Scenario(Part):
     streams: tuple[Stream, ...] = Field(min_length=1)
     baits: tuple[Stream, ...] = ()
     during: tuple[Incident, ...] = ()
+
+    @property
+    def speaker_apart(self) -> bool:
+        """The OpenFlow speaker is a unit of its own: it goes on when the daemon is killed, and ends with the lab."""
+        return any(isinstance(one, Crash) for one in self.during)
 
     @property
     def roles(self) -> frozenset[Role]:

@@ -71,6 +71,11 @@ class Sniffer:
                 "lost": self._missed() + self._tx_dropped() - self._tx_dropped_before,
             }
 
+    def plugged_in(self) -> None:
+        """The cable was out until now: what the interface could not send meanwhile is not lost to any count."""
+        with self._lock:
+            self._tx_dropped_before = self._tx_dropped()
+
     def passages(self, flow: int, way: str, since: float, until: float) -> list[tuple[int, float]]:
         """The frames of a flow that were there in this time, of whatever phase: number and time, in the order of time."""
         with self._lock:

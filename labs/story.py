@@ -103,6 +103,8 @@ class Story:
                 f" through{last}; the innocent lost {one.lost}, longest pause {one.longest_gap_ms:.0f} ms",
                 highlight=False,
             )
+            for line in (*(f"{name}: {value}" for name, value in one.noted.items()), *one.wrong):
+                self.say(line)
 
     def _restored(self, result: Result) -> None:
         if result.restored:

@@ -16,6 +16,7 @@ from topologies.network import vsctl
 from topologies.plan import Host
 
 OFCTL_PATIENCE = 60
+NOBODY = "tcp:127.0.0.1:1"
 Undo = Callable[[], None]
 _BRIDGE = (
     "datapath_type",
@@ -92,6 +93,87 @@ def _replace_port(host: Host, number: int) -> None:
     """In two transactions: in one, Open vSwitch would see nothing but a changed wish for a number."""
     vsctl("del-port", host.switch, host.edge)
     vsctl("add-port", host.switch, host.edge, "--", "set", "Interface", host.edge, f"ofport_request={number}")
+
+
+@dataclass(frozen=True)
+class Plug:
+    """A port of a bridge, by its number."""
+
+    bridge: str
+    number: int
+
+    @property
+    def interface(self) -> str:
+        return f"{self.bridge}-eth{self.number}"
+
+    @property
+    def bare(self) -> bool:
+        """Nothing speaks of this port: neither a flow nor a flag."""
+        flows = ofctl("dump-flows", self.bridge, f"in_port={self.number}")
+        port = ofctl("dump-ports-desc", self.bridge, str(self.number)).partition("config:")[2].partition("\n")[0]
+        return "actions=" not in flows and "NO_FWD" not in port
+
+
+def free_plug(bridge: str) -> Plug:
+    return Plug(bridge, _unused_number(bridge))
+
+
+def replug(now: Plug, to: Plug) -> Undo:
+    """Pull the cable out of `now` and plug it into `to`. What stays behind in `now` is a port with nobody at its other end."""
+    _move_cable(now, to)
+    vsctl(
+        "add-port",
+        now.bridge,
+        now.interface,
+        "--",
+        "set",
+        "Interface",
+        now.interface,
+        "type=internal",
+        f"ofport_request={now.number}",
+    )
+    _quiet(now.interface)
+
+    def back() -> None:
+        vsctl("del-port", now.bridge, now.interface)
+        _move_cable(to, now)
+
+    return back
+
+
+def _move_cable(now: Plug, to: Plug) -> None:
+    """Interfaces are named by the port that they are in. The link is down for as long as the cable is in nobody's port."""
+    vsctl("del-port", now.bridge, now.interface)
+    link = ["ip", "link", "set", now.interface]
+    for words in ([*link, "down"], [*link, "name", to.interface], ["ip", "link", "set", to.interface, "up"]):
+        subprocess.run(words, check=True, capture_output=True)
+    _quiet(to.interface)
+    vsctl("add-port", to.bridge, to.interface, "--", "set", "Interface", to.interface, f"ofport_request={to.number}")
+
+
+def lead_astray(bridge: str) -> Undo:
+    """The bridge's controller is where nobody listens; it keeps its flows. The undo leads it back."""
+    (row,) = re.findall(r"[0-9a-f-]{36}", vsctl("get", "Bridge", bridge, "controller"))
+    target = vsctl("get", "Controller", row, "target").strip()
+    vsctl("set", "Controller", row, f"target={json.dumps(NOBODY)}")
+
+    def back() -> None:
+        vsctl("set", "Controller", row, f"target={target}")
+
+    return back
+
+
+def doubled(bridge: str) -> list[str]:
+    """Flows of the controller's that stand twice: the same table, match and actions, whatever their priority and cookie."""
+    seen: set[tuple[str, str]] = set()
+    twice = []
+    for line in ofctl("dump-flows", bridge).splitlines():
+        found = re.search(r"cookie=0x4e43\w*,.* (table=\d+),.*priority=\d+,?(.*)$", line)
+        if found and (found[1], found[2]) in seen:
+            twice.append(f"{bridge}: {found[1]} {found[2]}")
+        elif found:
+            seen.add((found[1], found[2]))
+    return twice
 
 
 def _unused_number(bridge: str) -> int:

@@ -206,9 +206,12 @@ def test_a_network_grown_by_chance_has_the_same_verdicts() -> None:
 
 
 UNDER_FIRE = {
-    "wiped-flows": "wipe-flows",
-    "switch-reboot": "restart-switch",
-    "readded-port": "readd-port",
+    "wiped-flows": ["wipe-flows"],
+    "switch-reboot": ["restart-switch"],
+    "readded-port": ["readd-port"],
+    "moved": ["move", "move"],
+    "controller-crash": ["crash"],
+    "flood": ["flood"],
 }
 
 
@@ -217,14 +220,19 @@ UNDER_FIRE = {
 def test_it_holds_under_fire(name: str) -> None:
     run = finish(start(name))
     assert_good(run)
-    assert_everything_was_tried(run)
-    (happened,) = run.result["incidents"]
-    print(happened)  # noqa: T201  # the figures
-    assert happened["what"] == UNDER_FIRE[name]
+    print(run.result["incidents"])  # noqa: T201  # the figures
+    assert [one["what"] for one in run.result["incidents"]] == UNDER_FIRE[name]
     assert run.result["through_after_proven"] == 0
-    (trail,) = happened["trails"].values()
-    assert trail[-1] == "proven"
-    assert {"drifted", "unknown"} & set(trail)
+    assert all(trail[-1] == "proven" for one in run.result["incidents"] for trail in one["trails"].values() if trail)
+    if name == "wiped-flows":
+        assert_everything_was_tried(run)
+        assert all("drifted" in trail for trail in run.result["incidents"][0]["trails"].values())
+    if name == "controller-crash":
+        (crash,) = run.result["incidents"]
+        noted = crash["noted"]
+        assert (noted["second_when_killed"], noted["flows_of_second_when_killed"]) == ("requested", 0)
+        assert noted["converged_ms"] > 0
+        assert len(crash["trails"]) == 3
 
 
 # --- what does not pass -----------------------------------------------------------------------------------------------

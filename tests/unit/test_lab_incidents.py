@@ -56,7 +56,7 @@ class TestTheWords:
             scenario(tmp_path, during=[step])
 
     def test_every_kind_can_be_told(self) -> None:
-        for tag in ("wipe-flows", "restart-switch", "readd-port"):
+        for tag in ("wipe-flows", "restart-switch", "readd-port", "move", "crash", "flood"):
             with pytest.raises(ValueError, match="required"):
                 TypeAdapter(Incident).validate_python({"do": tag})
 
@@ -124,7 +124,7 @@ class TestTheVerdict:
 FIVE = Count(5, 5)
 ROW = Row("udp a -> b", FIVE, Count(5, 0), FIVE, Verdict.HOLDS)
 GOOD = Result("own", "campus", None, "proven", through_after_proven=0, must_stop=[ROW], must_flow=[ROW], differences=[])
-HAPPENED = Happened("wipe-flows", 0, {}, None, 0, 4.0, 500.0, {"c-1": ["drifted", "proven"]}, Verdict.HOLDS)
+HAPPENED = Happened("wipe-flows", 0, {}, None, 0, 4.0, 500.0, {"c-1": ["drifted", "proven"]}, [], {}, Verdict.HOLDS)
 
 
 class TestTheResult:
