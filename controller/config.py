@@ -85,12 +85,14 @@ class SwitchTls(Tls):
 
 class Speaker(Section):
     """The OpenFlow process. `start`: the daemon starts one when none answers. `keep`: it goes on when the daemon ends. `python`: the
-    interpreter that runs it, where that is not the daemon's own. `listen`: HOST:PORT, or with `tls` ssl:HOST:PORT."""
+    interpreter that runs it, where that is not the daemon's own. `listen`: HOST:PORT, or with `tls` ssl:HOST:PORT. `role: equal`: another
+    controller owns the switches' forwarding, and only drops of ours stand beside its flows."""
 
     socket: PathField = Path("/run/netcordon/speaker.sock")
     listen: str = "127.0.0.1:6653"
     tls: SwitchTls | None = None
     runtime: Literal["os-ken", "ryu"] = "os-ken"
+    role: Literal["sole", "equal"] = "sole"
     python: PathField | None = None
     start: bool = True
     keep: bool = True

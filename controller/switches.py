@@ -15,7 +15,7 @@ from controller.config import Config, Device, Speaker
 from controller.errors import ConfigError, NetcordonError
 from controller.fleet import Fleet
 from drivers.base import DriverError
-from drivers.openflow.driver import OpenFlowDriver, device_id
+from drivers.openflow.driver import BesideOpenFlowDriver, OpenFlowDriver, device_id
 from drivers.openflow.link import SpeakerLink
 from drivers.openflow.starting import SpeakerKind, Tls, ensure_speaker
 from drivers.rules import PortName
@@ -102,12 +102,13 @@ class OpenFlowSwitches:
     async def _serve(self, id: str, dpid: int) -> None:
         listed = self._listed.get(id, Device(id=id))
         ports = frozenset(PortName(port) for port in listed.dhcp_ports)
-        await self._fleet.add(id, "openflow", OpenFlowDriver(id, dpid, self._link, ports), listed.options)
+        driver = (BesideOpenFlowDriver if self._kind.role == "equal" else OpenFlowDriver)(id, dpid, self._link, ports)
+        await self._fleet.add(id, "openflow", driver, listed.options)
 
 
 def _kind(speaker: Speaker) -> SpeakerKind:
     tls = None if speaker.tls is None else Tls(speaker.tls.certificate, speaker.tls.key, speaker.tls.ca)
-    return SpeakerKind(speaker.listen, speaker.runtime, speaker.python, tls)
+    return SpeakerKind(speaker.listen, speaker.runtime, speaker.python, tls, speaker.role)
 
 
 def _dpid(id: str) -> int:

@@ -109,11 +109,13 @@ class Speaker:
 
 
 @contextmanager
-def running_speaker(folder: Path, runtime: str = "os-ken", tls: Tls | None = None) -> Iterator[Speaker]:
+def running_speaker(
+    folder: Path, runtime: str = "os-ken", tls: Tls | None = None, role: str = "sole"
+) -> Iterator[Speaker]:
     """A speaker until the block ends; it fails when the speaker's log holds a traceback."""
     port = free_port()
     listen = f"127.0.0.1:{port}" if tls is None else f"ssl:127.0.0.1:{port}"
-    kind = SpeakerKind(listen, runtime, python_with(runtime), tls)
+    kind = SpeakerKind(listen, runtime, python_with(runtime), tls, role)
     speaker = Speaker(folder / "speaker" / "s.sock", port, folder / "speaker.log", kind)
     speaker.start()
     yield speaker

@@ -73,8 +73,11 @@ class Application(runtime.App):
         self._starting[session.dpid] = session
         self._trackers[session.dpid] = Tracker()
         memory = self.memories.setdefault(session.dpid, Memory())
-        session.tell([serialized(message) for message in messages.punt_meter(datapath, PUNTS_PER_SECOND)])
+        self._prepare(session)
         session.push(memory.replay(session.ports)).add_done_callback(lambda done: self._announce(session, done))
+
+    def _prepare(self, session: Session) -> None:
+        session.tell([serialized(message) for message in messages.punt_meter(session.datapath, PUNTS_PER_SECOND)])
 
     def _announce(self, session: Session, replayed: Future[dict[int, str]]) -> None:
         if replayed.exception() is not None:

@@ -120,11 +120,11 @@ class Client:
 
 
 class Server:
-    def __init__(self, app: Any, listen: str) -> None:
+    def __init__(self, app: Any, listen: str, role: str = "sole") -> None:
         self._app = app
         self._clients: set[Client] = set()
         self._lock = threading.Lock()
-        self.about = {"pid": os.getpid(), "runtime": runtime.RUNTIME, "listen": listen}
+        self.about = {"pid": os.getpid(), "runtime": runtime.RUNTIME, "listen": listen, "role": role}
         self._ops: dict[str, Callable[[Client, Mapping[str, Any], Reply], None]] = {
             "ping": lambda client, request, reply: reply({}),
             "subscribe": self._subscribe,

@@ -1,6 +1,7 @@
 """The process that holds the OpenFlow sessions, so that they outlive a controller's restart.
 
     python -m drivers.openflow.speaker --socket /run/netcordon/speaker.sock [--listen 127.0.0.1:6653] [--runtime os-ken|ryu]
+        [--role sole|equal]
         [--listen ssl:0.0.0.0:6653 --certificate PEM --key PEM --ca PEM]
 
 It logs to stderr, and ends on SIGTERM or SIGINT. Exit code 3: another speaker serves this socket; 4: an address cannot be listened on;
@@ -26,6 +27,7 @@ from drivers.openflow.starting import TLS_PREFIX, BadCertificates, Tls
 
 LOG = logging.getLogger("netcordon.speaker")
 CANNOT_LISTEN, NO_RUNTIME, BAD_CERTIFICATES = 4, 5, 6
+APPLICATIONS = {"sole": "drivers.openflow.app", "equal": "drivers.openflow.app_beside"}
 LOOKED_FOR_SIGNALS = 0.2  # seconds
 SWITCH_INTERVAL = 0.0005  # seconds; Python's 5 ms would be the latency of a push while another thread parses
 
@@ -79,6 +81,9 @@ def _options() -> argparse.Namespace:
     ):
         parser.add_argument(f"--{name}", type=Path, help=f"PEM file: {what}")
     parser.add_argument("--runtime", choices=("os-ken", "ryu"), default="os-ken")
+    parser.add_argument(
+        "--role", choices=tuple(APPLICATIONS), default="sole", help="equal: another controller owns the forwarding"
+    )
     parser.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING"))
     options = parser.parse_args()
     files = [options.certificate, options.key, options.ca]
@@ -110,8 +115,8 @@ def _serve(options: argparse.Namespace) -> None:
     from drivers.openflow.server import Server
 
     listener = _listen(options.socket)
-    app = runtime.run("drivers.openflow.app", *_address(options.listen), options.tls)
-    server = Server(app, options.listen)
+    app = runtime.run(APPLICATIONS[options.role], *_address(options.listen), options.tls)
+    server = Server(app, options.listen, options.role)
     threading.Thread(target=server.serve_for_ever, args=(listener,), name="socket", daemon=True).start()
 
 

@@ -21,7 +21,8 @@ LONGEST_REASON = 300
 
 
 class AnotherKind(DriverError):
-    """The speaker that answers runs another library, or listens without the TLS that was asked for (or with it)."""
+    """The speaker that answers runs another library, listens without the TLS that was asked for (or with it), or has another role beside
+    other controllers."""
 
 
 class BadCertificates(Exception):
@@ -43,17 +44,19 @@ class Tls:
 @dataclass(frozen=True, slots=True)
 class SpeakerKind:
     """`listen` is HOST:PORT, or ssl:HOST:PORT, which `tls` goes with. `python` is the interpreter that runs it (None: this one): Ryu
-    needs an environment of its own, in which the package `drivers` must be importable as well."""
+    needs an environment of its own, in which the package `drivers` must be importable as well. `role`: "sole", or "equal" beside another
+    controller that owns the forwarding."""
 
     listen: str = DEFAULT_LISTEN
     runtime: str = "os-ken"
     python: Path | None = None
     tls: Tls | None = None
+    role: str = "sole"
 
     def command(self, socket: Path) -> list[str]:
         """Beware of `Path.resolve` on `python`: an environment's interpreter is a link, and is told by its place which one it is."""
         words = [str(self.python or sys.executable), "-m", "drivers.openflow.speaker", "--socket", str(socket)]
-        words += ["--listen", self.listen, "--runtime", self.runtime]
+        words += ["--listen", self.listen, "--runtime", self.runtime, "--role", self.role]
         return words + ([] if self.tls is None else self.tls.arguments())
 
     def require(self, told: Mapping[str, Any]) -> None:
@@ -62,9 +65,11 @@ class SpeakerKind:
         found, wanted = str(told["runtime"]), self.runtime
         if found == wanted:
             found, wanted = (_transport(listen) for listen in (str(told["listen"]), self.listen))
+        if found == wanted:
+            found, wanted = (f"role {role}" for role in (str(told.get("role", "sole")), self.role))
         if found != wanted:
             raise AnotherKind(
-                f"a speaker on {found} runs already, and the configuration asks for {wanted}: end it (kill {told['pid']}; the switches "
+                f"a speaker with {found} runs already, and the configuration asks for {wanted}: end it (kill {told['pid']}; the switches "
                 "keep their flows) and start again"
             )
 

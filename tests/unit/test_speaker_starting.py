@@ -62,5 +62,5 @@ def test_the_command_names_everything() -> None:
     command = SpeakerKind("ssl:[::1]:6653", "ryu", Path("/opt/ryu/bin/python"), TLS).command(Path("s"))
     assert command[0] == "/opt/ryu/bin/python"
     assert " ".join(command[3:]) == (
-        "--socket s --listen ssl:[::1]:6653 --runtime ryu --certificate c.pem --key k.pem --ca a.pem"
+        "--socket s --listen ssl:[::1]:6653 --runtime ryu --role sole --certificate c.pem --key k.pem --ca a.pem"
     )
