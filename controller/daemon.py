@@ -93,7 +93,16 @@ class Daemon:
             lambda place: self.follower.port_changed(place),
             tell=self.live.publish,
         )
-        self.verifier = Verifier(store, self.fleet.drivers, self.desk, self.network, config.verify, now, self._changed)
+        self.verifier = Verifier(
+            store,
+            self.fleet.drivers,
+            self.desk,
+            self.network,
+            config.verify,
+            now,
+            self._changed,
+            self.fleet.quiet,
+        )
         self.containments = Containments(
             config,
             store,

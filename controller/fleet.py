@@ -92,6 +92,11 @@ class Fleet:
         loop = self.loops.get(device)
         return loop is not None and loop.stands(rules)
 
+    async def quiet(self, device: str, patience: float) -> None:
+        """Until nothing is to be pushed to the device, at most `patience` seconds."""
+        if device in self.loops:
+            await self.loops[device].quiet(patience)
+
     def untouched(self, device: str, ports: Iterable[PortName]) -> dict[PortName, dict[str, Setting]]:
         loop = self.loops.get(device)
         return {} if loop is None else loop.untouched(ports)

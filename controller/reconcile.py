@@ -92,6 +92,8 @@ class DeviceLoop:
         self._claimed_at = 0.0
         self._pushed_at = -math.inf
         self._woken = asyncio.Event()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
 
     @property
     def observed_rules(self) -> int | None:
@@ -115,13 +117,22 @@ class DeviceLoop:
 
     def wake(self) -> None:
         """The desired state changed: converge now."""
-        self._woken.set()
+        self._wake()
 
     def distrust(self) -> None:
         """What was known of the device may no longer be so: observe in full, now, without waiting for any backoff."""
         self._doubt()
         self._failures = 0
+        self._wake()
+
+    def _wake(self) -> None:
         self._woken.set()
+        self._quiet.clear()
+
+    async def quiet(self, patience: float) -> None:
+        """Until no pass is under way or due, at most `patience` seconds: what can wait lets a push go first."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._quiet.wait(), patience)
 
     def flags_changed(self) -> None:
         """A port's flags changed, and not its link. That is our own doing when it comes with a push; what a colleague did in that
@@ -146,6 +157,7 @@ class DeviceLoop:
         """Until cancelled. No error of the device, of its driver or of the database ends it."""
         while True:
             self._woken.clear()
+            self._quiet.clear()
             self._passing = True
             try:
                 await self.converge()
@@ -160,6 +172,8 @@ class DeviceLoop:
                 self._doubt()
                 log.exception("device not converged", device=self.device, failures=self._failures)
             self._passing = False
+            if not self._woken.is_set():
+                self._quiet.set()
             self.on_pass()
             await self._rest()
 

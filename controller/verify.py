@@ -11,7 +11,7 @@ Anything less stays `installed`, with the reason. An unplugged device shows noth
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from itertools import islice
 
@@ -26,6 +26,7 @@ from controller.errors import NetcordonError, NotFound
 from controller.logs import about
 from controller.model import Containment, DeviceOutcome, Endpoint, Outcome, Stage, Want
 from controller.network.view import NetworkView
+from controller.shared_looks import SharedLooks
 from controller.silence import Counts, Look
 from controller.store import Store
 from drivers.base import Driver, DriverError, Scope, Sighting
@@ -42,8 +43,13 @@ CANDIDATES = 512
 """Devices that are considered as a control host, those heard of last first."""
 
 
+async def _nothing_in_hand(device: str, patience: float) -> None:
+    """For devices that nobody pushes to."""
+
+
 class Verifier:
-    """Looks at each installed containment until it is proven, released or drifts. One task a containment."""
+    """Looks at each installed containment until it is proven, released or drifts. One task a containment. `quiet` returns once nothing is
+    to be pushed to a device, or after so many seconds."""
 
     def __init__(
         self,
@@ -54,9 +60,11 @@ class Verifier:
         settings: Verifying,
         now: Callable[[], float],
         on_changed: Callable[[Iterable[Containment]], None],
+        quiet: Callable[[str, float], Awaitable[None]] = _nothing_in_hand,
     ) -> None:
         self._store = store
         self._drivers = drivers
+        self._looks = SharedLooks(drivers, lambda device: quiet(device, settings.window), settings.window / 4)
         self._desk = desk
         self._network = network
         self._settings = settings
@@ -104,6 +112,7 @@ class Verifier:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        await self._looks.close()
 
     def _keep_watching(self, containment: Containment) -> None:
         """What was proven stays so only as long as no switch sees the device anywhere else."""
@@ -199,32 +208,30 @@ class Verifier:
         endpoint = containment.endpoint
         if len(containment.places) > 1:
             return Look(reason=f"it is held at {len(containment.places)} ports until it is known where it is")
-        driver = self._drivers.get(endpoint.attachment.device)
-        if driver is None:
+        if endpoint.attachment.device not in self._drivers:
             return Look(reason=f"no driver serves {endpoint.attachment.device}")
         here = [rule for device, rule in containment.rules if device == endpoint.attachment.device]
         if why := silence.never_silent(here):
             await asyncio.sleep(BETWEEN_COUNTS)
-            observed = await driver.observe(Scope(frozenset(rule.id for rule in here), frozenset()))
+            scope = Scope(frozenset(rule.id for rule in here), frozenset())
+            observed = await self._looks.observe(endpoint.attachment.device, scope)
             return Look(reason=f"{why}; {silence.so_far(observed, here)}")
         opened = self._now()
         asking = asyncio.create_task(self._probe(endpoint))
         try:
-            return await self._watch(containment, driver, asking, opened)
+            return await self._watch(containment, asking, opened)
         finally:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
 
-    async def _watch(
-        self, containment: Containment, driver: Driver, asking: asyncio.Task[list[ProbeResult]], opened: float
-    ) -> Look:
+    async def _watch(self, containment: Containment, asking: asyncio.Task[list[ProbeResult]], opened: float) -> Look:
         endpoint, window = containment.endpoint, self._settings.window
-        before = await self._counts(driver, containment)
+        before = await self._counts(containment)
         old_news = self._old_news(containment, before, opened)
         evidence, evident_at, probed = "", 0.0, Look(reason="no sensor was asked")
         while True:
             await asyncio.sleep(window / 4)
-            after, now = await self._counts(driver, containment), self._now()
+            after, now = await self._counts(containment), self._now()
             self._last_seen[containment.id] = after, now
             flapped = self._network.graph.went_down_between(endpoint.attachment, opened, now)
             if why := silence.doubt(endpoint, before, after, flapped=flapped, leak=self._leak(endpoint, opened)):
@@ -251,14 +258,14 @@ class Verifier:
         unbroken = silence.continues(last, before) and not self._network.graph.went_down_between(place, at, opened)
         return last.denied if unbroken else before.denied
 
-    async def _counts(self, driver: Driver, containment: Containment) -> Counts:
+    async def _counts(self, containment: Containment) -> Counts:
         place = containment.endpoint.attachment
         here = [rule for device, rule in containment.rules if device == place.device]
         denying = frozenset(
             rule.id for rule in here if rule.action is Action.DENY and rule.match.direction is Direction.FROM
         )
         every, witness = frozenset(rule.id for rule in here), f"witness:{place.port}"
-        observed = await driver.observe(Scope(every | {witness}, frozenset({place.port})))
+        observed = await self._looks.observe(place.device, Scope(every | {witness}, frozenset({place.port})))
         link = observed.ports.get(place.port)
         if link is not None:
             self._network.graph.set_port(place.device, place.port, up=link.up, at=self._now())
