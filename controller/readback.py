@@ -60,7 +60,15 @@ def _held(rules: list[Rule], done: Pass) -> DeviceOutcome:
         f"{r.action.value} {r.match.direction.value} {r.match.port}: {done.refused.get(r.id, 'not there on read-back')}"
         for r in missing
     ]
-    return DeviceOutcome("", Outcome.FAILED if len(missing) == len(rules) else Outcome.PARTIAL, "; ".join(reasons))
+    return DeviceOutcome("", _lacking(rules, missing, done), "; ".join(reasons))
+
+
+def _lacking(rules: list[Rule], missing: list[Rule], done: Pass) -> Outcome:
+    """Of a port that the device does not have at the moment nothing was refused: there is nothing to be known until it is back."""
+    if len(missing) < len(rules):
+        return Outcome.PARTIAL
+    away = all(rule.match.port is not None and rule.match.port not in done.observed.ports for rule in missing)
+    return Outcome.UNKNOWN if away else Outcome.FAILED
 
 
 def leftover_reason(done: Pass) -> str:

@@ -616,6 +616,23 @@ def test_nothing_is_removed_while_the_device_holds_an_orphan(sign: str, outcome:
     assert found["c-1"].outcome is outcome
 
 
+@pytest.mark.parametrize(
+    ("there", "outcome"),
+    [({1, 2}, Outcome.FAILED), ({2}, Outcome.UNKNOWN), (set(), Outcome.UNKNOWN)],
+    ids=["the port is there", "the port is away", "all ports are away"],
+)
+def test_nothing_has_failed_on_a_port_that_is_away(there: set[int], outcome: Outcome) -> None:
+    provenance = Provenance("c-1", "it scans", "ann")
+    rules = RuleSet(Rule(Match(direction, port=PORTS[0]), Action.DENY, provenance) for direction in Direction)
+    observed = ObservedState("boot", NOW, (), {PORTS[number - 1]: PortState(True) for number in there})
+    leftover = Change(SWITCH, ("a message",), (), frozenset(rule.id for rule in rules))
+    refused = {rule.id: "there is no such port" for rule in rules}
+    desired = Desired(2, rules, PreState(), ("c-1",))
+    (one,) = dict(outcomes_of(Pass(desired, observed, leftover, refused, drifted=False))).values()
+    assert one.outcome is outcome
+    assert "no such port" in one.reason
+
+
 # --- a clock that is set back ---------------------------------------------------------------------------------------------
 
 
