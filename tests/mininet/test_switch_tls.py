@@ -1,6 +1,7 @@
 """Switches over TLS: a real Open vSwitch with a certificate of ours gets in, one without does not, and the log says so.
 
-Open vSwitch has one TLS configuration for all of its bridges, so the tests bring an ovsdb-server and an ovs-vswitchd of their own.
+Open vSwitch has one TLS configuration for all of its bridges, so the tests bring an ovsdb-server and an ovs-vswitchd of their own. Its
+datapath is a dummy: two switch daemons on one machine would both want the device `ovs-netdev`, and here no frame flows.
 """
 
 from __future__ import annotations
@@ -103,8 +104,8 @@ def running_vswitch(folder: Path) -> Iterator[Vswitch]:
         wait_for("database", (folder / "db.sock").exists)
         switch = Vswitch(folder, bridge, dpid)
         switch.vsctl("--no-wait", "init")
-        start("ovs-vswitchd", f"unix:{folder}/db.sock")
-        options = ["datapath_type=netdev", "fail_mode=secure", "protocols=OpenFlow13"]
+        start("ovs-vswitchd", "--enable-dummy", f"unix:{folder}/db.sock")
+        options = ["datapath_type=dummy", "fail_mode=secure", "protocols=OpenFlow13"]
         identity = f"other_config:datapath-id={dpid:016x}"
         switch.vsctl("add-br", bridge, "--", "set", "bridge", bridge, *options, identity)
         stack.callback(switch.vsctl, "del-br", bridge)
