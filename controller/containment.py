@@ -265,6 +265,7 @@ class Containments:
         self._wake(prepared.plan.rules)
         if accepted.created:
             self._note(accepted.containment.id, Stage.COMMITTED, self._now())
+        await asyncio.sleep(0)  # the push begins now: the answer is made while the store is read for it
         _log_accepted(accepted, prepared)
         return accepted
 

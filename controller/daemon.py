@@ -10,6 +10,7 @@ import re
 import secrets
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
@@ -67,6 +68,9 @@ LONGEST_WAIT = 30.0
 FORGET_EVERY = 600.0
 """Seconds between two clearings of bindings that are too old to act upon."""
 MOST_HELD = 1_000_000
+SWITCH_EVERY = 0.0005
+"""Seconds after which a thread that computes lets another one go on. The store's threads need the interpreter for some microseconds at a
+time, many times a read: with Python's default of 5 ms each of these waits for as long as the event loop has anything to do."""
 
 
 class Daemon:
@@ -422,4 +426,5 @@ def serve(config_path: Path | None = None, ready: Callable[[str], None] = lambda
     """Read the configuration and run. Raises ConfigError or StoreUnavailable with what to do."""
     config = load_config(config_path)
     configure_logs()
+    sys.setswitchinterval(SWITCH_EVERY)
     asyncio.run(run(config, ready))

@@ -132,7 +132,8 @@ class DeviceLoop:
     async def quiet(self, patience: float) -> None:
         """Until no pass is under way or due, at most `patience` seconds: what can wait lets a push go first."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._quiet.wait(), patience)
+            async with asyncio.timeout(patience):
+                await self._quiet.wait()
 
     def flags_changed(self) -> None:
         """A port's flags changed, and not its link. That is our own doing when it comes with a push; what a colleague did in that
@@ -413,7 +414,8 @@ class DeviceLoop:
             due = self._resync_at if self._resync_at is not None else self._monotonic() + self._settings.resync
         while (left := due - self._monotonic()) > 0:
             try:
-                await asyncio.wait_for(self._woken.wait(), min(left, self._settings.lease / 3))
+                async with asyncio.timeout(min(left, self._settings.lease / 3)):
+                    await self._woken.wait()
             except TimeoutError:
                 with contextlib.suppress(StoreUnavailable):
                     await self._claimed()
