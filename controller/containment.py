@@ -49,6 +49,8 @@ Clock = Callable[[], float]
 Settings = Mapping[PortName, Mapping[str, Setting]]
 EVERY = 2**31 - 1
 """As a limit of a list: none. What holds a target must be found however much else is held."""
+REMEMBERED = 65_536
+"""Alerts taken lately whose repetition is known by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class Containments:
         self._budget = Budget(config.budget.per_minute, config.budget.total)
         self._untouched = untouched
         self._in_hand: dict[tuple[str, str], asyncio.Future[AlertAnswer]] = {}
+        self._taken: dict[tuple[str, str], str] = {}
 
     async def contain(self, request: ContainRequest) -> Accepted:
         """Contain what an operator named. Raises Refused, InvalidInput, StoreUnavailable, Conflict."""
@@ -133,12 +136,15 @@ class Containments:
     async def _take(self, alert: Alert, raw: str) -> AlertAnswer:
         kept = False
         try:
-            answer = await self._answer(replace(alert, id=secrets.token_hex(8)), raw)
+            if (again := await self._taken_before(alert)) is None:
+                answer = await self._answer(replace(alert, id=secrets.token_hex(8)), raw)
+                self._remember(alert, answer.alert_id)
             kept = True
-            return answer
-        except AlertRepeated as again:
+            return answer if again is None else again
+        except AlertRepeated as repeated:
             kept = True
-            return await self._repeated(again.id)
+            self._remember(alert, repeated.id)
+            return await self._repeated(repeated.id)
         finally:
             if not kept:  # whatever went wrong: an alert that came in is not lost by it
                 with contextlib.suppress(StoreUnavailable, AlertRepeated):
@@ -344,6 +350,23 @@ class Containments:
         )
         alert_id = await self._store.save_proposal(proposal, Taken(alert, raw, _words(disposition, reason)))
         return AlertAnswer(alert_id, False, disposition, reason, None, proposal.id, code)
+
+    def _remember(self, alert: Alert, alert_id: str) -> None:
+        """As whose repetition the same alert is to be known. The oldest one is forgotten: the store knows it all the same."""
+        self._taken[alert.source, alert.key] = alert_id
+        if len(self._taken) > REMEMBERED:
+            del self._taken[next(iter(self._taken))]
+
+    async def _taken_before(self, alert: Alert) -> AlertAnswer | None:
+        """What is answered to one that was taken lately: it need not be located, planned and proven to find out. What is remembered only
+        says where to look; one that the store does not have is new."""
+        alert_id = self._taken.get((alert.source, alert.key))
+        if alert_id is None:
+            return None
+        try:
+            return await self._repeated(alert_id)
+        except NotFound:
+            return None
 
     async def _repeated(self, alert_id: str) -> AlertAnswer:
         """What the first one came to, as far as it is known."""

@@ -120,6 +120,34 @@ async def test_the_same_alert_again_changes_nothing_and_tells_what_it_came_to(sp
     assert again.containment.revision == 1
 
 
+async def test_a_repetition_of_what_was_taken_lately_is_answered_without_looking_for_the_device(
+    spine: Spine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await spine.containments.take_alert(alert(), "{}")
+    monkeypatch.setattr("controller.containment.locate", None)
+    again = await spine.containments.take_alert(alert(), "{}")
+    assert (again.alert_id, again.disposition, again.duplicate) == (first.alert_id, Disposition.CONTAINED, True)
+
+
+async def test_what_is_remembered_of_alerts_is_bounded_and_what_was_forgotten_is_still_a_repetition(
+    spine: Spine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.containment.REMEMBERED", 2)
+    named = [replace(alert(), key=f"key {n}") for n in range(4)]
+    ids = [(await spine.containments.take_alert(one, "{}")).alert_id for one in named]
+    assert len(spine.containments._taken) == 2
+    again = [await spine.containments.take_alert(one, "{}") for one in named]
+    assert [(one.alert_id, one.duplicate) for one in again] == [(id, True) for id in ids]
+
+
+async def test_an_alert_that_the_store_does_not_have_is_new_whatever_is_remembered(
+    spine: Spine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spine.containments, "_taken", {(alert().source, alert().key): "0123456789abcdef"})
+    answer = await spine.containments.take_alert(alert(), "{}")
+    assert (answer.disposition, answer.duplicate) == (Disposition.CONTAINED, False)
+
+
 async def test_a_repeated_alert_that_was_refused_is_still_called_refused(spine: Spine) -> None:
     unknown = alert(src=replace(alert().src, ip=ip_address("10.0.0.99")))
     assert (await spine.containments.take_alert(unknown, "{}")).disposition is Disposition.REFUSED
