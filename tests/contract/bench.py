@@ -139,6 +139,9 @@ def sample(action: Action, direction: Direction, fields: frozenset[str], station
         "protocol": Protocol.TCP,
         "own_ports": PortRange(1024, 2047),
         "peer_ports": PortRange(445, 445),
+        "fragment": True,
+        "hidden": True,
+        "established": True,
     }
     try:
         match = Match(direction, **{name: values[name] for name in fields})  # type: ignore[arg-type]  # each by its name

@@ -51,13 +51,14 @@ def _os_ken_match(flow: Flow) -> Any:
     def value(name: str, plain: Any) -> Any:
         if isinstance(plain, int) or "/" not in plain:
             return plain
-        if name.startswith(("tcp_", "udp_")):
+        if name.startswith(("tcp_", "udp_", "nw_")):
             bits, mask = plain.split("/")
             return int(bits, 16), int(mask, 16)
         network = ip_network(plain)
         return str(network.network_address), str(network.netmask)
 
-    fields = {name: value(name, plain) for name, plain in flow.match}
+    theirs = {"nw_frag": "ip_frag"}
+    fields = {theirs.get(name, name): value(name, plain) for name, plain in flow.match}
     return _Datapath.ofproto_parser.OFPMatch(**fields)
 
 
