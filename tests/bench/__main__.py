@@ -79,7 +79,13 @@ def _ours(here: Ground, size: Size, figures: Figures, parts: Sequence[str]) -> N
         held = 0
         if "latency" in parts:
             held = _latencies(
-                side, here, size, figures, where.log("flood"), lambda rules: _idle(side, rules, size, figures)
+                side,
+                here,
+                size,
+                figures,
+                where.log("flood"),
+                lambda rules: _idle(side, rules, size, figures),
+                side.settle,
             )
         if "alerts" in parts:
             _say("alerts a second")
@@ -99,13 +105,20 @@ def _latencies(
     figures: Figures,
     log: Path,
     at: Callable[[int], None] = lambda rules: None,
+    settle: Callable[[], None] | None = None,
 ) -> int:
-    """One row for each number of rules held, and one under a flood with none; how many are held in the end."""
+    """One row for each number of rules held, and one under a flood with none; how many are held in the end. Where a side has to `settle`
+    once it holds more, it is measured before and after that."""
     held = 0
     for rules in size.held:
         held = side.hold(rules, held)
         _say(f"{side.name}, {rules} rules held")
-        figures.latencies.append(measure(side, here, f"{rules} rules held", held, size.trials))
+        situation = f"{rules} rules held"
+        if rules and settle is not None:
+            fresh = f"{rules} rules held since a moment ago"
+            figures.latencies.append(measure(side, here, fresh, held, size.trials, beside=situation))
+            settle()
+        figures.latencies.append(measure(side, here, situation, held, size.trials))
         at(held)
         if rules == 0:
             with here.flood(log):

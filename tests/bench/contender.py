@@ -12,6 +12,7 @@ from ipaddress import IPv4Address
 from itertools import count
 from typing import Any
 
+from controller.config import Verifying
 from controller.model import Attachment, Endpoint
 from controller.roles import Role
 from controller.store import Draft, Store
@@ -35,6 +36,7 @@ RULES_OF_ONE = 2
 PROVEN_WITHIN = 30.0
 ANNOUNCED_EVERY = 0.3
 LONG = 900.0
+SETTLED_AFTER = 2.0
 
 
 @dataclass
@@ -141,6 +143,10 @@ class Contender:
             self.start()
             self.take_over()
         return held + max(0, more) * RULES_OF_ONE
+
+    def settle(self) -> None:
+        """Until what is held is no news any more: it is not looked at closely for proof, which it cannot have."""
+        time.sleep(Verifying().patience + SETTLED_AFTER)
 
     def store(self, first: int, number: int) -> None:
         """Accept so many containments while no daemon runs: a device of its own each, one and all at the crowded port."""

@@ -30,11 +30,13 @@ class Side(Protocol):
 
 @dataclass
 class Latency:
-    """Milliseconds since the first byte of the POST was sent. `stages` are those that the side itself tells, and "answered"."""
+    """Milliseconds since the first byte of the POST was sent. `stages` are those that the side itself tells, and "answered".
+    `beside`: the other side's situation that it is held against; where it is not told, the same."""
 
     side: str
     situation: str
     rules: int
+    beside: str = ""
     last_packet: list[float] = field(default_factory=list)
     stages: dict[str, list[float]] = field(default_factory=dict)
 
@@ -43,9 +45,9 @@ class Latency:
         return spread(self.last_packet)
 
 
-def measure(side: Side, ground: Ground, situation: str, rules: int, trials: int) -> Latency:
+def measure(side: Side, ground: Ground, situation: str, rules: int, trials: int, beside: str = "") -> Latency:
     """Each trial begins with datagrams that get through, and ends with datagrams that get through again. Raises BenchError."""
-    found = Latency(side.name, situation, rules)
+    found = Latency(side.name, situation, rules, beside or situation)
     for number in range(trials + 1):
         with ground.stream() as stream:
             answer, which = side.contain()

@@ -66,7 +66,7 @@ def lines(figures: Figures) -> list[Line]:
 
 def _latency(one: Latency, all_of_them: Iterable[Latency]) -> list[Line]:
     what, found = f"{one.side}, {one.situation}: alert to last packet, ms", one.spread
-    other = next((o for o in all_of_them if o.situation == one.situation and o.side != one.side), None)
+    other = next((o for o in all_of_them if o.situation == one.beside and o.side != one.side), None)
     if "proven" not in one.stages:
         return [Line(what, str(found))]
     ratio = None if other is None else found.median / other.spread.median
