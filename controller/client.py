@@ -180,8 +180,11 @@ class Client:
     def endpoints(self) -> list[schemas.EndpointView]:
         return self._list("/api/v1/endpoints", schemas.EndpointView)
 
-    def bindings(self, ip: str | None = None, mac: str | None = None) -> list[listings.BindingView]:
-        return self._list("/api/v1/bindings", listings.BindingView, _given(ip=ip, mac=mac))
+    def bindings(
+        self, ip: str | None = None, mac: str | None = None, at: str | None = None
+    ) -> list[listings.BindingView]:
+        """`at` (ISO 8601 with an offset): only what had begun by then."""
+        return self._list("/api/v1/bindings", listings.BindingView, _given(ip=ip, mac=mac, at=at))
 
     def devices(self) -> list[listings.DeviceInfo]:
         return self._list("/api/v1/devices", listings.DeviceInfo)

@@ -22,6 +22,7 @@ from controller.profiles import catalogue, unknown
 from controller.targets import parse_address, unmapped
 from controller.yaml_source import LocatedError, read_model
 from drivers.base import Management
+from drivers.registry import DriverRegistry
 from drivers.rules import Mac, parse_mac
 
 CONFIG_VARIABLE = "NETCORDON_CONFIG"
@@ -267,6 +268,16 @@ class Config(Section):
         ids = [device.id for device in self.devices]
         if twice := {one for one in ids if ids.count(one) > 1}:
             raise ValueError(f"devices listed twice: {', '.join(sorted(twice))}")
+        return self
+
+    @model_validator(mode="after")
+    def _drivers_known(self) -> Self:
+        known = DriverRegistry.with_entry_points().names() if self.devices else []
+        for index, device in enumerate(self.devices):
+            if device.driver not in known:
+                raise LocatedError(
+                    ("devices", index, "driver"), f"no driver {device.driver!r}; known are {', '.join(known)}"
+                )
         return self
 
     @model_validator(mode="after")

@@ -233,7 +233,10 @@ class Daemon:
         return list(self.network.endpoints(self._now()))
 
     def bindings(self, ip: Address | None = None, mac: Mac | None = None) -> list[Binding]:
-        found = (b for b in self.network.bindings.all() if (ip is None or b.ip == ip) and (mac is None or b.mac == mac))
+        known = self.network.bindings
+        found = [b for b in known.all() if (ip is None or b.ip == ip) and (mac is None or b.mac == mac)]
+        if mac is not None and ip is None:
+            found += known.places_of(mac)
         return sorted(found, key=lambda binding: (str(binding.ip), binding.first_seen))
 
     async def devices(self) -> list[DeviceView]:

@@ -32,6 +32,8 @@ def create_app(service: Service) -> FastAPI:
     app = FastAPI(
         title="Netcordon",
         version="1",
+        docs_url=None,  # both pages would take their scripts from a CDN; /openapi.json is whole without
+        redoc_url=None,
         description=_DESCRIPTION,
         responses={status: {"model": Problem} for status in (401, 403, 404, 409, 413, 422, 500, 503)},
     )

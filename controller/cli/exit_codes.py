@@ -26,7 +26,10 @@ class ExitCode(IntEnum):
     PARTIAL = 4, "part of it holds and part does not"
     FAILED = 5, "no device took it, or every alert sent was malformed or failed, or the audit log does not verify"
     UNREACHABLE = 6, "no daemon answers"
-    NOT_FOUND = 7, "there is no such containment, target, alert source, or token; or `locate` knows of no such device"
+    NOT_FOUND = (
+        7,
+        "there is no such containment, target, alert source, or token; or `locate` or `bindings` knows of no such device",
+    )
     UNPROVEN = 8, "`--wait` ended before what it waited for was seen"
     DENIED = 9, "the token is missing, unknown, or may not do this"
     WARNED = 10, "`doctor` found something to look at, and nothing that is broken"

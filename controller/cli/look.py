@@ -95,7 +95,7 @@ def locate(
     Example: netcordon locate 10.0.0.1 --at 10m
     """
     with connect() as client:
-        location = client.locate(target, None if at is None else _moment(at))
+        location = client.locate(target, None if at is None else moment(at))
         names = {} if as_json else switch_names(client)
     if as_json:
         output.print_json(location)
@@ -111,7 +111,7 @@ def _located(location: LocationView) -> ExitCode:
     )
 
 
-def _moment(text: str) -> str:
+def moment(text: str) -> str:
     """What is no span of time goes to the daemon as it is: it says what it accepts."""
     if not re.fullmatch(r"[\d.]+[smhd]", text):
         return text

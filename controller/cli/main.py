@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Entry] = {
     "watch": Entry("controller.cli.watch", "watch", "Show what is contained, as it changes."),
     "show": Entry("controller.cli.look", "show", "Show all that is known of one containment."),
     "locate": Entry("controller.cli.look", "locate", "Say which device a target is, or was then."),
+    "bindings": Entry("controller.cli.bindings", "bindings", "Say who had an address, where, and from when to when."),
     "endpoints": Entry("controller.cli.look", "endpoints", "List the devices that were seen on the network."),
     "devices": Entry("controller.cli.look", "devices", "List the switches and routers that hold rules."),
     "proposals": Entry("controller.cli.look", "proposals", "List what waits for a person."),

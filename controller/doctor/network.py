@@ -103,6 +103,7 @@ def _vital(seen: Seen) -> Iterator[Finding]:
             yield warning("dns", f"{address} is this machine's resolver, and is not protected", mend)
     for asset in seen.config.assets:
         macs, ips = [asset.mac] if asset.mac else [], [asset.ip] if asset.ip else []
+        ips += sorted({ip for one in seen.endpoints if asset.mac in one.macs for ip in one.ips}, key=str)
         if asset.role in VITAL_ROLES and inventory.protection(macs, ips, (), asset.role) is None:
             what = asset.name or asset.mac or asset.ip
             yield error(

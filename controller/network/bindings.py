@@ -158,6 +158,12 @@ class Bindings:
         for (realm, _), spans in self.by_ip.items():
             yield from (_binding(realm, span) for span in spans)
 
+    def places_of(self, mac: Mac) -> Iterator[Binding]:
+        """Where it was plugged in, whatever address it had or none."""
+        for (realm, one), spans in self.by_mac.items():
+            if one == mac:
+                yield from (_binding(realm, span) for span in spans)
+
     def load(self, bindings: Iterable[Binding]) -> None:
         """Take in stored history, in the order in which it happened; nothing of it counts as unsaved."""
         moments = [(at, binding) for binding in bindings for at in (binding.first_seen, binding.last_seen)]

@@ -204,3 +204,8 @@ def test_those_heard_of_last_come_first(seen: list[Sighting]) -> None:
     known = fed(seen)
     order = list(dict.fromkeys(one.mac for one in reversed(seen)))
     assert [Mac(key[1]) for key, _ in known.recent()] == order
+
+
+def test_where_a_mac_was_is_told_though_it_had_no_address() -> None:
+    known = fed([sighting(1, address=None), sighting(2, where=2, address=None), sighting(3, who=2)])
+    assert [(one.ip, one.attachment.port) for one in known.places_of(mac(1))] == [(None, "s1-eth1"), (None, "s1-eth2")]

@@ -514,6 +514,25 @@ def test_tables_and_their_json(daemon: Daemon, command: Command, name: str) -> N
     assert isinstance(command(name, "--json").json, list)
 
 
+def test_the_history_of_an_address_says_who_had_it(daemon: Daemon, command: Command) -> None:
+    (one,) = command("bindings", "10.0.0.1", "--json").json
+    shown = command("bindings", "10.0.0.1")
+    assert shown.code == ExitCode.OK
+    assert one["mac"] in shown.out
+    assert "arp" in shown.out
+    before = command("bindings", "10.0.0.1", "--at", "2001-01-01T00:00:00Z")
+    assert before.code == ExitCode.NOT_FOUND
+    assert "netcordon endpoints" in before.err
+    assert command("bindings", "10.0.0.1", "--at", "2001-01-01T00:00:00Z", "--json").json == []
+    assert command("bindings", "10.0.0.1", "--at", "yesterday").code == ExitCode.USAGE
+
+
+def test_a_place_has_no_bindings(daemon: Daemon, command: Command) -> None:
+    ended = command("bindings", "s1:3", "--json")
+    assert ended.code == ExitCode.USAGE
+    assert "netcordon locate s1:3" in ended.json["message"]
+
+
 def test_a_table_in_a_pipe_is_not_cut(daemon: Daemon, command: Command) -> None:
     assert "refused one rule" in command("devices").out
     assert max(map(len, command("devices").out.splitlines())) > 80

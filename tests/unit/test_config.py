@@ -38,6 +38,10 @@ def test_nothing_said_is_safe() -> None:
     [
         ("listen:\n  adress: 127.0.0.1\n", "netcordon.yaml:2: listen.adress: Extra inputs"),
         ("polcy: {}\n", "netcordon.yaml:1: polcy: Extra inputs"),
+        (
+            "devices:\n- id: s1\n  driver: openflw\n",
+            "netcordon.yaml:3: devices.0.driver: no driver 'openflw'; known are memory, openflow",
+        ),
         ("devices:\n- id: of:1\n  management: outband\n", "netcordon.yaml:3: devices.0.management"),
         ("devices:\n- id: of:1\n- id: of:0000000000000001\n", "devices listed twice: of:0000000000000001"),
         ("protected:\n- ip: 10.0.0.1\n  mac: 02:00:00:00:00:01\n", "netcordon.yaml:2: protected.0: one of ip"),

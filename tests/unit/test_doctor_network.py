@@ -122,6 +122,14 @@ def test_vital_roles_must_be_protected() -> None:
     assert checks(network(assets=[asset], protected=protected)[1]) == {}
 
 
+def test_an_asset_listed_by_mac_is_protected_by_the_ip_that_it_has() -> None:
+    asset = {"mac": str(mac(6)), "name": "dc", "role": "domain-controller"}
+    protected = [*GOOD["protected"], {"ip": "10.0.0.66"}]
+    assert checks(network(assets=[asset], protected=protected)[1]) == {}
+    another = [*GOOD["protected"], {"ip": "10.0.0.10"}]
+    assert checks(network(assets=[asset], protected=another)[1])["role"] is Severity.ERROR
+
+
 def test_who_is_plugged_in_at_the_dhcp_servers_port_must_be_protected() -> None:
     devices = [{"id": S1, "management": "oob", "dhcp_ports": [port(3)]}, GOOD["devices"][1]]
     assert checks(network(devices=devices)[1]) == {"dhcp": Severity.ERROR}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import inf
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -40,10 +41,18 @@ async def endpoints(service: TheService, token: Reader) -> list[EndpointView]:
 
 @router.get("/bindings")
 async def bindings(
-    service: TheService, token: Reader, ip: str | None = None, mac: str | None = None
+    service: TheService,
+    token: Reader,
+    ip: str | None = None,
+    mac: str | None = None,
+    at: Annotated[
+        str | None, Query(max_length=50, description="ISO 8601 with an offset: what had begun by then")
+    ] = None,
 ) -> list[BindingView]:
     """Who held which address where, from when to when."""
-    return [views.binding_view(binding) for binding in service.bindings(_address(ip), _mac(mac))]
+    until = inf if at is None else _time(at)
+    found = service.bindings(_address(ip), _mac(mac))
+    return [views.binding_view(binding) for binding in found if binding.first_seen <= until]
 
 
 @router.get("/devices")
