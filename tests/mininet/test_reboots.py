@@ -15,7 +15,7 @@ from topologies.plan import NetworkPlan
 pytestmark = [pytest.mark.mininet, pytest.mark.fault]
 PLAN = grown(("pc4", "s2", 5), ("pc6", "s2", 6))
 RESTARTS = 25
-"""Where flags and forwarding arrive together, frames get through for some ms after one restart in twenty (4 of 86 tried)."""
+"""Where flags and forwarding arrive together, frames get through for some ms after one restart in twenty (4 of 86)."""
 OUTAGE = 0.15  # seconds
 TIGHT = 0.001  # seconds between two frames
 

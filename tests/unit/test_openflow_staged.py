@@ -8,7 +8,7 @@ from concurrent.futures import Future
 import pytest
 
 from drivers.openflow import staged
-from drivers.openflow.staged import SessionLost
+from drivers.openflow.staged import READ_IN_ONE_TURN, SessionLost
 
 FLAG = {"kind": "port", "no_fwd": True}
 DROP = {"kind": "flow", "output": None}
@@ -39,9 +39,10 @@ def pushed(session: Recorded, *plain: Mapping[str, object]) -> Future[dict[int, 
 def test_forwarding_waits_for_the_flags() -> None:
     session = Recorded()
     done = pushed(session, FLAG, FLAG, DROP, NORMAL)
-    assert session.sent == [[b"0", b"1"]]
+    flags = [b"0", b"1", *[b"1"] * READ_IN_ONE_TURN]
+    assert session.sent == [flags]
     session.owed[0].set_result({})
-    assert session.sent == [[b"0", b"1"], [b"2", b"3"]]
+    assert session.sent == [flags, [b"2", b"3"]]
     assert not done.done()
     session.owed[1].set_result({})
     assert done.result() == {}
@@ -58,7 +59,7 @@ def test_what_cannot_leak_goes_at_once(plain: tuple[Mapping[str, object], ...]) 
 def test_a_refusal_is_told_of_the_message_that_it_is_about() -> None:
     session = Recorded()
     done = pushed(session, DROP, FLAG, NORMAL, FLAG)
-    session.owed[0].set_result({1: "no such port"})
+    session.owed[0].set_result(dict.fromkeys(range(1, READ_IN_ONE_TURN + 2), "no such port"))
     session.owed[1].set_result({0: "table full"})
     assert done.result() == {3: "no such port", 0: "table full"}
 
