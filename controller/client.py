@@ -168,6 +168,15 @@ class Client:
     def dead_letters(self, limit: int = 100) -> list[listings.DeadLetterView]:
         return self._list("/api/v1/dead-letters", listings.DeadLetterView, {"limit": limit})
 
+    def approve(self, proposal: str) -> listings.ApprovalView:
+        """Twice counts once."""
+        answer = self._send("POST", f"/api/v1/proposals/{_segment(proposal)}/approve", json={}, repeatable=True)
+        return _read(answer, listings.ApprovalView)
+
+    def refuse(self, proposal: str, reason: str) -> listings.ProposalView:
+        path = f"/api/v1/proposals/{_segment(proposal)}/refuse"
+        return _read(self._send("POST", path, json={"reason": reason}), listings.ProposalView)
+
     def proposals(self, limit: int = 100) -> list[listings.ProposalView]:
         return self._list("/api/v1/proposals", listings.ProposalView, {"limit": limit})
 

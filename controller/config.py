@@ -260,6 +260,7 @@ class Config(Section):
     groups: Mapping[Annotated[str, Field(pattern=NAME)], tuple[Network, ...]] = {}
     profiles: tuple[ProfileFile, ...] = ()
     on_expiry: OnExpiry = OnExpiry.RELEASE
+    proposal_expires: Seconds = 24 * 3600.0
     policy: PolicyFile = PolicyFile()
     policy_file: PathField | None = None
 

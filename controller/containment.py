@@ -41,6 +41,7 @@ from controller.profiles import unknown
 from controller.prove import prove
 from controller.requests import AlertAnswer, ContainRequest, Disposition, Preview
 from controller.store import Accepted, Budget, Draft, Extension, Proposal, Setting, Store, Taken
+from controller.targets import parse_target
 from drivers.base import Capabilities
 from drivers.rules import PortName, RuleSet
 
@@ -347,9 +348,50 @@ class Containments:
             reason=reason,
             refusal=code,
             created_at=self._now(),
+            approvals=1 if decision is None else decision.approvals,
+            expires_at=self._now() + self._config.proposal_expires,
         )
-        alert_id = await self._store.save_proposal(proposal, Taken(alert, raw, _words(disposition, reason)))
-        return AlertAnswer(alert_id, False, disposition, reason, None, proposal.id, code)
+        made = await self._store.save_proposal(proposal, Taken(alert, raw, _words(disposition, reason)))
+        return AlertAnswer(made.alert_id, False, disposition, reason, None, made.proposal.id, code)
+
+    # --- what people approve ------------------------------------------------------------------------------------------
+
+    async def approve(self, id: str, *, by: str) -> tuple[Proposal, Containment | None]:
+        """Count this person's approval; with enough of them, contain: located as of the alert's time, and guarded as of now. Raises
+        NotFound, Conflict, and Refused when it may not be contained any more: the proposal then stays open."""
+        proposal = await self._store.vote(id, by, approves=True, reason="")
+        if len(proposal.approvers) < proposal.approvals:
+            return proposal, None
+        prepared = await self._prepare_proposed(proposal)
+        accepted = await self._commit(prepared, proposal.target, key=f"proposal/{id}")
+        return await self._store.fulfil_proposal(id, accepted.containment.id), accepted.containment
+
+    async def refuse(self, id: str, *, by: str, reason: str) -> Proposal:
+        return await self._store.vote(id, by, approves=False, reason=reason)
+
+    async def _prepare_proposed(self, proposal: Proposal) -> Prepared:
+        if not proposal.target or proposal.alert_id is None:
+            raise Refused(
+                RefusalCode.UNDECIDED,
+                f"{proposal.id} names no device: find out which one it is, and contain that by hand",
+            )
+        alert = (await self._store.alert(proposal.alert_id)).alert
+        location = self.locate(replace(parse_target(proposal.target), realm=alert.realm), alert.observed_at)
+        endpoint = guardrails.placed(location)
+        if proposal.endpoint is not None and endpoint.id != proposal.endpoint.id:
+            raise Refused(
+                RefusalCode.CHANGED,
+                f"{proposal.target} was {proposal.endpoint.id}, and is {endpoint.id} by what is known now",
+            )
+        profile = self._config.catalogue.get(proposal.profile)
+        if profile is None:
+            raise Refused(RefusalCode.CHANGED, f"there is no profile {proposal.profile!r} any more: contain by hand")
+        people = ", ".join(proposal.approvers)
+        rule = proposal.rule or "operator"
+        why = f"{proposal.reason}; {proposal.id} approved by {people}"
+        decision = Decision(Mode.CONTAIN, profile, proposal.duration, rule, why, people, automatic=False)
+        stages = {Stage.RECEIVED: self._now(), Stage.LOCATED: self._now()}
+        return self._plan_and_prove(location, endpoint, decision, stages)
 
     def _remember(self, alert: Alert, alert_id: str) -> None:
         """As whose repetition the same alert is to be known. The oldest one is forgotten: the store knows it all the same."""

@@ -48,7 +48,7 @@ from controller.model import (
 from controller.network.view import NetworkView
 from controller.requests import AlertAnswer, ContainRequest, DeviceView, Disposition, Preview
 from controller.scrape import scrape
-from controller.store import Accepted, Extension, Store
+from controller.store import Accepted, Extension, Proposal, Store
 from controller.switches import OpenFlowSwitches
 from controller.targets import parse_target
 from controller.verify import Verifier
@@ -217,6 +217,21 @@ class Daemon:
         extended = await self.containments.extend(id, extension, by=by, key=key)
         self._told([extended])
         return extended
+
+    async def approve_proposal(self, id: str, *, by: str) -> tuple[Proposal, Containment | None]:
+        proposal, case = await self.containments.approve(id, by=by)
+        self.live.publish(proposal)
+        if case is not None:
+            self.live.accepted(case)
+            self._metrics.accepted(case)
+            self.verifier.accepted(case)
+            self.follower.changed([case])
+        return proposal, case
+
+    async def refuse_proposal(self, id: str, *, by: str, reason: str) -> Proposal:
+        refused = await self.containments.refuse(id, by=by, reason=reason)
+        self.live.publish(refused)
+        return refused
 
     async def release_all(self, *, by: str, reason: str) -> list[Containment]:
         return self._told(await self.containments.release_all(by=by, reason=reason))

@@ -238,6 +238,7 @@ class Decision:
     automatic: bool
     override: bool = False
     on_expiry: OnExpiry | None = None
+    approvals: int = 1
 
 
 class OnExpiry(StrEnum):

@@ -60,7 +60,8 @@ class Incrimination(BaseModel):
 
 
 class PolicyRule(BaseModel):
-    """For alerts and devices that match: how far, whether to act, for how long, and what then; `on_expiry` None is the configuration's."""
+    """For alerts and devices that match: how far, whether to act, for how long, and what then; `on_expiry` None is the configuration's.
+    `approvals`: how many different people must agree to what is proposed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
     name: str
@@ -69,6 +70,7 @@ class PolicyRule(BaseModel):
     mode: Mode = Mode.PROPOSE
     duration: Annotated[float, BeforeValidator(parse_duration)] = Field(default=DEFAULT_DURATION, alias="for")
     on_expiry: OnExpiry | None = None
+    approvals: int = Field(default=1, ge=1, le=5)
 
 
 class PolicyFile(BaseModel):
@@ -122,6 +124,7 @@ def decide(
         by=f"alert:{alert.source}",
         automatic=True,
         on_expiry=rule.on_expiry,
+        approvals=rule.approvals,
     )
 
 

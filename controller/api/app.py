@@ -15,6 +15,7 @@ from controller.api.routes import (
     health,
     metrics,
     network,
+    proposals,
     sensors,
     tokens,
 )
@@ -40,6 +41,6 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     app.add_middleware(BodyLimit)
     add_handlers(app)
-    for subject in (alerts, containments, events, network, sensors, audit, tokens, health, metrics, doctor):
+    for subject in (alerts, containments, proposals, events, network, sensors, audit, tokens, health, metrics, doctor):
         app.include_router(subject.router)
     return app

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from controller.api.schemas import AttachmentView, EndpointView, View
+from controller.api.schemas import AttachmentView, ContainmentView, EndpointView, View
 from controller.roles import Role
 
 
@@ -93,6 +93,19 @@ class ProposalView(View):
     refusal: str | None
     alert_id: str | None
     created_at: datetime
+    approvals: int
+    approved_by: list[str]
+    refused_by: list[str]
+    times: int
+    expires_at: datetime | None
+    containment: str | None
+
+
+class ApprovalView(View):
+    """`containment` is there once enough people approved; until then `proposal` says how many did."""
+
+    proposal: ProposalView
+    containment: ContainmentView | None
 
 
 # --- alerts, audit, tokens --------------------------------------------------------------------------------------------

@@ -59,6 +59,12 @@ class ExtendBody(Body):
         return self
 
 
+class RefuseBody(Body):
+    """Why a proposal is refused: it is audited."""
+
+    reason: str = Field(min_length=1, max_length=1000)
+
+
 class ReleaseOneBody(Body):
     reason: Reason = Field(default="", max_length=LONGEST_REASON)
 

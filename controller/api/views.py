@@ -290,6 +290,12 @@ def proposal_view(proposal: Proposal) -> listings.ProposalView:
         refusal=None if proposal.refusal is None else proposal.refusal.value,
         alert_id=proposal.alert_id,
         created_at=moment(proposal.created_at),
+        approvals=proposal.approvals,
+        approved_by=proposal.approvers,
+        refused_by=sorted(vote.by for vote in proposal.votes if not vote.approves),
+        times=proposal.times,
+        expires_at=None if proposal.expires_at is None else moment(proposal.expires_at),
+        containment=proposal.containment,
     )
 
 

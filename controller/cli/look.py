@@ -1,4 +1,4 @@
-"""Commands that only look: `list`, `show`, `locate`, `devices`, `endpoints`, `proposals`."""
+"""Commands that only look: `list`, `show`, `locate`, `devices`, `endpoints`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from controller.cli import case_view, completion, output, plan_view
 from controller.cli.exit_codes import ExitCode
 from controller.cli.options import Json, Limit, Target, connect
 from controller.cli.places import place, switch_names
-from controller.durations import parse_duration, show_duration
+from controller.durations import parse_duration
 from controller.model import Located
 
 if TYPE_CHECKING:
@@ -173,33 +173,4 @@ def endpoints(as_json: Json = False) -> None:
             for one in found
         ),
         "no device was seen yet",
-    )
-
-
-def proposals(limit: Limit = 100, as_json: Json = False) -> None:
-    """List what waits for a person: what policy only proposes, and what a guard refused to do by itself.
-
-    Example: netcordon proposals
-    """
-    with connect() as client:
-        found = client.proposals(limit)
-    if as_json:
-        output.print_json(found)
-        return
-    output.table(
-        ("ID", "STATE", "TARGET", "PROFILE", "FOR", "WHEN", "REFUSED", "REASON"),
-        (
-            (
-                one.id,
-                one.state,
-                one.target,
-                one.profile,
-                show_duration(one.duration),
-                output.at(one.created_at),
-                one.refusal,
-                one.reason,
-            )
-            for one in found
-        ),
-        "nothing waits for a person",
     )

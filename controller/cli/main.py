@@ -39,7 +39,9 @@ COMMANDS: Mapping[str, Entry] = {
     "bindings": Entry("controller.cli.bindings", "bindings", "Say who had an address, where, and from when to when."),
     "endpoints": Entry("controller.cli.look", "endpoints", "List the devices that were seen on the network."),
     "devices": Entry("controller.cli.look", "devices", "List the switches and routers that hold rules."),
-    "proposals": Entry("controller.cli.look", "proposals", "List what waits for a person."),
+    "proposals": Entry("controller.cli.proposals", "proposals", "List what waits for a person."),
+    "approve": Entry("controller.cli.proposals", "approve", "Say yes to a proposal."),
+    "refuse": Entry("controller.cli.proposals", "refuse", "Say no to a proposal."),
     "profiles": Entry(
         "controller.cli.profiles", "profiles", "List how far a containment can go, and what each closes."
     ),

@@ -1,16 +1,19 @@
-"""Containments that wait for a person."""
+"""Containments that wait for people: proposed, joined by the same proposal made again, voted on, closed."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, insert, select, update
 
-from controller.errors import RefusalCode
+from controller.errors import Conflict, NotFound, RefusalCode
 from controller.store import alerts, codec
 from controller.store.sql import Insert
-from controller.store.tables import proposal
-from controller.store.values import Proposal, ProposalState, Taken
+from controller.store.tables import proposal, proposal_vote
+from controller.store.values import Proposal, ProposalState, Taken, Vote
 from controller.store.writer import Transaction
 
 _SAVE = Insert(
@@ -22,12 +25,102 @@ _SAVE = Insert(
 )
 
 
-def save(transaction: Transaction, new: Proposal, taken: Taken | None = None) -> str:
-    """A proposal of the same id takes its place. With the alert that it came from, where that is not saved yet;
-    gives the alert's id back, "" where it came from none. Raises AlertRepeated."""
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """The proposal as it stands, maybe an older one that was joined, and the alert that was saved with it ("": none)."""
+
+    proposal: Proposal
+    alert_id: str
+
+
+def save(transaction: Transaction, new: Proposal, taken: Taken | None = None) -> Proposed:
+    """Keep it, with the alert that it came from, where that is not saved yet. What waits already for an answer about the same device by
+    the same rule is joined: a noisy rule makes one proposal, and asks about its latest alert. Raises AlertRepeated."""
     if taken is not None:
         new = replace(new, alert_id=alerts.take(transaction, taken, taken.disposition))
-    row = {
+    if (open_one := _same(transaction, new)) is not None:
+        new = replace(
+            new,
+            id=open_one.id,
+            created_at=open_one.created_at,
+            approvals=max(new.approvals, open_one.approvals),
+            times=open_one.times + 1,
+            votes=open_one.votes,
+        )
+    transaction.execute(_SAVE.on(transaction.connection.dialect), _row(new))
+    return Proposed(new, new.alert_id or "")
+
+
+def listed(connection: Connection, limit: int, now: float) -> list[Proposal]:
+    """Newest first."""
+    query = select(proposal).order_by(proposal.c.created_at.desc(), proposal.c.id).limit(limit)
+    return _read(connection, connection.execute(query).all(), now)
+
+
+def one(connection: Connection, id: str, now: float) -> Proposal:
+    found = connection.execute(select(proposal).where(proposal.c.id == id)).first()
+    if found is None:
+        raise NotFound(f"no proposal {id!r}; `netcordon proposals` shows what waits for a person")
+    return _read(connection, [found], now)[0]
+
+
+def vote(transaction: Transaction, id: str, cast: Vote) -> Proposal:
+    """Count this person's answer, once. One refusal closes it. Raises NotFound, and Conflict for what is answered or too old."""
+    transaction.execute(select(proposal.c.id).where(proposal.c.id == id).with_for_update())
+    found = one(transaction.connection, id, cast.at)
+    if found.state is not ProposalState.OPEN:
+        came = "" if found.containment is None else f" as {found.containment}"
+        raise Conflict(
+            f"{id} is {found.state.value}{came}: an answer counts once. What is guilty can be contained by hand"
+        )
+    if cast.by not in {vote.by for vote in found.votes}:
+        row = {"proposal_id": id, "by": cast.by, "approves": cast.approves, "reason": cast.reason, "at": cast.at}
+        transaction.execute(insert(proposal_vote), row)
+        said = "approve" if cast.approves else "refuse"
+        transaction.audit(cast.by, said, id, {"target": found.target, "rule": found.rule, "reason": cast.reason})
+    elif not cast.approves:
+        transaction.audit(
+            cast.by, "refuse", id, {"target": found.target, "reason": cast.reason, "approved before": True}
+        )
+    if not cast.approves:
+        _close(transaction, id, ProposalState.REFUSED, None)
+    return one(transaction.connection, id, cast.at)
+
+
+def fulfil(transaction: Transaction, id: str, containment: str) -> Proposal:
+    """What people approved is contained."""
+    _close(transaction, id, ProposalState.APPROVED, containment)
+    transaction.audit("netcordon", "fulfil", id, {"containment": containment})
+    return one(transaction.connection, id, transaction.now())
+
+
+def _close(transaction: Transaction, id: str, state: ProposalState, containment: str | None) -> None:
+    change = update(proposal).where(proposal.c.id == id)
+    transaction.execute(change.values(state=state.value, containment_id=containment))
+
+
+def _same(transaction: Transaction, new: Proposal) -> Proposal | None:
+    """One that is open about the same device, for the same reason. Votes are about a device: another one at its address is another
+    proposal."""
+    now = transaction.now()
+    query = select(proposal).where(
+        proposal.c.state == ProposalState.OPEN.value, proposal.c.target == new.target, proposal.c.rule == new.rule
+    )
+    device = None if new.endpoint is None else new.endpoint.id
+    for known in _read(transaction.connection, transaction.execute(query).all(), now):
+        theirs = None if known.endpoint is None else known.endpoint.id
+        if (
+            new.target
+            and known.id != new.id
+            and known.state is ProposalState.OPEN
+            and (theirs, known.refusal, known.profile) == (device, new.refusal, new.profile)
+        ):
+            return known
+    return None
+
+
+def _row(new: Proposal) -> dict[str, Any]:
+    return {
         "id": new.id,
         "alert_id": new.alert_id,
         "target": new.target,
@@ -39,27 +132,42 @@ def save(transaction: Transaction, new: Proposal, taken: Taken | None = None) ->
         "refusal": None if new.refusal is None else new.refusal.value,
         "created_at": new.created_at,
         "state": new.state.value,
+        "approvals": new.approvals,
+        "times": new.times,
+        "expires_at": new.expires_at,
+        "containment_id": new.containment,
     }
-    transaction.execute(_SAVE.on(transaction.connection.dialect), row)
-    return new.alert_id or ""
 
 
-def listed(connection: Connection, limit: int) -> list[Proposal]:
-    """Newest first."""
-    query = select(proposal).order_by(proposal.c.created_at.desc(), proposal.c.id).limit(limit)
-    return [
-        Proposal(
-            id=row.id,
-            alert_id=row.alert_id,
-            target=row.target,
-            endpoint=None if row.endpoint is None else codec.load_endpoint(row.endpoint),
-            profile=row.profile,
-            duration=row.duration,
-            rule=row.rule,
-            reason=row.reason,
-            refusal=None if row.refusal is None else RefusalCode(row.refusal),
-            created_at=row.created_at,
-            state=ProposalState(row.state),
-        )
-        for row in connection.execute(query)
-    ]
+def _read(connection: Connection, rows: Iterable[Row[Any]], now: float) -> list[Proposal]:
+    rows = list(rows)
+    votes: dict[str, list[Vote]] = defaultdict(list)
+    cast = select(proposal_vote).where(proposal_vote.c.proposal_id.in_([row.id for row in rows]))
+    for row in connection.execute(cast.order_by(proposal_vote.c.at)):
+        votes[row.proposal_id].append(Vote(row.by, row.approves, row.reason, row.at))
+    return [_proposal(row, tuple(votes[row.id]), now) for row in rows]
+
+
+def _proposal(row: Row[Any], votes: tuple[Vote, ...], now: float) -> Proposal:
+    """One that nobody answered in time is read as expired."""
+    state = ProposalState(row.state)
+    if state is ProposalState.OPEN and row.expires_at is not None and row.expires_at <= now:
+        state = ProposalState.EXPIRED
+    return Proposal(
+        id=row.id,
+        alert_id=row.alert_id,
+        target=row.target,
+        endpoint=None if row.endpoint is None else codec.load_endpoint(row.endpoint),
+        profile=row.profile,
+        duration=row.duration,
+        rule=row.rule,
+        reason=row.reason,
+        refusal=None if row.refusal is None else RefusalCode(row.refusal),
+        created_at=row.created_at,
+        state=state,
+        approvals=row.approvals,
+        expires_at=row.expires_at,
+        times=row.times,
+        votes=votes,
+        containment=row.containment_id,
+    )

@@ -38,6 +38,7 @@ from controller.store import outcomes as seen
 from controller.store.engines import READERS, Engines, open_engines
 from controller.store.failures import translated
 from controller.store.migrate import upgrade
+from controller.store.proposals import Proposed
 from controller.store.totals import Totals, totals
 from controller.store.values import (
     Accepted,
@@ -53,6 +54,7 @@ from controller.store.values import (
     Setting,
     Taken,
     TokenRecord,
+    Vote,
 )
 from controller.store.writer import Transaction, Writer
 from drivers.rules import PortName
@@ -303,12 +305,25 @@ class Store:
     async def load_bindings(self, since: float) -> list[Binding]:
         return await self._read(lambda c: bindings.load(c, since))
 
-    async def save_proposal(self, proposal: Proposal, taken: Taken | None = None) -> str:
-        """With the alert that it came from, in one transaction; that alert's id. Raises AlertRepeated."""
+    async def save_proposal(self, proposal: Proposal, taken: Taken | None = None) -> Proposed:
+        """With the alert that it came from, in one transaction; what came of both. Raises AlertRepeated."""
         return await self._write(lambda t: proposals.save(t, proposal, taken))
 
     async def proposals(self, limit: int = 100) -> list[Proposal]:
-        return await self._read(lambda c: proposals.listed(c, limit))
+        now = self._now()
+        return await self._read(lambda c: proposals.listed(c, limit, now))
+
+    async def proposal(self, id: str) -> Proposal:
+        now = self._now()
+        return await self._read(lambda c: proposals.one(c, id, now))
+
+    async def vote(self, id: str, by: str, *, approves: bool, reason: str) -> Proposal:
+        """The proposal with this person's answer. Raises NotFound, and Conflict for one that is answered or too old."""
+        cast = Vote(by, approves, reason, self._now())
+        return await self._write(lambda t: proposals.vote(t, id, cast))
+
+    async def fulfil_proposal(self, id: str, containment: str) -> Proposal:
+        return await self._write(lambda t: proposals.fulfil(t, id, containment))
 
     async def totals(self) -> Totals:
         """How much of everything there is, as of now."""

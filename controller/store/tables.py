@@ -204,7 +204,22 @@ proposal = Table(
     Column("refusal", Text),
     Column("created_at", Double, nullable=False),
     Column("state", Text, nullable=False),
+    Column("approvals", Integer, nullable=False, server_default="1"),
+    Column("times", Integer, nullable=False, server_default="1"),
+    Column("expires_at", Double),
+    Column("containment_id", Text),
     Index("proposal_recent", "created_at"),
+    Index("proposal_open", "state", "target"),
+)
+
+proposal_vote = Table(
+    "proposal_vote",
+    metadata,
+    Column("proposal_id", Text, ForeignKey("proposal.id"), primary_key=True),
+    Column("by", Words, primary_key=True),
+    Column("approves", Boolean, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("at", Double, nullable=False),
 )
 
 token = Table(

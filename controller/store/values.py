@@ -156,12 +156,24 @@ class DeadLetter:
 class ProposalState(StrEnum):
     OPEN = "open"
     APPROVED = "approved"
-    REJECTED = "rejected"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One person's answer to a proposal; `by` is the token's name."""
+
+    by: str
+    approves: bool
+    reason: str
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A containment that waits for a person: policy said `propose`, or a guard refused (`refusal`). `duration` is in seconds."""
+    """A containment that waits for people: policy said `propose`, or a guard refused (`refusal`). `duration` is in seconds. It needs
+    `approvals` of different people before `expires_at`, and was proposed so many `times`. `containment`: what came of it."""
 
     id: str
     alert_id: str | None
@@ -174,6 +186,15 @@ class Proposal:
     refusal: RefusalCode | None
     created_at: float
     state: ProposalState = ProposalState.OPEN
+    approvals: int = 1
+    expires_at: float | None = None
+    times: int = 1
+    votes: tuple[Vote, ...] = ()
+    containment: str | None = None
+
+    @property
+    def approvers(self) -> list[str]:
+        return sorted(vote.by for vote in self.votes if vote.approves)
 
 
 @dataclass(frozen=True, slots=True)

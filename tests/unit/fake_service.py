@@ -35,7 +35,7 @@ from controller.model import (
 )
 from controller.profiles import LATERAL, MONITOR
 from controller.requests import AlertAnswer, ContainRequest, DeviceView, Disposition, Preview
-from controller.store import Accepted, Extension, Store, Taken
+from controller.store import Accepted, Extension, Proposal, Store, Taken
 from drivers.base import DiffLine, Interface, Management, Neighbour
 from drivers.rules import Mac, PortName
 from tests.unit.store_cases import START, converge, draft, endpoint, nothing, rules
@@ -112,6 +112,14 @@ class FakeService:
     async def extend(self, id: str, extension: Extension, *, by: str, key: str | None) -> Containment:
         self._guard()
         return await self.store.extend(id, extension, by=by, idempotency_key=key)
+
+    async def approve_proposal(self, id: str, *, by: str) -> tuple[Proposal, Containment | None]:
+        self._guard()
+        return await self.store.vote(id, by, approves=True, reason=""), None
+
+    async def refuse_proposal(self, id: str, *, by: str, reason: str) -> Proposal:
+        self._guard()
+        return await self.store.vote(id, by, approves=False, reason=reason)
 
     async def release_all(self, *, by: str, reason: str) -> list[Containment]:
         held = await self.store.containments(want=Want.HELD)

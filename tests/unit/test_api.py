@@ -34,6 +34,8 @@ ROUTES: Mapping[tuple[str, str], tuple[Permission | None, Any]] = {
     ("GET", "/api/v1/alerts"): (Permission.READ, None),
     ("GET", "/api/v1/dead-letters"): (Permission.READ, None),
     ("GET", "/api/v1/proposals"): (Permission.READ, None),
+    ("POST", "/api/v1/proposals/{id}/approve"): (Permission.APPROVE, {}),
+    ("POST", "/api/v1/proposals/{id}/refuse"): (Permission.APPROVE, {"reason": "ours"}),
     ("POST", "/api/v1/containments"): (Permission.CONTAIN, {"target": "10.0.0.7"}),
     ("GET", "/api/v1/containments"): (Permission.READ, None),
     ("GET", "/api/v1/containments/{id}"): (Permission.READ, None),

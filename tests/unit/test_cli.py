@@ -37,9 +37,9 @@ from controller.model import Located, Location, OnExpiry, Outcome, Proof, Reach
 from controller.neutralize import neutralize
 from controller.requests import ContainRequest, DeviceView, Preview
 from controller.roles import Role
-from controller.store import Store
+from controller.store import Proposal, Store
 from tests.unit.fake_service import HOSTILE, FakeService, refused
-from tests.unit.store_cases import START, Clock, converge, draft, nothing
+from tests.unit.store_cases import START, Clock, converge, draft, endpoint, nothing
 
 EVE = Path(__file__).parent / "suricata_eve.jsonl"
 GENERIC = {"observed_at": "2026-01-31T12:00:00Z", "signature": "\x1b[2Jseen", "src": {"ip": "10.0.0.66"}}
@@ -536,6 +536,24 @@ def test_a_place_has_no_bindings(daemon: Daemon, command: Command) -> None:
 def test_a_table_in_a_pipe_is_not_cut(daemon: Daemon, command: Command) -> None:
     assert "refused one rule" in command("devices").out
     assert max(map(len, command("devices").out.splitlines())) > 80
+
+
+def test_proposals_are_answered(daemon: Daemon, command: Command) -> None:
+    first = Proposal("p-1", None, "10.0.0.1", endpoint(1), "full", 60.0, "scanners", HOSTILE, None, START, approvals=2)
+    daemon.tell(daemon.service.store.save_proposal(first))
+    daemon.tell(daemon.service.store.save_proposal(replace(first, id="p-2", target="10.0.0.2")))
+    approved = command("approve", "p-1")
+    assert approved.code == ExitCode.OK
+    assert "approved by admin; 1 other person must approve it too" in approved.err
+    assert command("approve", "p-1", "--json").json["proposal"]["approved_by"] == ["admin"]
+    answered = command("refuse", "p-2", "--reason", "ours")
+    assert answered.code == ExitCode.OK
+    assert "refused" in answered.out
+    again = command("approve", "p-2")
+    assert again.code == ExitCode.ERROR
+    assert "p-2 is refused" in again.err
+    assert command("refuse", "p-2").code == ExitCode.USAGE
+    assert command("approve", "p-9").code == ExitCode.NOT_FOUND
 
 
 # --- alerts, audit, tokens --------------------------------------------------------------------------------------------

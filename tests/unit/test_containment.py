@@ -15,10 +15,10 @@ from sqlalchemy.exc import OperationalError
 
 from controller.config import Config
 from controller.containment import Containments
-from controller.errors import NotFound, RefusalCode, Refused, StoreUnavailable
-from controller.model import Containment, OnExpiry, Outcome, Stage, Target, Want
+from controller.errors import Conflict, NotFound, RefusalCode, Refused, StoreUnavailable
+from controller.model import Containment, End, OnExpiry, Outcome, Stage, Target, Want
 from controller.requests import ContainRequest, Disposition
-from controller.store import Accepted, Store
+from controller.store import Accepted, ProposalState, Store
 from drivers.base import Sighting
 from drivers.memory import MemoryDriver
 from tests.campus import NOW, S1, Campus, alert, campus, ip, mac, place, port
@@ -299,3 +299,72 @@ async def test_what_was_released_is_woken_although_a_later_release_fails(
     with pytest.raises(StoreUnavailable):
         await spine.containments.release_all(by="ann", reason="")
     assert spine.woken == [{S1}]
+
+
+# --- proposals ------------------------------------------------------------------------------------------------------------
+
+
+def _proposing(spine: Spine, **more: Any) -> None:
+    (rule,) = CONFIG["policy"]["rules"]
+    policy = CONFIG["policy"] | {"rules": [rule | {"mode": "propose"} | more]}
+    spine.containments._config = Config.model_validate(CONFIG | {"policy": policy})
+
+
+async def test_what_is_proposed_is_contained_once_somebody_approves(spine: Spine) -> None:
+    _proposing(spine)
+    answer = await spine.containments.take_alert(alert(), "{}")
+    assert answer.disposition is Disposition.PROPOSED
+    assert answer.proposal_id is not None
+    assert spine.woken == []
+    proposal, case = await spine.containments.approve(answer.proposal_id, by="bob")
+    assert case is not None
+    assert (proposal.state, proposal.containment) == (ProposalState.APPROVED, case.id)
+    assert (case.by, case.policy_rule, case.endpoint.macs) == ("bob", "scanners", frozenset({mac(6)}))
+    assert f"{proposal.id} approved by bob" in case.reason
+    assert spine.woken == [{S1}]
+    with pytest.raises(Conflict):
+        await spine.containments.approve(proposal.id, by="eve")
+
+
+async def test_two_people_are_two_people(spine: Spine) -> None:
+    _proposing(spine, approvals=2)
+    id = (await spine.containments.take_alert(alert(), "{}")).proposal_id or ""
+    for _ in range(2):
+        proposal, case = await spine.containments.approve(id, by="bob")
+        assert (proposal.state, case) == (ProposalState.OPEN, None)
+    assert spine.woken == []
+    _, case = await spine.containments.approve(id, by="eve")
+    assert case is not None
+    assert case.by == "bob, eve"
+
+
+async def test_two_approvals_at_once_make_one_case(spine: Spine) -> None:
+    _proposing(spine, approvals=2)
+    id = (await spine.containments.take_alert(alert(), "{}")).proposal_id or ""
+    await spine.containments.approve(id, by="bob")
+    answers = await asyncio.gather(
+        *(spine.containments.approve(id, by=who) for who in ("eve", "dan")), return_exceptions=True
+    )
+    assert all(isinstance(one, tuple | Conflict) for one in answers)
+    assert len(await spine.store.containments(want=Want.HELD)) == 1
+
+
+async def test_a_device_that_is_another_one_by_now_is_not_contained(spine: Spine) -> None:
+    _proposing(spine)
+    id = (await spine.containments.take_alert(alert(), "{}")).proposal_id or ""
+    found = await spine.store.proposal(id)
+    assert found.endpoint is not None
+    other = replace(found, endpoint=replace(found.endpoint, macs=frozenset({mac(9)})))
+    await spine.store.save_proposal(other)
+    with pytest.raises(Refused, match="was default/") as refused:
+        await spine.containments.approve(id, by="bob")
+    assert refused.value.code is RefusalCode.CHANGED
+    assert (await spine.store.proposal(id)).state is ProposalState.OPEN
+    assert spine.woken == []
+
+
+async def test_no_approval_contains_what_is_protected(spine: Spine) -> None:
+    id = (await spine.containments.take_alert(alert(src=End(ip=ip_address("10.0.0.10"))), "{}")).proposal_id or ""
+    with pytest.raises(Refused, match="domain controller"):
+        await spine.containments.approve(id, by="bob")
+    assert spine.woken == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
@@ -101,6 +102,56 @@ async def test_proposals_wait_and_are_decided(store: Store) -> None:
     decided = replace(one, state=ProposalState.APPROVED)
     await store.save_proposal(decided)
     assert await store.proposals() == [two, decided]
+
+
+def _proposed(number: int, **more: Any) -> Proposal:
+    alone: dict[str, Any] = {"rule": "scanners", "refusal": None, "approvals": 1, "created_at": START} | more
+    reason, device = "it scans", alone.pop("endpoint", endpoint(1))
+    return Proposal(f"p{number}", None, "10.0.0.1", device, "full", 3600.0, reason=reason, **alone)
+
+
+async def test_a_noisy_rule_makes_one_proposal(store: Store) -> None:
+    first = await store.save_proposal(_proposed(1))
+    again = await store.save_proposal(_proposed(2, created_at=START + 5, expires_at=START + 99))
+    assert (first.proposal.id, again.proposal.id) == ("p1", "p1")
+    assert (await store.proposals())[0].times == 2
+    assert (await store.proposals())[0].expires_at == START + 99
+    others: list[dict[str, Any]] = [{"rule": "other"}, {"refusal": RefusalCode.BUDGET}, {"endpoint": endpoint(2)}]
+    for number, other in enumerate(others, 3):
+        assert (await store.save_proposal(_proposed(number, **other))).proposal.id == f"p{number}"
+    await store.vote("p1", "bob", approves=False, reason="ours")
+    assert (await store.save_proposal(_proposed(9))).proposal.id == "p9"
+
+
+async def test_votes_of_different_people_count(store: Store) -> None:
+    await store.save_proposal(_proposed(1, approvals=2))
+    assert (await store.vote("p1", "bob", approves=True, reason="")).approvers == ["bob"]
+    assert (await store.vote("p1", "bob", approves=True, reason="again")).approvers == ["bob"]
+    assert (await store.vote("p1", "eve", approves=True, reason="")).approvers == ["bob", "eve"]
+    done = await store.fulfil_proposal("p1", "c-1")
+    assert (done.state, done.containment) == (ProposalState.APPROVED, "c-1")
+    with pytest.raises(Conflict, match="approved as c-1"):
+        await store.vote("p1", "dan", approves=False, reason="too late")
+    with pytest.raises(NotFound, match="netcordon proposals"):
+        await store.vote("p2", "dan", approves=True, reason="")
+
+
+async def test_who_approved_may_still_refuse_and_one_refusal_closes(store: Store) -> None:
+    await store.save_proposal(_proposed(1, approvals=2))
+    await store.vote("p1", "bob", approves=True, reason="")
+    assert (await store.vote("p1", "bob", approves=False, reason="a scanner of ours")).state is ProposalState.REFUSED
+    with pytest.raises(Conflict, match="refused"):
+        await store.vote("p1", "eve", approves=True, reason="")
+    said = [record.action for record in await store.audit_records() if record.subject == "p1"]
+    assert sorted(said) == ["approve", "refuse"]
+
+
+async def test_a_proposal_that_nobody_answered_in_time_is_closed(store: Store) -> None:
+    await store.save_proposal(_proposed(1, expires_at=START - 1))
+    assert (await store.proposal("p1")).state is ProposalState.EXPIRED
+    with pytest.raises(Conflict, match="expired"):
+        await store.vote("p1", "bob", approves=True, reason="")
+    assert (await store.save_proposal(_proposed(2))).proposal.id == "p2"
 
 
 # --- tokens -------------------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from controller import intake
 from controller.api import views
 from controller.api.auth import Reader, Sender, TheService
-from controller.api.listings import AlertResult, AlertsTaken, AlertView, DeadLetterView, ProposalView
+from controller.api.listings import AlertResult, AlertsTaken, AlertView, DeadLetterView
 from controller.api.service import Service
 from controller.errors import InvalidInput, NetcordonError, NotFound, StoreUnavailable
 from controller.intake import NotAnAlert, RawEvent
@@ -59,12 +59,6 @@ async def alerts(service: TheService, token: Reader, limit: Limit = 100) -> list
 async def dead_letters(service: TheService, token: Reader, limit: Limit = 100) -> list[DeadLetterView]:
     """What could not be read as an alert, and why. Newest first."""
     return [views.dead_letter_view(letter) for letter in await service.store.dead_letters(limit)]
-
-
-@router.get("/proposals")
-async def proposals(service: TheService, token: Reader, limit: Limit = 100) -> list[ProposalView]:
-    """What waits for a person. Newest first."""
-    return [views.proposal_view(proposal) for proposal in await service.store.proposals(limit)]
 
 
 async def _take_all(service: Service, source: str, events: Sequence[RawEvent], received_at: float) -> list[AlertResult]:

@@ -1,0 +1,36 @@
+"""What waits for people, and their answers."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from controller.api import views
+from controller.api.auth import Approver, Reader, TheService
+from controller.api.listings import ApprovalView, ProposalView
+from controller.api.schemas import RefuseBody
+
+router = APIRouter(prefix="/api/v1", tags=["proposals"])
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+@router.get("/proposals")
+async def proposals(service: TheService, token: Reader, limit: Limit = 100) -> list[ProposalView]:
+    """What waits for a person, and what was answered. Newest first."""
+    return [views.proposal_view(proposal) for proposal in await service.store.proposals(limit)]
+
+
+@router.post("/proposals/{id}/approve")
+async def approve(id: str, service: TheService, token: Approver) -> ApprovalView:
+    """Count this token's approval, once. With enough of them the device is contained, located and guarded anew."""
+    proposal, case = await service.approve_proposal(id, by=token.name)
+    held = None if case is None else views.containment_view(case, time.time())
+    return ApprovalView(proposal=views.proposal_view(proposal), containment=held)
+
+
+@router.post("/proposals/{id}/refuse")
+async def refuse(id: str, body: RefuseBody, service: TheService, token: Approver) -> ProposalView:
+    """One refusal closes it."""
+    return views.proposal_view(await service.refuse_proposal(id, by=token.name, reason=body.reason))

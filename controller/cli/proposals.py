@@ -1,0 +1,86 @@
+"""`proposals`, `approve`, `refuse`: what waits for people, and their answers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from controller.api.listings import ProposalView
+from controller.cli import case_view, output
+from controller.cli.options import Json, Limit, connect
+from controller.cli.places import switch_names
+from controller.durations import show_duration
+
+Id = Annotated[str, typer.Argument(help="The proposal's id: `netcordon proposals` lists them.")]
+
+
+def proposals(limit: Limit = 100, as_json: Json = False) -> None:
+    """List what waits for a person: what policy only proposes, and what a guard refused to do by itself.
+
+    Example: netcordon proposals
+    """
+    with connect() as client:
+        found = client.proposals(limit)
+    if as_json:
+        output.print_json(found)
+    else:
+        _show(found)
+
+
+def approve(proposal: Id, as_json: Json = False) -> None:
+    """Say yes to a proposal. Once as many different people did as its policy rule asks for, the device is contained: located as of the
+    alert's time, and guarded as of now.
+
+    Example: netcordon approve p-0123456789ab
+    """
+    with connect() as client:
+        answer = client.approve(proposal)
+        names = switch_names(client) if answer.containment is not None and not as_json else {}
+    if as_json:
+        output.print_json(answer)
+    elif answer.containment is not None:
+        case_view.show_list([answer.containment], names, "")
+    else:
+        left = answer.proposal.approvals - len(answer.proposal.approved_by)
+        people = "person" if left == 1 else "people"
+        output.note(f"approved by {', '.join(answer.proposal.approved_by)}; {left} other {people} must approve it too")
+
+
+def refuse(
+    proposal: Id,
+    reason: Annotated[str, typer.Option("--reason", help="Why: it is audited.")],
+    as_json: Json = False,
+) -> None:
+    """Say no to a proposal: it is closed, and nothing is contained.
+
+    Example: netcordon refuse p-0123456789ab --reason ours
+    """
+    with connect() as client:
+        refused = client.refuse(proposal, reason)
+    if as_json:
+        output.print_json(refused)
+    else:
+        _show([refused])
+
+
+def _show(found: list[ProposalView]) -> None:
+    output.table(
+        ("ID", "STATE", "TARGET", "PROFILE", "FOR", "WHEN", "TIMES", "APPROVED", "REFUSED", "REASON"),
+        (
+            (
+                one.id,
+                one.state if one.containment is None else f"{one.state}: {one.containment}",
+                one.target,
+                one.profile,
+                show_duration(one.duration),
+                output.at(one.created_at),
+                one.times,
+                f"{', '.join(one.approved_by)} ({len(one.approved_by)} of {one.approvals})",
+                one.refusal or ", ".join(one.refused_by),
+                one.reason,
+            )
+            for one in found
+        ),
+        "nothing waits for a person",
+    )
