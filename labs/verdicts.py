@@ -69,12 +69,12 @@ def must_stop(before: Count, during: Count, after: Count) -> Verdict:
 
 
 def must_flow(before: Count, during: Count, after: Count, *, lossless: bool = False) -> Verdict:
-    """It arrived in all three; `lossless`: all of it, which is demanded of the streams that run through without a pause.
-    A few frames sent in a burst may fall out of a busy machine's buffers, whatever is contained."""
+    """It arrived in all three; `lossless`: all of it from the alert on, which is demanded of the streams that run through without a pause.
+    A few frames may fall out of a busy machine's buffers in a burst, or while a network starts: before the alert nothing is contained, and
+    what is lost then says nothing of the controller."""
     if not before.arrived or during.sent == 0 or after.sent == 0:
         return Verdict.UNTRIED
-    phases = (before, during, after)
-    held = all(count.complete if lossless else count.arrived for count in phases)
+    held = all(count.complete if lossless else count.arrived for count in (during, after))
     return Verdict.HOLDS if held else Verdict.LOST
 
 
