@@ -188,7 +188,8 @@ class Containments:
 
     def prepare_at(self, case: Containment, place: Attachment, *, whole: bool) -> Prepared:
         """A held case planned and proven anew at another port, for `follow`: of all that comes in there (`whole`), or only of what uses the
-        device's MACs. Every guard looks again. Raises Refused."""
+        device's MACs. Every guard looks again; but what keeps using a held MAC stays held, whatever it says of itself meanwhile: a second
+        address, a protected one, a router advertisement would else be its way out. Raises Refused."""
         now, held = self._now(), case.endpoint
         endpoint = self._network.endpoint_at(held.realm, held.macs, place, now)
         left = self._config.duration if case.expires_at is None else max(1.0, case.expires_at - now)
@@ -199,8 +200,9 @@ class Containments:
         if whole:
             guardrails.no_router_at(endpoint, self._network, now)
             return self._plan_and_prove(location, endpoint, decision, {})
-        alone = replace(endpoint, neighbours=frozenset())
-        return self._plan_and_prove(location, alone, decision, {}, only_its_own)
+        alone = replace(endpoint, neighbours=frozenset(), ips=frozenset())
+        stands = replace(decision, automatic=False)
+        return self._plan_and_prove(location, alone, stands, {}, only_its_own)
 
     def still_at(self, prepared: Prepared) -> None:
         """`prepare_at`'s recheck, for the accepting transaction: raises Refused when the device was heard elsewhere since."""
@@ -237,7 +239,13 @@ class Containments:
         return Prepared(location, endpoint, decision, plan, proof, {**stages, Stage.DECIDED: self._now()})
 
     async def _commit(
-        self, prepared: Prepared, target: str, *, key: str | None = None, taken: Taken | None = None
+        self,
+        prepared: Prepared,
+        target: str,
+        *,
+        key: str | None = None,
+        taken: Taken | None = None,
+        fulfils: str | None = None,
     ) -> Accepted:
         decision = prepared.decision
         now = self._now()
@@ -268,6 +276,7 @@ class Containments:
             budget=self._budget if decision.automatic else None,
             idempotency_key=key,
             taken=taken,
+            fulfils=fulfils,
         )
         self._wake(prepared.plan.rules)
         if accepted.created:
@@ -294,6 +303,7 @@ class Containments:
         if culprit is Culprit.UNDECIDED or end is None or target is None:
             return await self._ask(alert, raw, None, None, Disposition.UNDECIDED, RefusalCode.UNDECIDED, why)
         location = await self._locate_when_settled(target, alert, raw)
+        decision = None
         try:
             endpoint = guardrails.placed(_checked_against(end, location, self._network))
             decision = policy.decide(self._config.policy, alert, endpoint, why, self._config.catalogue)
@@ -303,11 +313,13 @@ class Containments:
             stages = {Stage.RECEIVED: alert.received_at, Stage.LOCATED: self._now()}
             prepared = self._plan_and_prove(location, endpoint, decision, stages)
             if decision.mode is Mode.PROPOSE:
-                return await self._ask(alert, raw, target, prepared, Disposition.PROPOSED, None, decision.reason)
+                return await self._ask(
+                    alert, raw, target, decision, Disposition.PROPOSED, None, decision.reason, prepared.endpoint
+                )
             contained, joined = (_words(one, decision.reason) for one in (Disposition.CONTAINED, Disposition.JOINED))
             accepted = await self._commit(prepared, str(target), taken=Taken(alert, raw, contained, joined))
         except Refused as refusal:
-            return await self._ask(alert, raw, target, None, Disposition.REFUSED, refusal.code, refusal.reason)
+            return await self._ask(alert, raw, target, decision, Disposition.REFUSED, refusal.code, refusal.reason)
         disposition = Disposition.JOINED if accepted.joined else Disposition.CONTAINED
         return AlertAnswer(accepted.alert_id or "", False, disposition, decision.reason, accepted.containment)
 
@@ -330,18 +342,18 @@ class Containments:
         alert: Alert,
         raw: str,
         target: Target | None,
-        prepared: Prepared | None,
+        decision: Decision | None,
         disposition: Disposition,
         code: RefusalCode | None,
         reason: str,
+        endpoint: Endpoint | None = None,
     ) -> AlertAnswer:
-        """Put it to a person: what was decided or refused stands as a proposal."""
-        decision = None if prepared is None else prepared.decision
+        """Put it to people: what was decided or refused stands as a proposal, on the terms of what was decided until then."""
         proposal = Proposal(
             id=_new_id("p"),
             alert_id=None,
             target="" if target is None else str(target),
-            endpoint=None if prepared is None else prepared.endpoint,
+            endpoint=endpoint,
             profile="full" if decision is None else decision.profile.name,
             duration=self._config.duration if decision is None else decision.duration,
             rule="" if decision is None else decision.rule,
@@ -363,8 +375,8 @@ class Containments:
         if len(proposal.approvers) < proposal.approvals:
             return proposal, None
         prepared = await self._prepare_proposed(proposal)
-        accepted = await self._commit(prepared, proposal.target, key=f"proposal/{id}")
-        return await self._store.fulfil_proposal(id, accepted.containment.id), accepted.containment
+        accepted = await self._commit(prepared, proposal.target, fulfils=id)
+        return await self._store.proposal(id), accepted.containment
 
     async def refuse(self, id: str, *, by: str, reason: str) -> Proposal:
         return await self._store.vote(id, by, approves=False, reason=reason)
@@ -389,7 +401,17 @@ class Containments:
         people = ", ".join(proposal.approvers)
         rule = proposal.rule or "operator"
         why = f"{proposal.reason}; {proposal.id} approved by {people}"
-        decision = Decision(Mode.CONTAIN, profile, proposal.duration, rule, why, people, automatic=False)
+        now = next((one for one in self._config.policy.rules if one.name == proposal.rule), None)
+        decision = Decision(
+            Mode.CONTAIN,
+            profile,
+            proposal.duration,
+            rule,
+            why,
+            people,
+            automatic=False,
+            on_expiry=None if now is None else now.on_expiry,
+        )
         stages = {Stage.RECEIVED: self._now(), Stage.LOCATED: self._now()}
         return self._plan_and_prove(location, endpoint, decision, stages)
 

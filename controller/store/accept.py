@@ -172,7 +172,7 @@ def _join(
         changes["on_expiry"] = OnExpiry.ASK.value
     if changes["expires_at"] is None or changes["expires_at"] > transaction.now():
         changes["waiting_since"] = None
-    changes["evidence"] = codec.dump_words(dict.fromkeys((*codec.load_words(found.evidence), *draft.evidence)))
+    changes["evidence"] = codec.more_words(found.evidence, draft.evidence)
     was = codec.load_endpoint(found.endpoint)
     home = was.attachment if was.attachment.same_port(draft.endpoint.attachment) else None
     rules = wanted.with_elsewhere(transaction, found.id, wanted.owned(draft.rules, found.id), home)

@@ -181,3 +181,14 @@ def load_words(text: str) -> tuple[str, ...]:
 def digest(*parts: str | float | None) -> str:
     """One name for a request, so that its repetition under the same idempotency key is known."""
     return hashlib.sha256(canonical(list(parts)).encode()).hexdigest()
+
+
+MOST_WORDS = 64
+"""Sentences of evidence kept in a case: a device may go on inventing addresses, and an alert source go on about it."""
+
+
+def more_words(text: str, more: Iterable[str]) -> str:
+    """The words in `text` and these: the newest that fit, and what it began with in any case."""
+    every = list(dict.fromkeys((*load_words(text), *more)))
+    half = MOST_WORDS // 2
+    return dump_words(every if len(every) <= MOST_WORDS else [*every[:half], *every[-half:]])

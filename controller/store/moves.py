@@ -20,8 +20,6 @@ from drivers.rules import RuleSet
 _ACTOR = "netcordon"
 _UPDATE = update(containment).where(containment.c.id == bindparam("which"))
 _OUTCOMES = select(containment_device.c.outcome).where(containment_device.c.containment_id == bindparam("id"))
-MOST_WORDS = 64
-"""Sentences of evidence kept in a case: a device that is held may go on inventing addresses."""
 
 
 def move(transaction: Transaction, id: str, move: Move, recheck: Callable[[], None]) -> Containment:
@@ -30,7 +28,7 @@ def move(transaction: Transaction, id: str, move: Move, recheck: Callable[[], No
     recheck()
     rules = wanted.owned(move.rules, id)
     wanted.replace_rules(transaction, id, wanted.with_elsewhere(transaction, id, rules))
-    change: dict[str, Any] = {"evidence": _words(found, [move.why]), "unproven": ""}
+    change: dict[str, Any] = {"evidence": codec.more_words(found.evidence, [move.why]), "unproven": ""}
     if move.endpoint is not None:
         change |= {"endpoint": codec.dump_endpoint(move.endpoint), "weaker": move.weaker}
     change["proof"] = codec.dump_proof(move.proof)
@@ -47,7 +45,7 @@ def free(transaction: Transaction, id: str, move: Move) -> Containment:
         for device, ruleset in wanted.rules_of(transaction, id).items()
     }
     wanted.replace_rules(transaction, id, {device: ruleset for device, ruleset in left.items() if len(ruleset)})
-    return _changed(transaction, found, "free", move, {"evidence": _words(found, [move.why])}, {})
+    return _changed(transaction, found, "free", move, {"evidence": codec.more_words(found.evidence, [move.why])}, {})
 
 
 def note(transaction: Transaction, id: str, ips: Iterable[Address], words: Iterable[str]) -> Containment:
@@ -57,7 +55,9 @@ def note(transaction: Transaction, id: str, ips: Iterable[Address], words: Itera
     new, said = sorted(set(ips) - endpoint.ips, key=str), list(words)
     if found.want == Want.HELD.value and (new or said):
         every = codec.dump_endpoint(replace(endpoint, ips=endpoint.ips.union(new)))
-        transaction.execute(_UPDATE, {"which": id, "endpoint": every, "evidence": _words(found, said)})
+        transaction.execute(
+            _UPDATE, {"which": id, "endpoint": every, "evidence": codec.more_words(found.evidence, said)}
+        )
         transaction.audit(_ACTOR, "seen", id, {"ips": [str(ip) for ip in new], "words": said})
     return containments.one(transaction.connection, id)
 
@@ -80,10 +80,3 @@ def _changed(
     said = {"from": move.come_from, "to": move.gone_to, "why": move.why, "revision": revision}
     transaction.audit(_ACTOR, action, found.id, said | detail)
     return containments.one(transaction.connection, found.id)
-
-
-def _words(found: Row[Any], more: Iterable[str]) -> str:
-    """The newest that fit; what the case began with stays in any case."""
-    every = list(dict.fromkeys((*codec.load_words(found.evidence), *more)))
-    half = MOST_WORDS // 2
-    return codec.dump_words(every if len(every) <= MOST_WORDS else [*every[:half], *every[-half:]])

@@ -66,13 +66,7 @@ def one(connection: Connection, id: str, now: float) -> Proposal:
 
 def vote(transaction: Transaction, id: str, cast: Vote) -> Proposal:
     """Count this person's answer, once. One refusal closes it. Raises NotFound, and Conflict for what is answered or too old."""
-    transaction.execute(select(proposal.c.id).where(proposal.c.id == id).with_for_update())
-    found = one(transaction.connection, id, cast.at)
-    if found.state is not ProposalState.OPEN:
-        came = "" if found.containment is None else f" as {found.containment}"
-        raise Conflict(
-            f"{id} is {found.state.value}{came}: an answer counts once. What is guilty can be contained by hand"
-        )
+    found = _open(transaction, id, cast.at)
     if cast.by not in {vote.by for vote in found.votes}:
         row = {"proposal_id": id, "by": cast.by, "approves": cast.approves, "reason": cast.reason, "at": cast.at}
         transaction.execute(insert(proposal_vote), row)
@@ -87,11 +81,23 @@ def vote(transaction: Transaction, id: str, cast: Vote) -> Proposal:
     return one(transaction.connection, id, cast.at)
 
 
-def fulfil(transaction: Transaction, id: str, containment: str) -> Proposal:
-    """What people approved is contained."""
+def fulfil(transaction: Transaction, id: str, containment: str) -> None:
+    """What people approved is contained, in this very transaction. Raises Conflict when somebody refused meanwhile, or it is contained."""
+    _open(transaction, id, transaction.now())
     _close(transaction, id, ProposalState.APPROVED, containment)
     transaction.audit("netcordon", "fulfil", id, {"containment": containment})
-    return one(transaction.connection, id, transaction.now())
+
+
+def _open(transaction: Transaction, id: str, now: float) -> Proposal:
+    """The proposal, nobody else's until the transaction ends. Raises Conflict when it is answered or too old."""
+    transaction.execute(select(proposal.c.id).where(proposal.c.id == id).with_for_update())
+    found = one(transaction.connection, id, now)
+    if found.state is not ProposalState.OPEN:
+        came = "" if found.containment is None else f" as {found.containment}"
+        raise Conflict(
+            f"{id} is {found.state.value}{came}: an answer counts once. What is guilty can be contained by hand"
+        )
+    return found
 
 
 def _close(transaction: Transaction, id: str, state: ProposalState, containment: str | None) -> None:

@@ -106,12 +106,21 @@ class Store:
         budget: Budget | None = None,
         idempotency_key: str | None = None,
         taken: Taken | None = None,
+        fulfils: str | None = None,
     ) -> Accepted:
         """Hold what `draft` says, or join the endpoint's open containment. `recheck` runs inside the transaction, in the writer's
         thread, perhaps twice: it raises Refused when what the draft was made from has changed. A request that was accepted before, and a
         join that changes no rule, need no recheck and no budget. `taken` is the alert that it came from: saved in the same transaction, or
-        not at all. Stage COMMITTED is the caller's to note. Raises Refused, Conflict, AlertRepeated."""
-        return await self._write(lambda t: accept.accept(t, draft, recheck, budget, idempotency_key, taken))
+        not at all. `fulfils` is the proposal that it answers and closes: one answered meanwhile is a Conflict, and nothing is held.
+        Stage COMMITTED is the caller's to note. Raises Refused, Conflict, AlertRepeated."""
+
+        def work(transaction: Transaction) -> Accepted:
+            accepted = accept.accept(transaction, draft, recheck, budget, idempotency_key, taken)
+            if fulfils is not None:
+                proposals.fulfil(transaction, fulfils, accepted.containment.id)
+            return accepted
+
+        return await self._write(work)
 
     async def accepted_before(
         self, key: str, target: str, profile: str, duration: float, by: str, reason: str, policy_rule: str
@@ -321,9 +330,6 @@ class Store:
         """The proposal with this person's answer. Raises NotFound, and Conflict for one that is answered or too old."""
         cast = Vote(by, approves, reason, self._now())
         return await self._write(lambda t: proposals.vote(t, id, cast))
-
-    async def fulfil_proposal(self, id: str, containment: str) -> Proposal:
-        return await self._write(lambda t: proposals.fulfil(t, id, containment))
 
     async def totals(self) -> Totals:
         """How much of everything there is, as of now."""

@@ -14,11 +14,11 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from controller.config import Config
-from controller.containment import Containments
+from controller.containment import Containments, Prepared
 from controller.errors import Conflict, NotFound, RefusalCode, Refused, StoreUnavailable
 from controller.model import Containment, End, OnExpiry, Outcome, Stage, Target, Want
 from controller.requests import ContainRequest, Disposition
-from controller.store import Accepted, ProposalState, Store
+from controller.store import Accepted, Proposal, ProposalState, Store
 from drivers.base import Sighting
 from drivers.memory import MemoryDriver
 from tests.campus import NOW, S1, Campus, alert, campus, ip, mac, place, port
@@ -368,3 +368,47 @@ async def test_no_approval_contains_what_is_protected(spine: Spine) -> None:
     with pytest.raises(Refused, match="domain controller"):
         await spine.containments.approve(id, by="bob")
     assert spine.woken == []
+
+
+async def test_a_refused_proposal_keeps_the_terms_of_its_rule(spine: Spine) -> None:
+    """The driver was away when the alert came: two people and a gentle profile stay two people and a gentle profile."""
+    _proposing(spine, approvals=2, profile="monitor")
+    here = spine.containments._capabilities
+    spine.containments._capabilities = lambda _: None
+    id = (await spine.containments.take_alert(alert(), "{}")).proposal_id or ""
+    spine.containments._capabilities = here
+    proposal, case = await spine.containments.approve(id, by="bob")
+    assert (proposal.approvals, proposal.profile, proposal.rule, case) == (2, "monitor", "scanners", None)
+
+
+async def test_what_the_rule_says_of_the_end_survives_the_approval(spine: Spine) -> None:
+    _proposing(spine, on_expiry="ask")
+    id = (await spine.containments.take_alert(alert(), "{}")).proposal_id or ""
+    _, case = await spine.containments.approve(id, by="bob")
+    assert case is not None
+    assert case.on_expiry is OnExpiry.ASK
+
+
+async def test_a_refusal_while_it_is_being_contained_wins(spine: Spine, monkeypatch: pytest.MonkeyPatch) -> None:
+    _proposing(spine)
+    id = (await spine.containments.take_alert(alert(), "{}")).proposal_id or ""
+    prepare = spine.containments._prepare_proposed
+
+    async def slowly(proposal: Proposal) -> Prepared:
+        await spine.containments.refuse(id, by="eve", reason="ours")
+        return await prepare(proposal)
+
+    monkeypatch.setattr(spine.containments, "_prepare_proposed", slowly)
+    with pytest.raises(Conflict, match="refused"):
+        await spine.containments.approve(id, by="bob")
+    assert await spine.store.containments(want=Want.HELD) == []
+    assert spine.woken == []
+
+
+async def test_a_noisy_source_does_not_swell_the_case(spine: Spine) -> None:
+    times = iter(range(10_000))
+    spine.containments._now = lambda: NOW + next(times) / 10
+    for number in range(80):
+        await spine.containments.take_alert(alert(key=f"k{number}"), "{}")
+    (case,) = await spine.store.containments(want=Want.HELD)
+    assert 32 < len(case.evidence) <= 64

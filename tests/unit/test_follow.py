@@ -28,7 +28,7 @@ from drivers.memory import Behaviour, MemoryDevice, MemoryDriver, MemoryOptions
 from drivers.memory_device import MemoryPort
 from drivers.rules import Mac, PortName
 from drivers.semantics import Crossing, Fate, Frame
-from tests.campus import mac
+from tests.campus import alert, mac
 
 ROGUE, NEIGHBOUR, SERVER = mac(6), mac(7), mac(1)
 ROGUE_IP, SERVER_IP = "10.0.0.66", "10.0.0.10"
@@ -415,3 +415,29 @@ async def test_another_devices_link_local_address_is_no_trace_of_it(site: Site) 
     assert site.follower._view(case, OTHER).heard is None
     site.says(OTHER, NEIGHBOUR, ROGUE_IP)
     await site.until(lambda _: site.follower._view(case, OTHER).heard is not None, "it left a trace")
+
+
+@pytest.mark.parametrize("said", ["10.0.0.200", SERVER_IP, "2001:db8::9"])
+async def test_nothing_that_it_says_of_itself_lets_it_out_by_moving(site: Site, said: str) -> None:
+    """A second address would make it look like a router, and a protected one like an asset: it is held under its MAC all the same."""
+    rule = {"name": "scanners", "match": {"signature": "ET SCAN *"}, "mode": "contain", "for": "1h"}
+    policy = {
+        "incriminate": [{"name": "s", "match": {"signature": "ET SCAN *"}, "culprit": "source"}],
+        "rules": [rule],
+    }
+    site.containments._config = Config.model_validate(CONFIG | {"policy": policy})
+    site.remove(GUARDED)  # nobody holds the protected address
+    now = site.now()
+    answer = await site.containments.take_alert(alert(observed_at=now, received_at=now), "{}")
+    assert answer.containment is not None, answer.reason
+    site.case_id = answer.containment.id
+    site.follower.changed([answer.containment])
+    await site.until(lambda case: case.outcome is Outcome.INSTALLED, "installed")
+    site.says(HOME, ROGUE, said)
+    await site.quiet()
+    site.link(HOME, False)
+    site.link(FAR, False)
+    site.link(FAR, True)
+    await asyncio.sleep(0.05)
+    site.says(FAR)
+    await site.until(lambda _: not site.passes(FAR), "held at its new port")

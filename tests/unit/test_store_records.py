@@ -128,9 +128,10 @@ async def test_votes_of_different_people_count(store: Store) -> None:
     assert (await store.vote("p1", "bob", approves=True, reason="")).approvers == ["bob"]
     assert (await store.vote("p1", "bob", approves=True, reason="again")).approvers == ["bob"]
     assert (await store.vote("p1", "eve", approves=True, reason="")).approvers == ["bob", "eve"]
-    done = await store.fulfil_proposal("p1", "c-1")
-    assert (done.state, done.containment) == (ProposalState.APPROVED, "c-1")
-    with pytest.raises(Conflict, match="approved as c-1"):
+    held = await store.accept(draft(1), recheck=nothing, fulfils="p1")
+    done = await store.proposal("p1")
+    assert (done.state, done.containment) == (ProposalState.APPROVED, held.containment.id)
+    with pytest.raises(Conflict, match=f"approved as {held.containment.id}"):
         await store.vote("p1", "dan", approves=False, reason="too late")
     with pytest.raises(NotFound, match="netcordon proposals"):
         await store.vote("p2", "dan", approves=True, reason="")
