@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from controller.config import Config
 from controller.doctor import host, machine, switches
@@ -120,8 +121,9 @@ async def test_a_speaker_that_nobody_starts(look: Look, database: Path, folder: 
     assert look(running=False, openflow={"speaker": speaker})["speaker"].severity is Severity.ERROR
 
 
-async def test_a_driver_that_is_not_there(look: Look, database: Path) -> None:
-    assert "no-such" in look(devices=[{"id": "x", "driver": "no-such"}])["driver"].seen
+async def test_a_driver_that_nobody_knows_is_an_error_of_the_configuration_already(look: Look) -> None:
+    with pytest.raises(ValidationError, match="no driver 'no-such'; known are"):
+        look(devices=[{"id": "x", "driver": "no-such"}])
 
 
 @pytest.fixture

@@ -64,15 +64,14 @@ def test_the_deciding_rule_speaks_of_the_crossing(base: RuleSet, crossing: Cross
 @given(any_match(), crossings())
 def test_directions_mirror_each_other(match: Match, crossing: Crossing) -> None:
     frame = crossing.frame
-    turned = Frame(
-        frame.eth_dst,
-        frame.eth_src,
-        frame.eth_type,
-        frame.ip_dst,
-        frame.ip_src,
-        frame.ip_protocol,
-        frame.l4_dst,
-        frame.l4_src,
+    turned = replace(
+        frame,
+        eth_src=frame.eth_dst,
+        eth_dst=frame.eth_src,
+        ip_src=frame.ip_dst,
+        ip_dst=frame.ip_src,
+        l4_src=frame.l4_dst,
+        l4_dst=frame.l4_src,
     )
     other = Direction.TO if match.direction is Direction.FROM else Direction.FROM
     answer = Crossing(turned, crossing.out_port, crossing.in_port)
