@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from controller.durations import parse_duration
 from controller.model import FULL, Alert, Culprit, Decision, End, Endpoint, Managed, Mode, OnExpiry, Profile
+from controller.neutralize import neutralize
 
 DEFAULT_DURATION = 4 * 3600.0
 
@@ -93,7 +94,10 @@ def incriminate(policy: PolicyFile, alert: Alert) -> tuple[Culprit, str]:
     for rule in policy.incriminate:
         if rule.match.fits(alert):
             return rule.culprit, f"incrimination rule {rule.name!r}"
-    return Culprit.UNDECIDED, f"no incrimination rule speaks of {alert.source} alerts with this signature"
+    return (
+        Culprit.UNDECIDED,
+        f"no incrimination rule speaks of {alert.source} alerts with the signature {neutralize(alert.signature)!r}",
+    )
 
 
 def culprit_end(alert: Alert, culprit: Culprit) -> End | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from controller.errors import Conflict, NotFound, RefusalCode
 from controller.store import alerts, codec
@@ -35,7 +35,8 @@ class Proposed:
 
 def save(transaction: Transaction, new: Proposal, taken: Taken | None = None) -> Proposed:
     """Keep it, with the alert that it came from, where that is not saved yet. What waits already for an answer about the same device by
-    the same rule is joined: a noisy rule makes one proposal, and asks about its latest alert. Raises AlertRepeated."""
+    the same rule is joined: a noisy rule makes one proposal, and so does a noisy signature of which no rule speaks; it asks about its
+    latest alert. Raises AlertRepeated."""
     if taken is not None:
         new = replace(new, alert_id=alerts.take(transaction, taken, taken.disposition))
     if (open_one := _same(transaction, new)) is not None:
@@ -107,20 +108,18 @@ def _close(transaction: Transaction, id: str, state: ProposalState, containment:
 
 def _same(transaction: Transaction, new: Proposal) -> Proposal | None:
     """One that is open about the same device, for the same reason. Votes are about a device: another one at its address is another
-    proposal."""
+    proposal. What names no device is told by its reason alone: one proposal for a signature that no rule speaks of."""
     now = transaction.now()
-    query = select(proposal).where(
-        proposal.c.state == ProposalState.OPEN.value, proposal.c.target == new.target, proposal.c.rule == new.rule
-    )
+    alike = [proposal.c.target == new.target, proposal.c.rule == new.rule, proposal.c.profile == new.profile]
+    if not new.target:
+        alike.append(proposal.c.reason == new.reason)
+    unanswered = (proposal.c.state == ProposalState.OPEN.value, proposal.c.id != new.id)
+    in_time = or_(proposal.c.expires_at.is_(None), proposal.c.expires_at > now)
+    query = select(proposal).where(*unanswered, *alike, in_time)
     device = None if new.endpoint is None else new.endpoint.id
     for known in _read(transaction.connection, transaction.execute(query).all(), now):
         theirs = None if known.endpoint is None else known.endpoint.id
-        if (
-            new.target
-            and known.id != new.id
-            and known.state is ProposalState.OPEN
-            and (theirs, known.refusal, known.profile) == (device, new.refusal, new.profile)
-        ):
+        if (theirs, known.refusal) == (device, new.refusal):
             return known
     return None
 

@@ -60,6 +60,8 @@ async def test_ten_thousand_alerts_of_which_a_third_is_malformed(sqlite_url: str
         assert all(letter.reason for letter in letters)
         assert {letter.raw for letter in letters} == set(MALFORMED)
         assert len(await rig.store.alerts(20_000)) == sent - bad
+        (asked,) = await rig.store.proposals(10)  # no rule speaks of them: people are asked once, not 6,666 times
+        assert asked.times == sent - bad
     print(f"memory after 1,000 and after 10,000: {memory[1]:.0f} and {memory[-1]:.0f} MB")  # noqa: T201 - measured
     assert memory[-1] < memory[1] + 64, f"memory grew: {[round(one) for one in memory]} MB"
 

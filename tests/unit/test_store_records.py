@@ -106,8 +106,8 @@ async def test_proposals_wait_and_are_decided(store: Store) -> None:
 
 def _proposed(number: int, **more: Any) -> Proposal:
     alone: dict[str, Any] = {"rule": "scanners", "refusal": None, "approvals": 1, "created_at": START} | more
-    reason, device = "it scans", alone.pop("endpoint", endpoint(1))
-    return Proposal(f"p{number}", None, "10.0.0.1", device, "full", 3600.0, reason=reason, **alone)
+    target, device = alone.pop("target", "10.0.0.1"), alone.pop("endpoint", endpoint(1))
+    return Proposal(f"p{number}", None, target, device, "full", 3600.0, **({"reason": "it scans"} | alone))
 
 
 async def test_a_noisy_rule_makes_one_proposal(store: Store) -> None:
@@ -121,6 +121,15 @@ async def test_a_noisy_rule_makes_one_proposal(store: Store) -> None:
         assert (await store.save_proposal(_proposed(number, **other))).proposal.id == f"p{number}"
     await store.vote("p1", "bob", approves=False, reason="ours")
     assert (await store.save_proposal(_proposed(9))).proposal.id == "p9"
+
+
+async def test_a_noisy_signature_that_no_rule_speaks_of_makes_one_proposal(store: Store) -> None:
+    """It names no device: what joins two of them is why they were not decided."""
+    nobody: dict[str, Any] = {"target": "", "endpoint": None, "rule": "", "refusal": RefusalCode.UNDECIDED}
+    for number in (1, 2, 3):
+        assert (await store.save_proposal(_proposed(number, **nobody))).proposal.id == "p1"
+    assert (await store.save_proposal(_proposed(4, **nobody, reason="it sings"))).proposal.id == "p4"
+    assert [one.times for one in await store.proposals()] == [3, 1]
 
 
 async def test_votes_of_different_people_count(store: Store) -> None:
