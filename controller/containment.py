@@ -4,7 +4,6 @@ that checks again. Pushing is the reconciler's work alone: what is committed her
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import secrets
 from collections.abc import Callable, Iterable, Mapping
@@ -14,17 +13,14 @@ import structlog
 
 from controller import guardrails, policy
 from controller.config import Config
-from controller.errors import AlertRepeated, InvalidInput, NotFound, RefusalCode, Refused, StoreUnavailable
+from controller.errors import InvalidInput, NotFound, RefusalCode, Refused
 from controller.locate import locate
 from controller.logs import about
 from controller.model import (
     FULL,
-    Alert,
     Attachment,
     Containment,
-    Culprit,
     Decision,
-    End,
     Endpoint,
     Located,
     Location,
@@ -39,9 +35,8 @@ from controller.network.view import NetworkView
 from controller.plan import make_plan, only_its_own
 from controller.profiles import unknown
 from controller.prove import prove
-from controller.requests import AlertAnswer, ContainRequest, Disposition, Preview
-from controller.store import Accepted, Budget, Draft, Extension, Proposal, Setting, Store, Taken
-from controller.targets import parse_target
+from controller.requests import ContainRequest, Preview
+from controller.store import Accepted, Budget, Draft, Extension, Setting, Store, Taken
 from drivers.base import Capabilities
 from drivers.rules import PortName, RuleSet
 
@@ -50,8 +45,6 @@ Clock = Callable[[], float]
 Settings = Mapping[PortName, Mapping[str, Setting]]
 EVERY = 2**31 - 1
 """As a limit of a list: none. What holds a target must be found however much else is held."""
-REMEMBERED = 65_536
-"""Alerts taken lately whose repetition is known by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +83,6 @@ class Containments:
         self._now = now
         self._budget = Budget(config.budget.per_minute, config.budget.total)
         self._untouched = untouched
-        self._in_hand: dict[tuple[str, str], asyncio.Future[AlertAnswer]] = {}
-        self._taken: dict[tuple[str, str], str] = {}
 
     async def contain(self, request: ContainRequest) -> Accepted:
         """Contain what an operator named. Raises Refused, InvalidInput, StoreUnavailable, Conflict."""
@@ -100,7 +91,7 @@ class Containments:
         if known := await self._known(request, decision):
             return Accepted(known, created=False, joined=False)
         prepared = self._prepare(request.target, received, received, decision)
-        return await self._commit(prepared, str(request.target), key=request.key)
+        return await self.commit(prepared, str(request.target), key=request.key)
 
     async def _known(self, request: ContainRequest, decision: Decision) -> Containment | None:
         """What the same request came to before, whatever became of the device since."""
@@ -121,35 +112,6 @@ class Containments:
         except Refused as refusal:
             return Preview(location, decision, refusal=(refusal.code, refusal.reason))
         return Preview(prepared.location, decision, prepared.plan, prepared.proof)
-
-    async def take_alert(self, alert: Alert, raw: str) -> AlertAnswer:
-        """Decide what the alert means, and act as far as policy lets it. The alert and what became of it are stored in one transaction,
-        before anybody is answered or anything is pushed. A repeated alert changes nothing: while the first one is dealt with, it waits
-        for what that comes to."""
-        name = alert.source, alert.key
-        first = self._in_hand.get(name)
-        if first is not None:
-            return replace(await asyncio.shield(first), duplicate=True)
-        job = self._in_hand[name] = asyncio.ensure_future(self._take(alert, raw))
-        job.add_done_callback(lambda _: self._in_hand.pop(name, None))
-        return await asyncio.shield(job)
-
-    async def _take(self, alert: Alert, raw: str) -> AlertAnswer:
-        kept = False
-        try:
-            if (again := await self._taken_before(alert)) is None:
-                answer = await self._answer(replace(alert, id=secrets.token_hex(8)), raw)
-                self._remember(alert, answer.alert_id)
-            kept = True
-            return answer if again is None else again
-        except AlertRepeated as repeated:
-            kept = True
-            self._remember(alert, repeated.id)
-            return await self._repeated(repeated.id)
-        finally:
-            if not kept:  # whatever went wrong: an alert that came in is not lost by it
-                with contextlib.suppress(StoreUnavailable, AlertRepeated):
-                    await self._store.save_alert(alert, raw)
 
     async def release(
         self, which: str, target: Target | None, *, by: str, reason: str, key: str | None
@@ -199,10 +161,10 @@ class Containments:
         location = Location(Located.FOUND, Target(mac=min(held.macs), realm=held.realm), now, endpoint)
         if whole:
             guardrails.no_router_at(endpoint, self._network, now)
-            return self._plan_and_prove(location, endpoint, decision, {})
+            return self.plan_and_prove(location, endpoint, decision, {})
         alone = replace(endpoint, neighbours=frozenset(), ips=frozenset())
         stands = replace(decision, automatic=False)
-        return self._plan_and_prove(location, alone, stands, {}, only_its_own)
+        return self.plan_and_prove(location, alone, stands, {}, only_its_own)
 
     def still_at(self, prepared: Prepared) -> None:
         """`prepare_at`'s recheck, for the accepting transaction: raises Refused when the device was heard elsewhere since."""
@@ -214,9 +176,9 @@ class Containments:
         location = self.locate(target, as_of)
         endpoint = guardrails.placed(location)
         located = self._now()
-        return self._plan_and_prove(location, endpoint, decision, {Stage.RECEIVED: received, Stage.LOCATED: located})
+        return self.plan_and_prove(location, endpoint, decision, {Stage.RECEIVED: received, Stage.LOCATED: located})
 
-    def _plan_and_prove(
+    def plan_and_prove(
         self,
         location: Location,
         endpoint: Endpoint,
@@ -224,6 +186,7 @@ class Containments:
         stages: Mapping[Stage, float],
         narrowed: Callable[[Plan], Plan] | None = None,
     ) -> Prepared:
+        """What was located and decided, guarded, planned and proven on the model; nothing is written. Raises Refused."""
         guardrails.not_protected(endpoint, decision, self._network, location.target.ip)
         if narrowed is None:
             guardrails.nobody_protected_beside(endpoint, decision, self._network, self._now())
@@ -232,13 +195,13 @@ class Containments:
             raise Refused(RefusalCode.UNKNOWN_PLACE, f"no driver serves {endpoint.attachment.device}")
         until = self._now() + decision.duration
         known = self._network.addresses_of(endpoint.realm)
-        plan = make_plan(_new_id(), endpoint, decision, until, self._network.graph, capabilities, known)
+        plan = make_plan(new_id(), endpoint, decision, until, self._network.graph, capabilities, known)
         plan = plan if narrowed is None else narrowed(plan)
         proof = prove(plan, self._network, self._now())
         guardrails.safe(plan, proof, decision, self._network)
         return Prepared(location, endpoint, decision, plan, proof, {**stages, Stage.DECIDED: self._now()})
 
-    async def _commit(
+    async def commit(
         self,
         prepared: Prepared,
         target: str,
@@ -247,6 +210,8 @@ class Containments:
         taken: Taken | None = None,
         fulfils: str | None = None,
     ) -> Accepted:
+        """Hold what was prepared, durably, and wake its devices. `taken` is the alert that it came from, `fulfils` the proposal that it
+        answers: both are written with it or not at all. Raises Refused, Conflict, AlertRepeated, StoreUnavailable."""
         decision = prepared.decision
         now = self._now()
         draft = Draft(
@@ -293,150 +258,6 @@ class Containments:
                 moved_to = self._network.graph.label(spans[-1].place)
                 raise Refused(RefusalCode.CHANGED, f"{mac} moved to {moved_to} while this was being decided: try again")
         guardrails.not_protected(endpoint, decision, self._network)
-
-    # --- alerts ---------------------------------------------------------------------------------------------------
-
-    async def _answer(self, alert: Alert, raw: str) -> AlertAnswer:
-        culprit, why = policy.incriminate(self._config.policy, alert)
-        end = policy.culprit_end(alert, culprit)
-        target = None if end is None else _target_of(end, alert.realm)
-        if culprit is Culprit.UNDECIDED or end is None or target is None:
-            return await self._ask(alert, raw, None, None, Disposition.UNDECIDED, RefusalCode.UNDECIDED, why)
-        location = await self._locate_when_settled(target, alert, raw)
-        decision = None
-        try:
-            endpoint = guardrails.placed(_checked_against(end, location, self._network))
-            decision = policy.decide(self._config.policy, alert, endpoint, why, self._config.catalogue)
-            if decision.mode is Mode.OBSERVE:
-                taken = Taken(alert, raw, _words(Disposition.OBSERVED, decision.reason))
-                return AlertAnswer(await self._store.take_alert(taken), False, Disposition.OBSERVED, decision.reason)
-            stages = {Stage.RECEIVED: alert.received_at, Stage.LOCATED: self._now()}
-            prepared = self._plan_and_prove(location, endpoint, decision, stages)
-            if decision.mode is Mode.PROPOSE:
-                return await self._ask(
-                    alert, raw, target, decision, Disposition.PROPOSED, None, decision.reason, prepared.endpoint
-                )
-            contained, joined = (_words(one, decision.reason) for one in (Disposition.CONTAINED, Disposition.JOINED))
-            accepted = await self._commit(prepared, str(target), taken=Taken(alert, raw, contained, joined))
-        except Refused as refusal:
-            return await self._ask(alert, raw, target, decision, Disposition.REFUSED, refusal.code, refusal.reason)
-        disposition = Disposition.JOINED if accepted.joined else Disposition.CONTAINED
-        return AlertAnswer(accepted.alert_id or "", False, disposition, decision.reason, accepted.containment)
-
-    async def _locate_when_settled(self, target: Target, alert: Alert, raw: str) -> Location:
-        """Where it is; an alert about a port whose neighbour may still show itself waits for that, rather than being refused. It is kept
-        before it waits. Raises AlertRepeated."""
-        at = alert.observed_at
-        location = self.locate(target, at)
-        if location.status is not Located.AMBIGUOUS or not location.candidates:
-            return location
-        left = max(self._network.graph.unsettled_for(place, self._now()) for place in location.candidates)
-        if left > 0:
-            await self._store.save_alert(alert, raw)
-            await asyncio.sleep(left)
-            location = self.locate(target, at)
-        return location
-
-    async def _ask(
-        self,
-        alert: Alert,
-        raw: str,
-        target: Target | None,
-        decision: Decision | None,
-        disposition: Disposition,
-        code: RefusalCode | None,
-        reason: str,
-        endpoint: Endpoint | None = None,
-    ) -> AlertAnswer:
-        """Put it to people: what was decided or refused stands as a proposal, on the terms of what was decided until then."""
-        proposal = Proposal(
-            id=_new_id("p"),
-            alert_id=None,
-            target="" if target is None else str(target),
-            endpoint=endpoint,
-            profile="full" if decision is None else decision.profile.name,
-            duration=self._config.duration if decision is None else decision.duration,
-            rule="" if decision is None else decision.rule,
-            reason=reason,
-            refusal=code,
-            created_at=self._now(),
-            approvals=1 if decision is None else decision.approvals,
-            expires_at=self._now() + self._config.proposal_expires,
-        )
-        made = await self._store.save_proposal(proposal, Taken(alert, raw, _words(disposition, reason)))
-        return AlertAnswer(made.alert_id, False, disposition, reason, None, made.proposal.id, code)
-
-    # --- what people approve ------------------------------------------------------------------------------------------
-
-    async def approve(self, id: str, *, by: str) -> tuple[Proposal, Containment | None]:
-        """Count this person's approval; with enough of them, contain: located as of the alert's time, and guarded as of now. Raises
-        NotFound, Conflict, and Refused when it may not be contained any more: the proposal then stays open."""
-        proposal = await self._store.vote(id, by, approves=True, reason="")
-        if len(proposal.approvers) < proposal.approvals:
-            return proposal, None
-        prepared = await self._prepare_proposed(proposal)
-        accepted = await self._commit(prepared, proposal.target, fulfils=id)
-        return await self._store.proposal(id), accepted.containment
-
-    async def refuse(self, id: str, *, by: str, reason: str) -> Proposal:
-        return await self._store.vote(id, by, approves=False, reason=reason)
-
-    async def _prepare_proposed(self, proposal: Proposal) -> Prepared:
-        if not proposal.target or proposal.alert_id is None:
-            raise Refused(
-                RefusalCode.UNDECIDED,
-                f"{proposal.id} names no device: find out which one it is, and contain that by hand",
-            )
-        alert = (await self._store.alert(proposal.alert_id)).alert
-        location = self.locate(replace(parse_target(proposal.target), realm=alert.realm), alert.observed_at)
-        endpoint = guardrails.placed(location)
-        if proposal.endpoint is not None and endpoint.id != proposal.endpoint.id:
-            raise Refused(
-                RefusalCode.CHANGED,
-                f"{proposal.target} was {proposal.endpoint.id}, and is {endpoint.id} by what is known now",
-            )
-        profile = self._config.catalogue.get(proposal.profile)
-        if profile is None:
-            raise Refused(RefusalCode.CHANGED, f"there is no profile {proposal.profile!r} any more: contain by hand")
-        people = ", ".join(proposal.approvers)
-        rule = proposal.rule or "operator"
-        why = f"{proposal.reason}; {proposal.id} approved by {people}"
-        now = next((one for one in self._config.policy.rules if one.name == proposal.rule), None)
-        decision = Decision(
-            Mode.CONTAIN,
-            profile,
-            proposal.duration,
-            rule,
-            why,
-            people,
-            automatic=False,
-            on_expiry=None if now is None else now.on_expiry,
-        )
-        stages = {Stage.RECEIVED: self._now(), Stage.LOCATED: self._now()}
-        return self._plan_and_prove(location, endpoint, decision, stages)
-
-    def _remember(self, alert: Alert, alert_id: str) -> None:
-        """As whose repetition the same alert is to be known. The oldest one is forgotten: the store knows it all the same."""
-        self._taken[alert.source, alert.key] = alert_id
-        if len(self._taken) > REMEMBERED:
-            del self._taken[next(iter(self._taken))]
-
-    async def _taken_before(self, alert: Alert) -> AlertAnswer | None:
-        """What is answered to one that was taken lately: it need not be located, planned and proven to find out. What is remembered only
-        says where to look; one that the store does not have is new."""
-        alert_id = self._taken.get((alert.source, alert.key))
-        if alert_id is None:
-            return None
-        try:
-            return await self._repeated(alert_id)
-        except NotFound:
-            return None
-
-    async def _repeated(self, alert_id: str) -> AlertAnswer:
-        """What the first one came to, as far as it is known."""
-        disposition, _, reason = (await self._store.alert(alert_id)).disposition.partition(": ")
-        held = await self._store.held_by_alert(alert_id)
-        return AlertAnswer(alert_id, True, Disposition(disposition), f"taken before: {reason}", held)
 
     # --- small things ---------------------------------------------------------------------------------------------
 
@@ -490,30 +311,9 @@ def _log_accepted(accepted: Accepted, prepared: Prepared) -> None:
         )
 
 
-def _words(disposition: Disposition, reason: str) -> str:
-    """As an alert keeps it; `_repeated` reads it back."""
-    return f"{disposition.value}: {reason}"
-
-
 def _ports(rules: RuleSet) -> set[PortName]:
     return {rule.match.port for rule in rules if rule.match.port is not None}
 
 
-def _checked_against(end: End, location: Location, network: NetworkView) -> Location:
-    """The alert's own word on the culprit's MAC, where it has one: a router's means that the device is behind it, another one is doubt."""
-    if location.endpoint is None or end.mac is None or end.mac in location.endpoint.macs:
-        return location
-    router = network.is_router(location.endpoint.realm, end.mac)
-    status = Located.BEHIND_ROUTER if router else Located.AMBIGUOUS
-    why = f"router {router!r}" if router else "another device than the one that held the address then"
-    return replace(location, status=status, against=(f"the alert saw {end.mac}, which is {why}",))
-
-
-def _target_of(end: End, realm: str) -> Target | None:
-    if end.ip is not None:
-        return Target(ip=end.ip, realm=realm)
-    return None if end.mac is None else Target(mac=end.mac, realm=realm)
-
-
-def _new_id(prefix: str = "c") -> str:
+def new_id(prefix: str = "c") -> str:
     return f"{prefix}-{secrets.token_hex(6)}"

@@ -18,6 +18,8 @@ from typing import Any
 
 import structlog
 
+from controller.alerts import Alerts
+from controller.approval import Approvals
 from controller.config import Config, load_config
 from controller.containment import Containments
 from controller.discovery.aim import address_to_ask
@@ -117,6 +119,8 @@ class Daemon:
             now,
             self.fleet.untouched,
         )
+        self.alerts = Alerts(config, store, self.network, self.containments, now)
+        self.approvals = Approvals(config, store, self.containments, now)
         self.follower = Follower(
             store, self.network, self.containments, self._wake, self._changed, self.fleet.stands, now
         )
@@ -196,7 +200,7 @@ class Daemon:
         return Preview(preview.location, preview.decision, preview.plan, preview.proof, changes=changes)
 
     async def take_alert(self, alert: Alert, raw: str) -> AlertAnswer:
-        answer = await self.containments.take_alert(alert, raw)
+        answer = await self.alerts.take(alert, raw)
         self._metrics.alert(alert.source, answer)
         self.live.publish(AlertTaken(alert, answer))
         if answer.containment is not None and not answer.duplicate:
@@ -219,7 +223,7 @@ class Daemon:
         return extended
 
     async def approve_proposal(self, id: str, *, by: str) -> tuple[Proposal, Containment | None]:
-        proposal, case = await self.containments.approve(id, by=by)
+        proposal, case = await self.approvals.approve(id, by=by)
         self.live.publish(proposal)
         if case is not None:
             self.live.accepted(case)
@@ -229,7 +233,7 @@ class Daemon:
         return proposal, case
 
     async def refuse_proposal(self, id: str, *, by: str, reason: str) -> Proposal:
-        refused = await self.containments.refuse(id, by=by, reason=reason)
+        refused = await self.approvals.refuse(id, by=by, reason=reason)
         self.live.publish(refused)
         return refused
 

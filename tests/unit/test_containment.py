@@ -13,6 +13,8 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
+from controller.alerts import Alerts
+from controller.approval import Approvals
 from controller.config import Config
 from controller.containment import Containments, Prepared
 from controller.errors import Conflict, NotFound, RefusalCode, Refused, StoreUnavailable
@@ -37,6 +39,8 @@ class Spine:
     net: Campus
     store: Store
     containments: Containments
+    alerts: Alerts
+    approvals: Approvals
     woken: list[set[str]] = field(default_factory=list)
 
     async def contain(self, target: Target, **more: Any) -> Accepted:
@@ -58,8 +62,9 @@ async def spine(tmp_path: Path) -> AsyncIterator[Spine]:
     def note(containment: str, stage: Stage, at: float) -> None:
         pass
 
+    config = Config.model_validate(CONFIG)
     containments = Containments(
-        Config.model_validate(CONFIG),
+        config,
         store,
         net.network,
         lambda _: MemoryDriver.capabilities,
@@ -68,12 +73,13 @@ async def spine(tmp_path: Path) -> AsyncIterator[Spine]:
         lambda: NOW,
         lambda device, ports: {one: {"no_fwd": False} for one in ports},
     )
-    yield Spine(net, store, containments, woken)
+    alerts = Alerts(config, store, net.network, containments, lambda: NOW)
+    yield Spine(net, store, containments, alerts, Approvals(config, store, containments, lambda: NOW), woken)
     await store.close()
 
 
 async def test_an_alert_contains_its_culprit(spine: Spine) -> None:
-    answer = await spine.containments.take_alert(alert(), "{}")
+    answer = await spine.alerts.take(alert(), "{}")
     assert answer.disposition is Disposition.CONTAINED
     assert answer.containment is not None
     assert answer.containment.endpoint.macs == {mac(6)}
@@ -111,8 +117,8 @@ async def test_what_a_rule_says_of_the_end_goes_with_the_case(spine: Spine) -> N
 
 
 async def test_the_same_alert_again_changes_nothing_and_tells_what_it_came_to(spine: Spine) -> None:
-    first = await spine.containments.take_alert(alert(), "{}")
-    again = await spine.containments.take_alert(alert(), "{}")
+    first = await spine.alerts.take(alert(), "{}")
+    again = await spine.alerts.take(alert(), "{}")
     assert again.duplicate
     assert first.containment is not None
     assert again.containment is not None
@@ -123,42 +129,42 @@ async def test_the_same_alert_again_changes_nothing_and_tells_what_it_came_to(sp
 async def test_a_repetition_of_what_was_taken_lately_is_answered_without_looking_for_the_device(
     spine: Spine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = await spine.containments.take_alert(alert(), "{}")
+    first = await spine.alerts.take(alert(), "{}")
     monkeypatch.setattr("controller.containment.locate", None)
-    again = await spine.containments.take_alert(alert(), "{}")
+    again = await spine.alerts.take(alert(), "{}")
     assert (again.alert_id, again.disposition, again.duplicate) == (first.alert_id, Disposition.CONTAINED, True)
 
 
 async def test_what_is_remembered_of_alerts_is_bounded_and_what_was_forgotten_is_still_a_repetition(
     spine: Spine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("controller.containment.REMEMBERED", 2)
+    monkeypatch.setattr("controller.alerts.REMEMBERED", 2)
     named = [replace(alert(), key=f"key {n}") for n in range(4)]
-    ids = [(await spine.containments.take_alert(one, "{}")).alert_id for one in named]
-    assert len(spine.containments._taken) == 2
-    again = [await spine.containments.take_alert(one, "{}") for one in named]
+    ids = [(await spine.alerts.take(one, "{}")).alert_id for one in named]
+    assert len(spine.alerts._taken) == 2
+    again = [await spine.alerts.take(one, "{}") for one in named]
     assert [(one.alert_id, one.duplicate) for one in again] == [(id, True) for id in ids]
 
 
 async def test_an_alert_that_the_store_does_not_have_is_new_whatever_is_remembered(
     spine: Spine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spine.containments, "_taken", {(alert().source, alert().key): "0123456789abcdef"})
-    answer = await spine.containments.take_alert(alert(), "{}")
+    monkeypatch.setattr(spine.alerts, "_taken", {(alert().source, alert().key): "0123456789abcdef"})
+    answer = await spine.alerts.take(alert(), "{}")
     assert (answer.disposition, answer.duplicate) == (Disposition.CONTAINED, False)
 
 
 async def test_a_repeated_alert_that_was_refused_is_still_called_refused(spine: Spine) -> None:
     unknown = alert(src=replace(alert().src, ip=ip_address("10.0.0.99")))
-    assert (await spine.containments.take_alert(unknown, "{}")).disposition is Disposition.REFUSED
-    again = await spine.containments.take_alert(unknown, "{}")
+    assert (await spine.alerts.take(unknown, "{}")).disposition is Disposition.REFUSED
+    again = await spine.alerts.take(unknown, "{}")
     assert (again.disposition, again.duplicate) == (Disposition.REFUSED, True)
     assert len(await spine.store.proposals()) == 1
 
 
 async def test_an_alert_that_a_crash_cut_short_is_taken_up_when_it_comes_again(spine: Spine) -> None:
     kept = await spine.store.save_alert(alert(), "{}")
-    answer = await spine.containments.take_alert(alert(), "{}")
+    answer = await spine.alerts.take(alert(), "{}")
     assert (answer.disposition, answer.alert_id) == (Disposition.CONTAINED, kept)
 
 
@@ -166,7 +172,7 @@ async def test_one_commit_stands_before_the_push_and_the_answer_and_holds_all(sp
     """The alert, the containment, its rules, what its port was, and the audit record: durable together, before anybody is woken."""
     commits: list[object] = []
     event.listen(spine.store._engines.writer, "commit", commits.append)
-    answer = await spine.containments.take_alert(alert(), "{}")
+    answer = await spine.alerts.take(alert(), "{}")
     assert len(commits) == 1
     assert spine.woken == [{S1}]
     assert (await spine.store.alert(answer.alert_id)).disposition == f"contained: {answer.reason}"
@@ -183,15 +189,15 @@ async def test_nothing_is_pushed_or_answered_when_the_commit_fails(spine: Spine)
 
     event.listen(spine.store._engines.writer, "commit", full)
     with pytest.raises(StoreUnavailable):
-        await spine.containments.take_alert(alert(), "{}")
+        await spine.alerts.take(alert(), "{}")
     event.remove(spine.store._engines.writer, "commit", full)
     assert spine.woken == []
     assert (await spine.store.containments(), await spine.store.alerts()) == ([], [])
-    assert (await spine.containments.take_alert(alert(), "{}")).disposition is Disposition.CONTAINED
+    assert (await spine.alerts.take(alert(), "{}")).disposition is Disposition.CONTAINED
 
 
 async def test_the_same_alert_many_times_at_once_is_one(spine: Spine) -> None:
-    answers = await asyncio.gather(*(spine.containments.take_alert(alert(), "{}") for _ in range(50)))
+    answers = await asyncio.gather(*(spine.alerts.take(alert(), "{}") for _ in range(50)))
     assert sorted(one.duplicate for one in answers) == [False] + [True] * 49
     assert {one.disposition for one in answers} == {Disposition.CONTAINED}
     assert len({one.containment.id for one in answers if one.containment is not None}) == 1
@@ -205,15 +211,15 @@ async def test_an_alert_is_kept_when_what_it_leads_to_fails(spine: Spine, monkey
     with monkeypatch.context() as patched:
         patched.setattr(spine.store, "accept", broken)
         with pytest.raises(RuntimeError):
-            await spine.containments.take_alert(alert(), "{}")
+            await spine.alerts.take(alert(), "{}")
     (kept,) = await spine.store.alerts()
     assert kept.disposition == ""
-    assert (await spine.containments.take_alert(alert(), "{}")).alert_id == kept.alert.id
+    assert (await spine.alerts.take(alert(), "{}")).alert_id == kept.alert.id
 
 
 async def test_an_alert_about_the_domain_controllers_address_is_put_to_a_person(spine: Spine) -> None:
     spoofed = alert(src=replace(alert().src, ip=ip_address("10.0.0.10")))
-    answer = await spine.containments.take_alert(spoofed, "{}")
+    answer = await spine.alerts.take(spoofed, "{}")
     assert answer.disposition is Disposition.REFUSED
     assert "domain controller" in answer.reason
     assert answer.proposal_id is not None
@@ -226,7 +232,7 @@ async def test_a_rogue_that_only_spoofs_is_not_contained_by_the_spoofed_address_
     spine.net.says("10.0.0.10", 6, 3)
     spine.net.says("10.0.0.10", 6, 3)
     spoofed = alert(key="k2", src=replace(alert().src, ip=ip_address("10.0.0.10")))
-    assert (await spine.containments.take_alert(spoofed, "{}")).disposition is Disposition.REFUSED
+    assert (await spine.alerts.take(spoofed, "{}")).disposition is Disposition.REFUSED
     accepted = await spine.contain(ip("10.0.0.66"))
     assert accepted.containment.endpoint.attachment.same_port(place(3))
     assert any("10.0.0.10" in words for words in accepted.containment.evidence)
@@ -234,7 +240,7 @@ async def test_a_rogue_that_only_spoofs_is_not_contained_by_the_spoofed_address_
 
 async def test_an_alert_whose_mac_is_another_devices_is_doubted(spine: Spine) -> None:
     odd = alert(src=replace(alert().src, mac=mac(7)))
-    answer = await spine.containments.take_alert(odd, "{}")
+    answer = await spine.alerts.take(odd, "{}")
     assert answer.disposition is Disposition.REFUSED
     assert f"the alert saw {mac(7)}" in answer.reason
 
@@ -307,43 +313,44 @@ async def test_what_was_released_is_woken_although_a_later_release_fails(
 def _proposing(spine: Spine, **more: Any) -> None:
     (rule,) = CONFIG["policy"]["rules"]
     policy = CONFIG["policy"] | {"rules": [rule | {"mode": "propose"} | more]}
-    spine.containments._config = Config.model_validate(CONFIG | {"policy": policy})
+    for part in (spine.containments, spine.alerts, spine.approvals):
+        part._config = Config.model_validate(CONFIG | {"policy": policy})
 
 
 async def test_what_is_proposed_is_contained_once_somebody_approves(spine: Spine) -> None:
     _proposing(spine)
-    answer = await spine.containments.take_alert(alert(), "{}")
+    answer = await spine.alerts.take(alert(), "{}")
     assert answer.disposition is Disposition.PROPOSED
     assert answer.proposal_id is not None
     assert spine.woken == []
-    proposal, case = await spine.containments.approve(answer.proposal_id, by="bob")
+    proposal, case = await spine.approvals.approve(answer.proposal_id, by="bob")
     assert case is not None
     assert (proposal.state, proposal.containment) == (ProposalState.APPROVED, case.id)
     assert (case.by, case.policy_rule, case.endpoint.macs) == ("bob", "scanners", frozenset({mac(6)}))
     assert f"{proposal.id} approved by bob" in case.reason
     assert spine.woken == [{S1}]
     with pytest.raises(Conflict):
-        await spine.containments.approve(proposal.id, by="eve")
+        await spine.approvals.approve(proposal.id, by="eve")
 
 
 async def test_two_people_are_two_people(spine: Spine) -> None:
     _proposing(spine, approvals=2)
-    id = (await spine.containments.take_alert(alert(), "{}")).proposal_id or ""
+    id = (await spine.alerts.take(alert(), "{}")).proposal_id or ""
     for _ in range(2):
-        proposal, case = await spine.containments.approve(id, by="bob")
+        proposal, case = await spine.approvals.approve(id, by="bob")
         assert (proposal.state, case) == (ProposalState.OPEN, None)
     assert spine.woken == []
-    _, case = await spine.containments.approve(id, by="eve")
+    _, case = await spine.approvals.approve(id, by="eve")
     assert case is not None
     assert case.by == "bob, eve"
 
 
 async def test_two_approvals_at_once_make_one_case(spine: Spine) -> None:
     _proposing(spine, approvals=2)
-    id = (await spine.containments.take_alert(alert(), "{}")).proposal_id or ""
-    await spine.containments.approve(id, by="bob")
+    id = (await spine.alerts.take(alert(), "{}")).proposal_id or ""
+    await spine.approvals.approve(id, by="bob")
     answers = await asyncio.gather(
-        *(spine.containments.approve(id, by=who) for who in ("eve", "dan")), return_exceptions=True
+        *(spine.approvals.approve(id, by=who) for who in ("eve", "dan")), return_exceptions=True
     )
     assert all(isinstance(one, tuple | Conflict) for one in answers)
     assert len(await spine.store.containments(want=Want.HELD)) == 1
@@ -351,22 +358,22 @@ async def test_two_approvals_at_once_make_one_case(spine: Spine) -> None:
 
 async def test_a_device_that_is_another_one_by_now_is_not_contained(spine: Spine) -> None:
     _proposing(spine)
-    id = (await spine.containments.take_alert(alert(), "{}")).proposal_id or ""
+    id = (await spine.alerts.take(alert(), "{}")).proposal_id or ""
     found = await spine.store.proposal(id)
     assert found.endpoint is not None
     other = replace(found, endpoint=replace(found.endpoint, macs=frozenset({mac(9)})))
     await spine.store.save_proposal(other)
     with pytest.raises(Refused, match="was default/") as refused:
-        await spine.containments.approve(id, by="bob")
+        await spine.approvals.approve(id, by="bob")
     assert refused.value.code is RefusalCode.CHANGED
     assert (await spine.store.proposal(id)).state is ProposalState.OPEN
     assert spine.woken == []
 
 
 async def test_no_approval_contains_what_is_protected(spine: Spine) -> None:
-    id = (await spine.containments.take_alert(alert(src=End(ip=ip_address("10.0.0.10"))), "{}")).proposal_id or ""
+    id = (await spine.alerts.take(alert(src=End(ip=ip_address("10.0.0.10"))), "{}")).proposal_id or ""
     with pytest.raises(Refused, match="domain controller"):
-        await spine.containments.approve(id, by="bob")
+        await spine.approvals.approve(id, by="bob")
     assert spine.woken == []
 
 
@@ -375,40 +382,40 @@ async def test_a_refused_proposal_keeps_the_terms_of_its_rule(spine: Spine) -> N
     _proposing(spine, approvals=2, profile="monitor")
     here = spine.containments._capabilities
     spine.containments._capabilities = lambda _: None
-    id = (await spine.containments.take_alert(alert(), "{}")).proposal_id or ""
+    id = (await spine.alerts.take(alert(), "{}")).proposal_id or ""
     spine.containments._capabilities = here
-    proposal, case = await spine.containments.approve(id, by="bob")
+    proposal, case = await spine.approvals.approve(id, by="bob")
     assert (proposal.approvals, proposal.profile, proposal.rule, case) == (2, "monitor", "scanners", None)
 
 
 async def test_what_the_rule_says_of_the_end_survives_the_approval(spine: Spine) -> None:
     _proposing(spine, on_expiry="ask")
-    id = (await spine.containments.take_alert(alert(), "{}")).proposal_id or ""
-    _, case = await spine.containments.approve(id, by="bob")
+    id = (await spine.alerts.take(alert(), "{}")).proposal_id or ""
+    _, case = await spine.approvals.approve(id, by="bob")
     assert case is not None
     assert case.on_expiry is OnExpiry.ASK
 
 
 async def test_a_refusal_while_it_is_being_contained_wins(spine: Spine, monkeypatch: pytest.MonkeyPatch) -> None:
     _proposing(spine)
-    id = (await spine.containments.take_alert(alert(), "{}")).proposal_id or ""
-    prepare = spine.containments._prepare_proposed
+    id = (await spine.alerts.take(alert(), "{}")).proposal_id or ""
+    prepare = spine.approvals._prepare
 
     async def slowly(proposal: Proposal) -> Prepared:
-        await spine.containments.refuse(id, by="eve", reason="ours")
+        await spine.approvals.refuse(id, by="eve", reason="ours")
         return await prepare(proposal)
 
-    monkeypatch.setattr(spine.containments, "_prepare_proposed", slowly)
+    monkeypatch.setattr(spine.approvals, "_prepare", slowly)
     with pytest.raises(Conflict, match="refused"):
-        await spine.containments.approve(id, by="bob")
+        await spine.approvals.approve(id, by="bob")
     assert await spine.store.containments(want=Want.HELD) == []
     assert spine.woken == []
 
 
 async def test_a_noisy_source_does_not_swell_the_case(spine: Spine) -> None:
     times = iter(range(10_000))
-    spine.containments._now = lambda: NOW + next(times) / 10
+    spine.containments._now = spine.alerts._now = lambda: NOW + next(times) / 10
     for number in range(80):
-        await spine.containments.take_alert(alert(key=f"k{number}"), "{}")
+        await spine.alerts.take(alert(key=f"k{number}"), "{}")
     (case,) = await spine.store.containments(want=Want.HELD)
     assert 32 < len(case.evidence) <= 64

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from controller.alerts import Alerts
 from controller.config import Config, Reconciling
 from controller.containment import Containments
 from controller.errors import Refused
@@ -425,10 +426,11 @@ async def test_nothing_that_it_says_of_itself_lets_it_out_by_moving(site: Site, 
         "incriminate": [{"name": "s", "match": {"signature": "ET SCAN *"}, "culprit": "source"}],
         "rules": [rule],
     }
-    site.containments._config = Config.model_validate(CONFIG | {"policy": policy})
+    config = Config.model_validate(CONFIG | {"policy": policy})
+    alerts = Alerts(config, site.store, site.network, site.containments, site.now)
     site.remove(GUARDED)  # nobody holds the protected address
     now = site.now()
-    answer = await site.containments.take_alert(alert(observed_at=now, received_at=now), "{}")
+    answer = await alerts.take(alert(observed_at=now, received_at=now), "{}")
     assert answer.containment is not None, answer.reason
     site.case_id = answer.containment.id
     site.follower.changed([answer.containment])

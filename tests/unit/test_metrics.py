@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from controller.alerts import Alerts
 from controller.config import Config, Reconciling
 from controller.containment import Containments
 from controller.discovery.desk import SensorDesk
@@ -60,6 +61,7 @@ class Parts:
     metrics: Metrics
     desk: SensorDesk
     containments: Containments
+    alerts: Alerts
     config: Config
     background: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -102,7 +104,8 @@ async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
     spine = Containments(
         config, store, net.network, lambda _: MemoryDriver.capabilities, lambda _: None, metrics.stage, clock
     )
-    yield Parts(clock, store, net, fleet, loop, device, metrics, SensorDesk(clock), spine, config)
+    alerts = Alerts(config, store, net.network, spine, clock)
+    yield Parts(clock, store, net, fleet, loop, device, metrics, SensorDesk(clock), spine, alerts, config)
     await store.close()
 
 
@@ -181,7 +184,7 @@ async def test_alerts_refusals_and_the_budget(parts: Parts) -> None:
         alert(key="k3", src=replace(alert().src, ip=ip("10.0.0.77").ip)),
         alert(key="k4", source="made-up", signature="something else"),
     ):
-        parts.metrics.alert(one.source, await parts.containments.take_alert(one, "{}"))
+        parts.metrics.alert(one.source, await parts.alerts.take(one, "{}"))
     page = await parts.page()
     assert page["netcordon_alerts_total", "contained", "suricata"] == 1
     assert page["netcordon_alerts_total", "repeated", "suricata"] == 1

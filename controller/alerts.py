@@ -1,0 +1,181 @@
+"""What becomes of an alert: who is meant, where that is, what policy says of it, and a containment, a proposal or a note of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+
+from controller import guardrails, policy
+from controller.config import Config
+from controller.containment import Containments, new_id
+from controller.errors import AlertRepeated, NotFound, RefusalCode, Refused, StoreUnavailable
+from controller.model import Alert, Culprit, Decision, End, Endpoint, Located, Location, Mode, Stage, Target
+from controller.network.view import NetworkView
+from controller.requests import AlertAnswer, Disposition
+from controller.store import Proposal, Store, Taken
+
+REMEMBERED = 65_536
+"""Alerts taken lately whose repetition is known by name."""
+
+
+class Alerts:
+    """Takes alerts, and acts by `containments` as far as policy lets it."""
+
+    def __init__(
+        self, config: Config, store: Store, network: NetworkView, containments: Containments, now: Callable[[], float]
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._network = network
+        self._containments = containments
+        self._now = now
+        self._in_hand: dict[tuple[str, str], asyncio.Future[AlertAnswer]] = {}
+        self._taken: dict[tuple[str, str], str] = {}
+
+    async def take(self, alert: Alert, raw: str) -> AlertAnswer:
+        """Decide what the alert means, and act as far as policy lets it. The alert and what became of it are stored in one transaction,
+        before anybody is answered or anything is pushed. A repeated alert changes nothing: while the first one is dealt with, it waits
+        for what that comes to."""
+        name = alert.source, alert.key
+        first = self._in_hand.get(name)
+        if first is not None:
+            return replace(await asyncio.shield(first), duplicate=True)
+        job = self._in_hand[name] = asyncio.ensure_future(self._take(alert, raw))
+        job.add_done_callback(lambda _: self._in_hand.pop(name, None))
+        return await asyncio.shield(job)
+
+    async def _take(self, alert: Alert, raw: str) -> AlertAnswer:
+        kept = False
+        try:
+            if (again := await self._taken_before(alert)) is None:
+                answer = await self._answer(replace(alert, id=secrets.token_hex(8)), raw)
+                self._remember(alert, answer.alert_id)
+            kept = True
+            return answer if again is None else again
+        except AlertRepeated as repeated:
+            kept = True
+            self._remember(alert, repeated.id)
+            return await self._repeated(repeated.id)
+        finally:
+            if not kept:  # whatever went wrong: an alert that came in is not lost by it
+                with contextlib.suppress(StoreUnavailable, AlertRepeated):
+                    await self._store.save_alert(alert, raw)
+
+    async def _answer(self, alert: Alert, raw: str) -> AlertAnswer:
+        culprit, why = policy.incriminate(self._config.policy, alert)
+        end = policy.culprit_end(alert, culprit)
+        target = None if end is None else _target_of(end, alert.realm)
+        if culprit is Culprit.UNDECIDED or end is None or target is None:
+            return await self._ask(alert, raw, None, None, Disposition.UNDECIDED, RefusalCode.UNDECIDED, why)
+        location = await self._locate_when_settled(target, alert, raw)
+        decision = None
+        try:
+            endpoint = guardrails.placed(_checked_against(end, location, self._network))
+            decision = policy.decide(self._config.policy, alert, endpoint, why, self._config.catalogue)
+            if decision.mode is Mode.OBSERVE:
+                taken = Taken(alert, raw, _words(Disposition.OBSERVED, decision.reason))
+                return AlertAnswer(await self._store.take_alert(taken), False, Disposition.OBSERVED, decision.reason)
+            stages = {Stage.RECEIVED: alert.received_at, Stage.LOCATED: self._now()}
+            prepared = self._containments.plan_and_prove(location, endpoint, decision, stages)
+            if decision.mode is Mode.PROPOSE:
+                return await self._ask(
+                    alert, raw, target, decision, Disposition.PROPOSED, None, decision.reason, prepared.endpoint
+                )
+            contained, joined = (_words(one, decision.reason) for one in (Disposition.CONTAINED, Disposition.JOINED))
+            accepted = await self._containments.commit(
+                prepared, str(target), taken=Taken(alert, raw, contained, joined)
+            )
+        except Refused as refusal:
+            return await self._ask(alert, raw, target, decision, Disposition.REFUSED, refusal.code, refusal.reason)
+        disposition = Disposition.JOINED if accepted.joined else Disposition.CONTAINED
+        return AlertAnswer(accepted.alert_id or "", False, disposition, decision.reason, accepted.containment)
+
+    async def _locate_when_settled(self, target: Target, alert: Alert, raw: str) -> Location:
+        """Where it is; an alert about a port whose neighbour may still show itself waits for that, rather than being refused. It is kept
+        before it waits. Raises AlertRepeated."""
+        at = alert.observed_at
+        location = self._containments.locate(target, at)
+        if location.status is not Located.AMBIGUOUS or not location.candidates:
+            return location
+        left = max(self._network.graph.unsettled_for(place, self._now()) for place in location.candidates)
+        if left > 0:
+            await self._store.save_alert(alert, raw)
+            await asyncio.sleep(left)
+            location = self._containments.locate(target, at)
+        return location
+
+    async def _ask(
+        self,
+        alert: Alert,
+        raw: str,
+        target: Target | None,
+        decision: Decision | None,
+        disposition: Disposition,
+        code: RefusalCode | None,
+        reason: str,
+        endpoint: Endpoint | None = None,
+    ) -> AlertAnswer:
+        """Put it to people: what was decided or refused stands as a proposal, on the terms of what was decided until then."""
+        proposal = Proposal(
+            id=new_id("p"),
+            alert_id=None,
+            target="" if target is None else str(target),
+            endpoint=endpoint,
+            profile="full" if decision is None else decision.profile.name,
+            duration=self._config.duration if decision is None else decision.duration,
+            rule="" if decision is None else decision.rule,
+            reason=reason,
+            refusal=code,
+            created_at=self._now(),
+            approvals=1 if decision is None else decision.approvals,
+            expires_at=self._now() + self._config.proposal_expires,
+        )
+        made = await self._store.save_proposal(proposal, Taken(alert, raw, _words(disposition, reason)))
+        return AlertAnswer(made.alert_id, False, disposition, reason, None, made.proposal.id, code)
+
+    def _remember(self, alert: Alert, alert_id: str) -> None:
+        """As whose repetition the same alert is to be known. The oldest one is forgotten: the store knows it all the same."""
+        self._taken[alert.source, alert.key] = alert_id
+        if len(self._taken) > REMEMBERED:
+            del self._taken[next(iter(self._taken))]
+
+    async def _taken_before(self, alert: Alert) -> AlertAnswer | None:
+        """What is answered to one that was taken lately: it need not be located, planned and proven to find out. What is remembered only
+        says where to look; one that the store does not have is new."""
+        alert_id = self._taken.get((alert.source, alert.key))
+        if alert_id is None:
+            return None
+        try:
+            return await self._repeated(alert_id)
+        except NotFound:
+            return None
+
+    async def _repeated(self, alert_id: str) -> AlertAnswer:
+        """What the first one came to, as far as it is known."""
+        disposition, _, reason = (await self._store.alert(alert_id)).disposition.partition(": ")
+        held = await self._store.held_by_alert(alert_id)
+        return AlertAnswer(alert_id, True, Disposition(disposition), f"taken before: {reason}", held)
+
+
+def _words(disposition: Disposition, reason: str) -> str:
+    """As an alert keeps it; `_repeated` reads it back."""
+    return f"{disposition.value}: {reason}"
+
+
+def _checked_against(end: End, location: Location, network: NetworkView) -> Location:
+    """The alert's own word on the culprit's MAC, where it has one: a router's means that the device is behind it, another one is doubt."""
+    if location.endpoint is None or end.mac is None or end.mac in location.endpoint.macs:
+        return location
+    router = network.is_router(location.endpoint.realm, end.mac)
+    status = Located.BEHIND_ROUTER if router else Located.AMBIGUOUS
+    why = f"router {router!r}" if router else "another device than the one that held the address then"
+    return replace(location, status=status, against=(f"the alert saw {end.mac}, which is {why}",))
+
+
+def _target_of(end: End, realm: str) -> Target | None:
+    if end.ip is not None:
+        return Target(ip=end.ip, realm=realm)
+    return None if end.mac is None else Target(mac=end.mac, realm=realm)
