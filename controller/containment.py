@@ -156,8 +156,16 @@ class Containments:
         endpoint = self._network.endpoint_at(held.realm, held.macs, place, now)
         left = self._config.duration if case.expires_at is None else max(1.0, case.expires_at - now)
         profile = self._config.catalogue.get(case.profile, FULL)  # no longer configured: held tighter rather than not
-        by_hand = case.policy_rule == "operator"
-        decision = Decision(Mode.CONTAIN, profile, left, case.policy_rule, case.reason, case.by, automatic=not by_hand)
+        decision = Decision(
+            Mode.CONTAIN,
+            profile,
+            left,
+            case.policy_rule,
+            case.reason,
+            case.by,
+            automatic=case.automatic,
+            insisted=case.override,
+        )
         location = Location(Located.FOUND, Target(mac=min(held.macs), realm=held.realm), now, endpoint)
         if whole:
             guardrails.no_router_at(endpoint, self._network, now)

@@ -27,10 +27,13 @@ def placed(location: Location) -> Endpoint:
 
 def not_protected(endpoint: Endpoint, decision: Decision, network: NetworkView, named: Address | None = None) -> None:
     """No protected asset is contained. `named` is the address that was asked for: where it is a protected one, a person has
-    to look, whoever was found to be using it."""
+    to look, whoever was found to be using it. What a person insisted on once is followed; a protected port is not taken with it."""
     ips = endpoint.ips if named is None else endpoint.ips | {named}
     places = network.graph.names(endpoint.attachment)
-    protection = network.inventory.protection(endpoint.macs, ips, places, endpoint.role)
+    if decision.insisted:
+        protection = network.inventory.protection((), (), places, "")
+    else:
+        protection = network.inventory.protection(endpoint.macs, ips, places, endpoint.role)
     if protection is not None and not decision.override:
         raise Refused(
             RefusalCode.PROTECTED,

@@ -227,7 +227,8 @@ FULL = Profile("full", 100, "nothing in or out", built_in=True)
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What policy says of an alert, or an operator of a target. `rule` is the policy rule's name, or 'operator'.
-    `on_expiry` None is the configuration's default."""
+    `on_expiry` None is the configuration's default. `override`: a person who may insists, whatever is protected; `insisted`: somebody
+    did so when this very device was contained, which says nothing of other places and devices."""
 
     mode: Mode
     profile: Profile
@@ -237,6 +238,7 @@ class Decision:
     by: str
     automatic: bool
     override: bool = False
+    insisted: bool = False
     on_expiry: OnExpiry | None = None
     approvals: int = 1
 
@@ -343,7 +345,8 @@ class Stage(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Containment:
     """The case as the store holds it. `revision` grows with every accepted change of what is wanted.
-    `waiting_since`: its time was over then, it stays held, and a person is asked."""
+    `waiting_since`: its time was over then, it stays held, and a person is asked. `automatic`: nobody asked for it by name. `override`: a
+    person insisted although it is protected."""
 
     id: str
     endpoint: Endpoint
@@ -368,6 +371,8 @@ class Containment:
     evidence: tuple[str, ...] = ()
     on_expiry: OnExpiry = OnExpiry.RELEASE
     waiting_since: float | None = None
+    automatic: bool = False
+    override: bool = False
 
     @property
     def places(self) -> frozenset[tuple[str, PortName]]:

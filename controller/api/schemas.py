@@ -188,6 +188,8 @@ class ContainmentView(View):
     revision: int
     on_expiry: str = "release"
     waiting_since: datetime | None = None
+    automatic: bool = False
+    override: bool = False
 
 
 class AcceptedView(View):

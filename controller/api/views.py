@@ -145,6 +145,8 @@ def containment_view(case: Containment, now: float) -> schemas.ContainmentView:
         revision=case.revision,
         on_expiry=case.on_expiry.value,
         waiting_since=None if case.waiting_since is None else moment(case.waiting_since),
+        automatic=case.automatic,
+        override=case.override,
     )
 
 

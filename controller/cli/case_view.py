@@ -50,6 +50,7 @@ def show_case(console: Console, case: ContainmentView, names: Names) -> None:
         ("expires", _expires(case) if case.expires_at else "never"),
         ("then", "asks a person, and stays held" if case.on_expiry == "ask" else ""),
         ("by", case.by),
+        ("override", "it is protected, and somebody insisted" if case.override else ""),
         ("reason", case.reason),
         ("policy rule", case.policy_rule),
         ("released by", case.released_by or ""),

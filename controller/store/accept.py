@@ -123,6 +123,8 @@ def _create(transaction: Transaction, draft: Draft) -> Containment:
         weaker=draft.weaker,
         evidence=draft.evidence,
         on_expiry=draft.on_expiry,
+        automatic=draft.automatic,
+        override=draft.override,
     )
 
 
@@ -140,6 +142,7 @@ def _row(draft: Draft) -> dict[str, Any]:
         "reason": draft.reason,
         "policy_rule": draft.policy_rule,
         "automatic": draft.automatic,
+        "override": draft.override,
         "unproven": "",
         "released_by": None,
         "on_expiry": draft.on_expiry.value,
@@ -170,6 +173,8 @@ def _join(
     changes: dict[str, Any] = {"expires_at": _later(found.expires_at, draft.expires_at), "revision": found.revision + 1}
     if OnExpiry.ASK in (draft.on_expiry, found.on_expiry):
         changes["on_expiry"] = OnExpiry.ASK.value
+    if draft.override:
+        changes["override"] = True
     if changes["expires_at"] is None or changes["expires_at"] > transaction.now():
         changes["waiting_since"] = None
     changes["evidence"] = codec.more_words(found.evidence, draft.evidence)

@@ -138,6 +138,8 @@ def _load(connection: Connection, rows: Sequence[Row[Any]]) -> list[Containment]
             released_by=found.released_by,
             evidence=codec.load_words(found.evidence),
             on_expiry=OnExpiry(found.on_expiry),
+            automatic=found.automatic,
+            override=found.override,
             waiting_since=found.waiting_since,
         )
         for found in rows

@@ -9,7 +9,7 @@ from controller.store.sql import database_clock
 from controller.store.tables import device
 from controller.store.writer import Transaction
 
-_FREE = or_(device.c.owner.is_(None), device.c.owner == bindparam("me"), device.c.lease_until < database_clock())
+_FREE = or_(device.c.owner.is_(None), device.c.owner == bindparam("me"), device.c.lease_until <= database_clock())
 _CLAIMABLE = select(device.c.epoch).where(device.c.id == bindparam("which"), _FREE).with_for_update(skip_locked=True)
 _UNTIL = database_clock() + bindparam("seconds", type_=device.c.lease_until.type)
 _CLAIM = (

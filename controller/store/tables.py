@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.types import TypeDecorator
@@ -58,6 +59,8 @@ containment = Table(
     Column("reason", Words, nullable=False),
     Column("policy_rule", Words, nullable=False),
     Column("automatic", Boolean, nullable=False),
+    # A person insisted on containing a protected device.
+    Column("override", Boolean, nullable=False, server_default=false()),
     Column("proof", Text),
     Column("weaker", Words),
     Column("unproven", Words, nullable=False),

@@ -82,9 +82,9 @@ class Site:
         crossing = Crossing(Frame(who, mac(99), 0x88B5), where[1], PORTS[-1])
         return self.switches[where[0]].forward(crossing).fate is Fate.PASS
 
-    async def contain(self, target: Target | None = None) -> Containment:
-        wanted = target or Target(mac=ROGUE)
-        accepted = await self.containments.contain(ContainRequest(wanted, "full", 3600, "it scans", "ann"))
+    async def contain(self, target: Target | None = None, *, override: bool = False) -> Containment:
+        wanted = ContainRequest(target or Target(mac=ROGUE), "full", 3600, "it scans", "ann", override=override)
+        accepted = await self.containments.contain(wanted)
         self.case_id = accepted.containment.id
         self.follower.changed([accepted.containment])
         return await self.until(lambda case: case.outcome is Outcome.INSTALLED, "installed")
@@ -294,6 +294,25 @@ async def test_a_protected_port_is_not_touched_and_it_is_said(site: Site) -> Non
     assert any("not contained there" in words for words in case.evidence)
     await site.quiet()
     assert (await site.actions()).count("move-refused") == 1
+
+
+async def test_a_protected_device_that_somebody_insisted_on_is_followed_but_not_to_a_protected_port(site: Site) -> None:
+    listed = [{"mac": ROGUE, "why": "the domain controller"}, {"port": "s1:e3", "why": "the server's port"}]
+    site.network.inventory = NetworkView.from_config(Config.model_validate({"protected": listed})).inventory
+    with pytest.raises(Refused, match="domain controller"):
+        await site.contain()
+    assert (await site.contain(override=True)).override
+    site.link(OTHER, False)
+    await asyncio.sleep(0.02)
+    site.link(HOME, False)
+    site.link(OTHER, True)
+    site.says(OTHER)
+    await site.until(lambda case: case.places == {OTHER}, "it moved")
+    assert not site.passes(OTHER)
+    site.says(GUARDED)
+    case = await site.until(lambda case: case.outcome is Outcome.DRIFTED, "said")
+    assert "protected by port s1:e3" in case.devices[0].reason
+    assert site.passes(GUARDED)
 
 
 async def test_a_move_beside_a_router_holds_its_name_alone(site: Site) -> None:
