@@ -2,7 +2,8 @@
 messages). Pure. Open vSwitch has it since 2.4.
 
 All of a bundle is sent at once, with the barrier behind it: no further round trip. Either all flows stand afterwards or none, and no
-frame meets some of them. A port's flag cannot be in a bundle (Open vSwitch fails the whole), so it stays outside, on its own side.
+frame meets some of them. A port's flag cannot be in a bundle (Open vSwitch fails the whole), so one that goes on stays outside, before
+it; `staged` holds back those that go off.
 """
 
 from __future__ import annotations
@@ -21,26 +22,15 @@ _HEAD = struct.Struct("!BBHIII")
 
 def sequence(messages: Sequence[bytes], number: int) -> tuple[list[bytes], list[int | None]]:
     """What to send in place of `messages`, and for each of that the index of the message that it stands for (None: the bundle's own).
-    Fewer than two flow messages, or flow messages with others between them, are sent as they are."""
+    Fewer than two flow messages, or flow messages with others between or behind them, are sent as they are."""
     which = [index for index, message in enumerate(messages) if message[1] == FLOW_MOD]
-    if len(which) < 2 or which[-1] - which[0] >= len(which):
+    if len(which) < 2 or which[0] + len(which) < len(messages):
         return list(messages), list(range(len(messages)))
-    first, after = which[0], which[-1] + 1
+    first = which[0]
     before = [] if first == 0 else [BARRIER]  # a switch may work in any order between two barriers
-    behind = [] if after == len(messages) else [BARRIER]
-    inside = [_control(number, _OPEN), *(_add(number, message) for message in messages[first:after])]
-    sent = [*messages[:first], *before, *inside, _control(number, _COMMIT), *behind, *messages[after:]]
-    own: list[int | None] = [None]
-    stands_for = [
-        *range(first),
-        *own * len(before),
-        None,
-        *which,
-        None,
-        *own * len(behind),
-        *range(after, len(messages)),
-    ]
-    return sent, stands_for
+    inside = [_control(number, _OPEN), *(_add(number, message) for message in messages[first:])]
+    stands_for = [*range(first), *(None for _ in before), None, *which, None]
+    return [*messages[:first], *before, *inside, _control(number, _COMMIT)], stands_for
 
 
 def numbered(message: bytes | bytearray, xid: int) -> bytes:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from drivers.openflow import bundle
 from drivers.openflow.bundle import BARRIER, EXPERIMENTER, FLOW_MOD
+from drivers.openflow.flows import COOKIE_MARK
 from drivers.openflow.session import Session
 from drivers.openflow.staged import SessionLost
 
@@ -85,11 +86,11 @@ def session(wire: Wire) -> Session:
     return Session(wire, "boot")
 
 
-MESSAGES = [message(PORT_MOD), flow(b"one"), flow(b"two"), message(PORT_MOD)]
-WHOLE = [PORT_MOD, BARRIER_REQUEST, "open", ("add", b"one"), ("add", b"two"), "commit", BARRIER_REQUEST, PORT_MOD]
+MESSAGES = [message(PORT_MOD), flow(b"one"), flow(b"two")]
+WHOLE = [PORT_MOD, BARRIER_REQUEST, "open", ("add", b"one"), ("add", b"two"), "commit"]
 
 
-def test_flows_are_one_bundle_between_the_port_messages(session: Session, wire: Wire) -> None:
+def test_flows_are_one_bundle_behind_the_port_messages(session: Session, wire: Wire) -> None:
     done = session.send(MESSAGES)
     sent = wire.sent()
     assert words(sent) == [*WHOLE, BARRIER_REQUEST]
@@ -102,7 +103,16 @@ def test_flows_are_one_bundle_between_the_port_messages(session: Session, wire: 
     assert wire.sent() == []
 
 
-@pytest.mark.parametrize("some", [[], [flow(b"one")], [message(PORT_MOD)], [flow(b"a"), message(PORT_MOD), flow(b"b")]])
+@pytest.mark.parametrize(
+    "some",
+    [
+        [],
+        [flow(b"one")],
+        [message(PORT_MOD)],
+        [flow(b"a"), message(PORT_MOD), flow(b"b")],
+        [flow(b"a"), flow(b"b"), message(PORT_MOD)],
+    ],
+)
 def test_what_is_atomic_by_itself_or_cannot_be_is_sent_as_it_is(
     session: Session, wire: Wire, some: list[bytes]
 ) -> None:
@@ -141,7 +151,7 @@ def test_a_switch_without_bundles_is_asked_once(session: Session, wire: Wire) ->
     session.on_barrier(xid(again[-1]))
     assert done.result(0) == {}
     session.send(MESSAGES)
-    assert words(wire.sent()) == [PORT_MOD, b"one", b"two", PORT_MOD, BARRIER_REQUEST]
+    assert words(wire.sent()) == [PORT_MOD, b"one", b"two", BARRIER_REQUEST]
 
 
 def test_a_message_that_only_it_refuses_leaves_the_others(session: Session, wire: Wire) -> None:
@@ -162,6 +172,72 @@ def test_a_session_that_ends_before_the_second_try_says_so(session: Session, wir
     session.on_barrier(next(iter(barrier)))
     with pytest.raises(SessionLost):
         done.result(0)
+
+
+def plain_flow(cookie: int) -> dict[str, Any]:
+    return {"kind": "flow", "table": 1, "priority": 5, "cookie": cookie, "match": {}, "goto": None, "output": None}
+
+
+def plain_port(number: int, *, no_fwd: bool) -> dict[str, Any]:
+    return {"kind": "port", "name": f"p{number}", "number": number, "hw_addr": "02:00:00:00:00:01", "no_fwd": no_fwd}
+
+
+RELEASING = [
+    plain_port(1, no_fwd=True),
+    plain_flow(COOKIE_MARK | 5),
+    plain_flow(COOKIE_MARK | 6),
+    plain_port(2, no_fwd=False),
+]
+
+
+def kinds(sent: list[bytes]) -> list[Any]:
+    return [one if isinstance(one := word(each), int) else "flow" for each in sent if each[1] != EXPERIMENTER]
+
+
+def port_of(sent: list[bytes]) -> list[int]:
+    return [int.from_bytes(one[8:12], "big") for one in sent if one[1] == PORT_MOD]
+
+
+def test_a_port_goes_on_hearing_nothing_until_the_flows_stand(session: Session, wire: Wire) -> None:
+    done = session.push(RELEASING)
+    sent = wire.sent()
+    assert port_of(sent) == [1]
+    session.on_barrier(xid(sent[-1]))
+    last = wire.sent()
+    assert (words(last), port_of(last)) == ([PORT_MOD, BARRIER_REQUEST], [2])
+    assert not done.done()
+    session.on_error(xid(last[0]), FLOW_MOD_FAILED, 0)
+    session.on_barrier(xid(last[-1]))
+    assert done.result(0).keys() == {3}
+
+
+@pytest.mark.parametrize("refused", [0, 1])
+def test_when_the_bundle_fails_the_port_waits_for_the_flows_that_are_sent_one_by_one(
+    session: Session, wire: Wire, refused: int
+) -> None:
+    done = session.push(RELEASING)
+    sent = wire.sent()
+    (commit,) = (one for one in sent if word(one) == "commit")
+    session.on_error(xid(commit), BUNDLE_ERROR, 0)
+    session.on_barrier(xid(sent[-1]))
+    again = wire.sent()
+    assert kinds(again) == ["flow", "flow", BARRIER_REQUEST]
+    for one in again[:refused]:
+        session.on_error(xid(one), FLOW_MOD_FAILED, TABLE_FULL)
+    session.on_barrier(xid(again[-1]))
+    last = wire.sent()
+    assert (words(last), port_of(last)) == ([PORT_MOD, BARRIER_REQUEST], [2])
+    session.on_barrier(xid(last[-1]))
+    assert list(done.result(0)) == [1][:refused]
+
+
+def test_a_switch_without_bundles_takes_the_flows_before_it_lets_go_of_a_port(session: Session, wire: Wire) -> None:
+    session.bundles = False
+    session.push(RELEASING)
+    sent = wire.sent()
+    assert (kinds(sent), port_of(sent)) == ([PORT_MOD, "flow", "flow", BARRIER_REQUEST], [1])
+    session.on_barrier(xid(sent[-1]))
+    assert port_of(wire.sent()) == [2]
 
 
 @given(st.lists(st.sampled_from([PORT_MOD, FLOW_MOD]), max_size=8))

@@ -1,4 +1,4 @@
-"""A port is silent before its switch begins to forward."""
+"""A port is silent before its switch begins to forward, and until what takes its flag's place stands."""
 
 from __future__ import annotations
 
@@ -45,15 +45,40 @@ def test_forwarding_waits_for_the_flags() -> None:
     assert session.sent == [flags, [b"2", b"3"]]
     assert not done.done()
     session.owed[1].set_result({})
-    assert done.result() == {}
+    assert done.result(0) == {}
 
 
-@pytest.mark.parametrize("plain", [(FLAG, DROP), (DROP, NORMAL), (UNFLAG, NORMAL), ()])
+@pytest.mark.parametrize("plain", [(FLAG, DROP), (DROP, NORMAL), (UNFLAG,)])
 def test_what_cannot_leak_goes_at_once(plain: tuple[Mapping[str, object], ...]) -> None:
     session = Recorded()
     done = pushed(session, *plain)
     session.owed[0].set_result({0: "no"})
-    assert (len(session.sent), done.result()) == (1, {0: "no"})
+    assert (len(session.sent), done.result(0)) == (1, {0: "no"})
+
+
+def test_nothing_to_say_is_acknowledged_too() -> None:
+    session = Recorded()
+    done = pushed(session)
+    session.owed[0].set_result({})
+    assert (session.sent, done.result(0)) == ([[]], {})
+
+
+def test_flags_go_off_last() -> None:
+    session = Recorded()
+    done = pushed(session, FLAG, UNFLAG, DROP, UNFLAG)
+    session.owed[0].set_result({1: "table full"})
+    assert session.sent == [[b"0", b"2"], [b"1", b"3"]]
+    session.owed[1].set_result({0: "no such port"})
+    assert done.result(0) == {2: "table full", 1: "no such port"}
+
+
+def test_on_then_forwarding_then_off() -> None:
+    session = Recorded()
+    pushed(session, FLAG, NORMAL, UNFLAG)
+    for step in (0, 1):
+        assert len(session.sent) == step + 1
+        session.owed[step].set_result({})
+    assert session.sent == [[b"0"] * (READ_IN_ONE_TURN + 1), [b"1"], [b"2"]]
 
 
 def test_a_refusal_is_told_of_the_message_that_it_is_about() -> None:
@@ -61,7 +86,7 @@ def test_a_refusal_is_told_of_the_message_that_it_is_about() -> None:
     done = pushed(session, DROP, FLAG, NORMAL, FLAG)
     session.owed[0].set_result(dict.fromkeys(range(1, READ_IN_ONE_TURN + 2), "no such port"))
     session.owed[1].set_result({0: "table full"})
-    assert done.result() == {3: "no such port", 0: "table full"}
+    assert done.result(0) == {3: "no such port", 0: "table full"}
 
 
 def test_a_session_that_ends_in_between_ends_the_push() -> None:
@@ -69,7 +94,7 @@ def test_a_session_that_ends_in_between_ends_the_push() -> None:
     done = pushed(session, FLAG, NORMAL)
     session.owed[0].set_result({})
     with pytest.raises(SessionLost):
-        done.result()
+        done.result(0)
 
 
 @pytest.mark.parametrize("step", [0, 1])
@@ -79,4 +104,4 @@ def test_a_lost_answer_is_no_answer(step: int) -> None:
     if step:
         session.owed[0].set_result({})
     session.owed[step].set_exception(SessionLost("gone"))
-    assert isinstance(done.exception(), SessionLost)
+    assert isinstance(done.exception(0), SessionLost)
