@@ -96,15 +96,14 @@ class Alerts:
     async def _locate_when_settled(self, target: Target, alert: Alert, raw: str) -> Location:
         """Where it is; an alert about a port whose neighbour may still show itself waits for that, rather than being refused. It is kept
         before it waits. Raises AlertRepeated."""
-        at = alert.observed_at
-        location = self._containments.locate(target, at)
+        location = self._containments.locate_as_seen(target, alert)
         if location.status is not Located.AMBIGUOUS or not location.candidates:
             return location
         left = max(self._network.graph.unsettled_for(place, self._now()) for place in location.candidates)
         if left > 0:
             await self._store.save_alert(alert, raw)
             await asyncio.sleep(left)
-            location = self._containments.locate(target, at)
+            location = self._containments.locate_as_seen(target, alert)
         return location
 
     async def _ask(

@@ -43,9 +43,7 @@ class Approvals:
                 f"{proposal.id} names no device: find out which one it is, and contain that by hand",
             )
         alert = (await self._store.alert(proposal.alert_id)).alert
-        location = self._containments.locate(
-            replace(parse_target(proposal.target), realm=alert.realm), alert.observed_at
-        )
+        location = self._containments.locate_as_seen(replace(parse_target(proposal.target), realm=alert.realm), alert)
         endpoint = guardrails.placed(location)
         if proposal.endpoint is not None and endpoint.id != proposal.endpoint.id:
             raise Refused(

@@ -165,6 +165,9 @@ class Client:
     def alerts(self, limit: int = 100) -> list[listings.AlertView]:
         return self._list("/api/v1/alerts", listings.AlertView, {"limit": limit})
 
+    def alert_sources(self) -> list[listings.SourceView]:
+        return self._list("/api/v1/alert-sources", listings.SourceView, {})
+
     def dead_letters(self, limit: int = 100) -> list[listings.DeadLetterView]:
         return self._list("/api/v1/dead-letters", listings.DeadLetterView, {"limit": limit})
 

@@ -18,6 +18,7 @@ from controller.locate import locate
 from controller.logs import about
 from controller.model import (
     FULL,
+    Alert,
     Attachment,
     Containment,
     Decision,
@@ -147,6 +148,12 @@ class Containments:
     def locate(self, target: Target, at: float | None = None) -> Location:
         now = self._now()
         return locate(target, now if at is None else at, now, self._network, self._config.locate)
+
+    def locate_as_seen(self, target: Target, alert: Alert) -> Location:
+        """Who it was when the alert was seen; which is not known when that time is not."""
+        if alert.time_doubt:
+            return Location(Located.AMBIGUOUS, target, alert.observed_at, against=(alert.time_doubt,))
+        return self.locate(target, alert.observed_at)
 
     def prepare_at(self, case: Containment, place: Attachment, *, whole: bool) -> Prepared:
         """A held case planned and proven anew at another port, for `follow`: of all that comes in there (`whole`), or only of what uses the

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from controller.doctor.network import Seen, examine
 from controller.errors import NetcordonError, Refused, StoreUnavailable
 from controller.fleet import Fleet
 from controller.follow import Follower
-from controller.intake import source_names
+from controller.intake import SOURCES, Source
 from controller.live import AlertTaken, Live
 from controller.logs import configure_logs
 from controller.metrics import Metrics
@@ -84,7 +84,7 @@ class Daemon:
         self.network = NetworkView.from_config(config)
         self.desk = SensorDesk(now)
         self.live = Live(now)
-        self._metrics = Metrics(source_names())
+        self._metrics = Metrics(SOURCES)
         store.on_write = self._metrics.wrote
         self._now = now
         self._owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -300,8 +300,8 @@ class Daemon:
     def profiles(self) -> list[Profile]:
         return list(self.config.catalogue.values())
 
-    def sources(self) -> list[str]:
-        return source_names()
+    def sources(self) -> Mapping[str, Source]:
+        return SOURCES
 
     @property
     def metrics_without_token(self) -> bool:

@@ -36,6 +36,8 @@ class Alert:
 
     `observed_at` is the sensor's time and `received_at` ours. `key` identifies the event for deduplication within `source`. `signature` and
     `text` are the attacker's words or the sensor's about it: neutralize them before showing. `severity` is 1 (info) to 5 (critical).
+    `confidence` is the source's own, 0 to 1, where it has one; `techniques` are ids of MITRE ATT&CK (T1021.002). `time_doubt` says why
+    `observed_at` may have been another moment (it came without an offset): whom it is about is then for a person to say.
     """
 
     source: str
@@ -51,6 +53,9 @@ class Alert:
     text: str = ""
     realm: str = DEFAULT_REALM
     id: str = ""
+    confidence: float | None = None
+    techniques: tuple[str, ...] = ()
+    time_doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

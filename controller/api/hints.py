@@ -22,7 +22,7 @@ HINTS: Mapping[str, str] = MappingProxyType(
         "unauthorized": "give a token: NETCORDON_TOKEN, or ~/.config/netcordon/token; `netcordon token add` makes one",
         "forbidden": "`netcordon token list` shows who has which role",
         "invalid-input": "the message names what is wrong; `netcordon COMMAND --help` has an example",
-        "not-found": "`netcordon list --all` and `token list` show what there is; alert sources are suricata and generic",
+        "not-found": "`netcordon list --all` and `token list` show what there is, `netcordon alert sources` how alerts are written",
         "conflict": "`netcordon list` shows what stands now",
         "too-large": "send it in several requests",
         "store-unavailable": "nothing was accepted: ask again with the same Idempotency-Key; /readyz says what is wrong",

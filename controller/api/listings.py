@@ -67,7 +67,17 @@ class AlertView(View):
     src: EndView
     dst: EndView
     realm: str
+    confidence: float | None
+    techniques: list[str]
+    time_doubt: str
     disposition: str
+
+
+class SourceView(View):
+    """An alert source that this daemon takes: what follows /api/v1/alerts/, and what it is."""
+
+    name: str
+    says: str
 
 
 class DeadLetterView(View):
@@ -112,8 +122,8 @@ class ApprovalView(View):
 
 
 class AlertResult(View):
-    """`status`: taken, ignored (not an alert), malformed (kept as the dead letter `id`), or failed (read, and not acted
-    upon). `containment` and `proposal` are ids."""
+    """`index` is the event's: one about several devices has a result for each. `status`: taken, ignored (not an alert), malformed (kept as
+    the dead letter `id`), or failed (read, and not acted upon). `containment` and `proposal` are ids."""
 
     index: int
     status: str

@@ -3,10 +3,12 @@ it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from controller.discovery.probes import SensorResults, SensorWork
 from controller.doctor.finding import Finding
+from controller.intake import Source
 from controller.live import Live
 from controller.model import Address, Alert, Binding, Containment, Endpoint, Location, Profile, Target
 from controller.requests import AlertAnswer, ContainRequest, DeviceView, Preview
@@ -77,5 +79,5 @@ class Service(Protocol):
     def profiles(self) -> list[Profile]:
         """How far a containment can go: the strictest first."""
 
-    def sources(self) -> list[str]:
-        """The alert sources that are taken."""
+    def sources(self) -> Mapping[str, Source]:
+        """The alert sources that are taken, by name."""

@@ -264,6 +264,9 @@ def alert_view(record: AlertRecord) -> listings.AlertView:
         src=_end_view(alert.src),
         dst=_end_view(alert.dst),
         realm=alert.realm,
+        confidence=alert.confidence,
+        techniques=list(alert.techniques),
+        time_doubt=alert.time_doubt,
         disposition=neutralize(record.disposition, _LONG),
     )
 

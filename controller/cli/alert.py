@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 
 from controller.api.listings import AlertResult, AlertsTaken
-from controller.cli import output
+from controller.cli import completion, output
 from controller.cli.exit_codes import ExitCode
 from controller.cli.options import Json, Limit, connect
 from controller.errors import InvalidInput
@@ -23,8 +24,14 @@ _LINES_AT_ONCE = 5000
 
 @alert_app.command()
 def send(
-    file: Annotated[Path, typer.Argument(help="JSON, or JSON lines as Suricata's eve.json; - is standard input.")],
-    source: Annotated[str, typer.Option(help="How it is written: suricata, generic.")],
+    file: Annotated[Path, typer.Argument(help="What the sensor wrote, as Suricata's eve.json; - is standard input.")],
+    source: Annotated[
+        str,
+        typer.Option(
+            help="How it is written: suricata, zeek, generic, … (`alert sources` lists all).",
+            autocompletion=completion.alert_sources,
+        ),
+    ],
     as_json: Json = False,
 ) -> None:
     """Send alerts to the daemon, as a sensor would.
@@ -42,6 +49,20 @@ def send(
     else:
         _show(taken)
     raise typer.Exit(_code(taken))
+
+
+@alert_app.command()
+def sources(as_json: Json = False) -> None:
+    """List how alerts may be written: what --source takes, and what stands after /api/v1/alerts/.
+
+    Example: netcordon alert sources
+    """
+    with connect() as client:
+        found = client.alert_sources()
+    if as_json:
+        output.print_json(found)
+        return
+    output.table(("SOURCE", "WHAT IT IS"), ((one.name, one.says) for one in found), "no source")
 
 
 @alert_app.command("list")
@@ -96,29 +117,34 @@ def _read(file: Path) -> bytes:
 
 
 def _parts(body: bytes) -> Iterator[bytes]:
-    """As one, or, what is too long for one request, as several of whole lines."""
+    """As one, or, what is too long for one request, as several of whole lines, each under the header that the file begins with (a Zeek
+    log's lines of #)."""
     if len(body) <= _AT_ONCE and body.count(b"\n") <= _LINES_AT_ONCE:
         yield body
         return
-    lines: list[bytes] = []
-    size = 0
-    for line in body.splitlines(keepends=True):
-        if lines and (size + len(line) > _AT_ONCE or len(lines) == _LINES_AT_ONCE):
+    every = body.splitlines(keepends=True)
+    header = list(itertools.takewhile(lambda line: line.startswith(b"#"), every))
+    lines, size = [*header], 0
+    for line in every[len(header) :]:
+        if len(lines) > len(header) and (size + len(line) > _AT_ONCE or len(lines) >= _LINES_AT_ONCE):
             yield b"".join(lines)
-            lines, size = [], 0
+            lines, size = [*header], 0
         lines.append(line)
         size += len(line)
     yield b"".join(lines)
 
 
 def _together(parts: list[AlertsTaken]) -> AlertsTaken:
-    results = [result for part in parts for result in part.results]
+    results, first = [], 0
+    for part in parts:
+        results += [one.model_copy(update={"index": first + one.index}) for one in part.results]
+        first = results[-1].index + 1
     return AlertsTaken(
         taken=sum(part.taken for part in parts),
         ignored=sum(part.ignored for part in parts),
         malformed=sum(part.malformed for part in parts),
         failed=sum(part.failed for part in parts),
-        results=[result.model_copy(update={"index": index}) for index, result in enumerate(results)],
+        results=results,
     )
 
 

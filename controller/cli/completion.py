@@ -49,6 +49,11 @@ def profiles(incomplete: str) -> Offer:
     return _beginning(incomplete, ((one["name"], one["description"]) for one in answer["profiles"]))
 
 
+def alert_sources(incomplete: str) -> Offer:
+    """How alerts may be written, each with what it is."""
+    return _beginning(incomplete, ((one["name"], one["says"]) for one in _ask("/api/v1/alert-sources") or []))
+
+
 def _held() -> list[dict[str, Any]]:
     answer = _ask(f"/api/v1/containments?want=held&limit={MOST}")
     return [] if answer is None else answer["containments"]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from controller.errors import InvalidInput
 from controller.neutralize import neutralize, storable
 
 MOST_EVENTS = 10_000
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def split_body(body: bytes) -> list[RawEvent]:
     if error:
         return _split_lines(text, error)
     if isinstance(value, list):
-        return [_event(_written(item), item) for item in _limited(value)]
+        return [_event(written(item), item) for item in limited(value)]
     return [_event(text, value)]
 
 
@@ -41,7 +42,7 @@ def _split_lines(text: str, error: str) -> list[RawEvent]:
     """JSON lines, or one malformed event when no line of it is JSON. Cut at newlines alone: str.splitlines would also
     cut at U+2028, which may stand inside a JSON string."""
     events = []
-    for line in _limited([stripped for line in text.split("\n") if (stripped := line.strip())]):
+    for line in limited([stripped for line in text.split("\n") if (stripped := line.strip())]):
         value, problem = _read(line)
         events.append(_event(line, value, problem))
     if all(event.error for event in events):
@@ -49,7 +50,8 @@ def _split_lines(text: str, error: str) -> list[RawEvent]:
     return events
 
 
-def _limited(items: list[Any]) -> list[Any]:
+def limited(items: list[Item]) -> list[Item]:
+    """The events as they are. Raises InvalidInput when there are none, or more than one request may carry."""
     if len(items) > MOST_EVENTS:
         raise InvalidInput(f"{len(items)} events in one body: send at most {MOST_EVENTS} at once")
     if not items:
@@ -73,8 +75,22 @@ def _read(text: str) -> tuple[Any, str]:
         return None, neutralize(f"not JSON: {error}")
 
 
-def _written(item: Any) -> str:
+def written(item: Any) -> str:
+    """`item` as JSON text, for what came inside of something else."""
     try:
         return json.dumps(item)
     except (RecursionError, ValueError):
         return "(an event that cannot be written as JSON again)"
+
+
+def split_inside(key: str) -> Callable[[bytes], list[RawEvent]]:
+    """As `split_body`, for a source that may also send its events as a list under `key` of one object."""
+
+    def split(body: bytes) -> list[RawEvent]:
+        events: list[RawEvent] = []
+        for event in split_body(body):
+            inner = None if event.fields is None else event.fields.get(key)
+            events += [_event(written(item), item) for item in inner] if isinstance(inner, list) else [event]
+        return limited(events)
+
+    return split

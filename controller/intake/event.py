@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, ValidationError
 
 from controller.errors import InvalidInput
-from controller.model import Address, Alert
+from controller.model import Address
 from controller.neutralize import neutralize, storable
 from controller.targets import parse_address
 from drivers.rules import Mac, parse_mac
 
-Parser = Callable[[Mapping[str, Any], float], Alert]
 Model = TypeVar("Model", bound=BaseModel)
 
 LONGEST_SIGNATURE = 500

@@ -123,13 +123,18 @@ def dump_alert(alert: Alert) -> str:
             "category": alert.category,
             "text": alert.text,
             "realm": alert.realm,
+            "confidence": alert.confidence,
+            "techniques": alert.techniques,
+            "time_doubt": alert.time_doubt,
         }
     )
 
 
 def load_alert(id: str, text: str) -> Alert:
+    """One that was kept by an earlier version lacks what that did not know."""
     wire = json.loads(text)
-    return Alert(**wire | {"src": _load_end(wire["src"]), "dst": _load_end(wire["dst"])}, id=id)
+    ends = {"src": _load_end(wire["src"]), "dst": _load_end(wire["dst"])}
+    return Alert(**wire | ends | {"techniques": tuple(wire.get("techniques", ()))}, id=id)
 
 
 def _end(end: End) -> list[Any]:

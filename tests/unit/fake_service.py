@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
@@ -10,6 +11,7 @@ from controller.api.service import Service
 from controller.discovery.probes import SensorResults, SensorWork
 from controller.doctor.finding import Finding
 from controller.errors import AlertRepeated, NetcordonError, NotFound, RefusalCode, Refused
+from controller.intake import SOURCES, Source
 from controller.live import Live
 from controller.model import (
     FULL,
@@ -175,8 +177,8 @@ class FakeService:
     def profiles(self) -> list[Profile]:
         return [FULL, LATERAL, replace(MONITOR, name="custom", description=HOSTILE, built_in=False)]
 
-    def sources(self) -> list[str]:
-        return ["suricata", "generic"]
+    def sources(self) -> Mapping[str, Source]:
+        return SOURCES
 
     def _push(self) -> None:
         if self.then is not None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from controller.api.app import create_app
 from controller.errors import Conflict, NotFound, RefusalCode, StoreUnavailable
+from controller.intake import SOURCES
 from controller.roles import Permission, Role
 from controller.store import Store
 from drivers.base import DeviceUnreachable
@@ -32,6 +33,7 @@ GENERIC = {"observed_at": "2026-01-31T12:00:00Z", "signature": "seen", "src": {"
 ROUTES: Mapping[tuple[str, str], tuple[Permission | None, Any]] = {
     ("POST", "/api/v1/alerts/{source}"): (Permission.ALERT, GENERIC),
     ("GET", "/api/v1/alerts"): (Permission.READ, None),
+    ("GET", "/api/v1/alert-sources"): (Permission.READ, None),
     ("GET", "/api/v1/dead-letters"): (Permission.READ, None),
     ("GET", "/api/v1/proposals"): (Permission.READ, None),
     ("POST", "/api/v1/proposals/{id}/approve"): (Permission.APPROVE, {}),
@@ -239,7 +241,7 @@ async def test_the_attackers_words_come_out_neutralized(api: Api) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
-@given(body=st.binary(max_size=200), source=st.sampled_from(["suricata", "generic"]))
+@given(body=st.binary(max_size=200), source=st.sampled_from(sorted(SOURCES)))
 async def test_any_bytes_are_answered(api: Api, body: bytes, source: str) -> None:
     answer = await api("POST", f"/api/v1/alerts/{source}", content=body)
     assert answer.status_code in (200, 422)

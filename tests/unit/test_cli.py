@@ -32,6 +32,7 @@ from controller.cli.main import COMMANDS, group, run
 from controller.config import Listen
 from controller.doctor.finding import Finding, Severity
 from controller.errors import Conflict, NetcordonError, StoreUnavailable
+from controller.intake import SOURCES
 from controller.live import Live
 from controller.model import Located, Location, OnExpiry, Outcome, Proof, Reach
 from controller.neutralize import neutralize
@@ -587,6 +588,22 @@ def test_a_long_file_is_sent_in_parts(daemon: Daemon, command: Command, tmp_path
     sent = command("alert", "send", str(path), "--source", "suricata", "--json")
     assert sent.json["ignored"] == 10_002
     assert sent.json["results"][-1]["index"] == 10_001
+
+
+def test_each_part_of_a_long_table_has_its_header(daemon: Daemon, command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "notice.log"
+    rows = [f"1769860800.{n:06}\tScan::Port_Scan\t10.0.0.66" for n in range(5_010)]
+    path.write_text("\n".join(["#path\tconn", "#fields\tts\tnote\tsrc", *rows]))
+    sent = command("alert", "send", str(path), "--source", "zeek", "--json")
+    assert (sent.json["ignored"], sent.json["malformed"]) == (5_010, 0)
+    assert [one["index"] for one in sent.json["results"]] == list(range(5_010))
+
+
+def test_the_sources_are_listed_and_completed(daemon: Daemon, command: Command) -> None:
+    listed = command("alert", "sources", "--json").json
+    assert [one["name"] for one in listed] == list(SOURCES)
+    assert "Suricata" in command("alert", "sources").out
+    assert completed("netcordon alert send x --source z") == ["zeek"]
 
 
 def test_the_audit_log(daemon: Daemon, command: Command) -> None:

@@ -46,6 +46,9 @@ alerts = st.builds(
     words,
     words,
     words,
+    st.none() | st.floats(0, 1),
+    st.lists(words, max_size=3).map(tuple),
+    words,
 )
 
 

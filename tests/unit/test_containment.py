@@ -238,6 +238,17 @@ async def test_a_rogue_that_only_spoofs_is_not_contained_by_the_spoofed_address_
     assert any("10.0.0.10" in words for words in accepted.containment.evidence)
 
 
+async def test_an_alert_whose_time_could_be_another_is_put_to_a_person_and_an_approval_does_not_settle_it(
+    spine: Spine,
+) -> None:
+    answer = await spine.alerts.take(alert(time_doubt="the alert's time has no offset from UTC"), "{}")
+    assert (answer.disposition, answer.code) == (Disposition.REFUSED, RefusalCode.AMBIGUOUS)
+    assert "no offset" in answer.reason
+    assert answer.proposal_id is not None
+    with pytest.raises(Refused, match="no offset"):
+        await spine.approvals.approve(answer.proposal_id, by="ann")
+
+
 async def test_an_alert_whose_mac_is_another_devices_is_doubted(spine: Spine) -> None:
     odd = alert(src=replace(alert().src, mac=mac(7)))
     answer = await spine.alerts.take(odd, "{}")

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.errors import InvalidInput
-from controller.intake import PARSERS, parse, split_body
-from controller.intake.body import MOST_EVENTS
+from controller.intake import SOURCES, split_body
+from controller.intake.body import MOST_EVENTS, split_inside
 
 NOW = 1_800_000_000.0
 
@@ -47,6 +47,14 @@ def test_a_byte_order_mark_is_no_part_of_it() -> None:
     assert event.fields == {"a": 1}
 
 
+def test_a_list_inside_an_object_is_its_events() -> None:
+    events = split_inside("value")(b'{"value": [{"a": 1}, 7]}\n{"a": 2}\n{"value": 3}')
+    assert [event.fields for event in events] == [{"a": 1}, None, {"a": 2}, {"value": 3}]
+    assert events[0].raw == '{"a": 1}'
+    with pytest.raises(InvalidInput, match="empty"):
+        split_inside("value")(b'{"value": []}')
+
+
 @pytest.mark.parametrize("body", [b"", b" \n ", b"[]"])
 def test_nothing_is_an_error(body: bytes) -> None:
     with pytest.raises(InvalidInput, match="empty"):
@@ -76,10 +84,10 @@ def feed(body: bytes) -> None:
         return
     for event in events:
         assert (event.fields is None) == bool(event.error)
-        for source in PARSERS:
+        for source in SOURCES.values():
             if event.fields is not None:
                 with pytest.raises(InvalidInput):
-                    parse(source, event.fields, NOW)
+                    source.read(event.fields, NOW)
 
 
 @given(st.binary(max_size=300))

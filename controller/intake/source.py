@@ -1,0 +1,35 @@
+"""What a source is: a name, how a body of its is cut into events, and how an event becomes alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from controller.intake.body import RawEvent, split_body
+from controller.model import Alert
+
+Reader = Callable[[Mapping[str, Any], float], tuple[Alert, ...]]
+Splitter = Callable[[bytes], list[RawEvent]]
+OneReader = Callable[[Mapping[str, Any], float], Alert]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """`read` is pure: one event to the alerts that it is, one for each device that it suspects and never none. It raises NotAnAlert for
+    what the source reports beside alerts, InvalidInput that names the field for all else. `split` raises InvalidInput for a body that
+    cannot be cut at all."""
+
+    name: str
+    says: str
+    read: Reader
+    split: Splitter = split_body
+
+
+def one_each(name: str, says: str, parse: OneReader, split: Splitter = split_body) -> Source:
+    """A source whose every event is about one thing. `says`: what it is, for people."""
+
+    def read(raw: Mapping[str, Any], received_at: float) -> tuple[Alert, ...]:
+        return (parse(raw, received_at),)
+
+    return Source(name, says, read, split)
