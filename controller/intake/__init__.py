@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from controller.intake import generic, suricata, zeek
+from controller.intake import defender, generic, graph, suricata, zeek
 from controller.intake.body import RawEvent, split_body
 from controller.intake.event import NotAnAlert
 from controller.intake.source import Source, one_each
@@ -19,6 +19,8 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             one_each(suricata.SOURCE, "Suricata's EVE JSON, event type alert", suricata.parse),
             one_each(generic.SOURCE, "Netcordon's own alert in JSON", generic.parse),
             one_each(zeek.SOURCE, "Zeek's notice log, JSON or tab-separated", zeek.parse, zeek.split),
+            Source(defender.SOURCE, "Microsoft Defender for Endpoint, GET /api/alerts", defender.read, defender.split),
+            Source(graph.SOURCE, "Microsoft Graph security alerts, GET /security/alerts_v2", graph.read, graph.split),
         )
     }
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
@@ -21,6 +22,9 @@ Model = TypeVar("Model", bound=BaseModel)
 LONGEST_SIGNATURE = 500
 LONGEST_TEXT = 2000
 UNSAID_SEVERITY = 3
+MOST_TECHNIQUES = 50
+SEVERITIES: Mapping[str, int] = {"info": 1, "informational": 1, "low": 2, "medium": 3, "high": 4, "critical": 5}
+_TECHNIQUE = re.compile(r"T[0-9]{4}(?:\.[0-9]{3})?")
 
 
 class NotAnAlert(InvalidInput):
@@ -61,11 +65,47 @@ def _kept(limit: int) -> BeforeValidator:
     return BeforeValidator(lambda value: storable(value, limit).strip() if isinstance(value, str) else value)
 
 
+def _said(value: object) -> object:
+    """A text that may be missing, or a number where it is an id."""
+    if value is None:
+        return ""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value:.60g}" if isinstance(value, float) else _digits(value)
+    return storable(value, LONGEST_TEXT).strip() if isinstance(value, str) else value
+
+
+def _digits(value: int) -> str:
+    """Python writes no integer of more than 4,300 digits."""
+    return str(value) if value.bit_length() <= 128 else hex(value)[: LONGEST_TEXT - 1]
+
+
+def _listed(value: object) -> object:
+    return () if value is None else value
+
+
+def _port_or_none(value: object) -> object:
+    """Taken out of a log line it may be anything: what is no port is none, rather than a way to get an alert thrown away."""
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 5 and int(text) <= 65535 else None
+
+
+def _techniques(value: object) -> object:
+    """The ids of ATT&CK among them; a source also lists its own words there."""
+    words = value if isinstance(value, list | tuple) else [value]
+    ids = dict.fromkeys(word for word in words if isinstance(word, str) and _TECHNIQUE.fullmatch(word))
+    return tuple(ids)[:MOST_TECHNIQUES]
+
+
 Moment = Annotated[float, BeforeValidator(aware_time)]
 AddressField = Annotated[Address, BeforeValidator(_address)]
 MacField = Annotated[Mac, BeforeValidator(_mac)]
 L4Port = Annotated[int, Field(strict=True, ge=0, le=65535)]
 Text = Annotated[str, _kept(LONGEST_TEXT)]
+Said = Annotated[str, BeforeValidator(_said)]
+Id = Annotated[str, StringConstraints(min_length=1), BeforeValidator(_said)]
+Words = Annotated[tuple[Said, ...], BeforeValidator(_listed)]
+DecodedPort = Annotated[int | None, BeforeValidator(_port_or_none)]
+Techniques = Annotated[tuple[str, ...], BeforeValidator(_techniques)]
 Signature = Annotated[str, _kept(LONGEST_SIGNATURE), StringConstraints(min_length=1)]
 
 
@@ -89,3 +129,14 @@ def digest(raw: Mapping[str, Any]) -> str:
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInput("the event is not made of JSON values alone") from error
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+
+
+def of_one_device(address: Address) -> bool:
+    """Whether an address names a device on the network, rather than the host itself, a group, or nobody."""
+    return not (address.is_loopback or address.is_multicast or address.is_unspecified or address.is_link_local)
+
+
+def sentence(words: Iterable[str], named: Mapping[str, object]) -> str:
+    """An alert's `text`: the source's own words, then what else it said, each under its name; cut to its longest."""
+    said = (f"{name} {value}" for name, value in named.items() if value not in (None, "", ()))
+    return "; ".join([*filter(None, words), *said])[:LONGEST_TEXT]

@@ -15,7 +15,16 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from controller.errors import InvalidInput
 from controller.intake.body import RawEvent, limited, split_body
-from controller.intake.event import UNSAID_SEVERITY, AddressField, L4Port, NotAnAlert, Signature, Text, read_event
+from controller.intake.event import (
+    UNSAID_SEVERITY,
+    AddressField,
+    L4Port,
+    NotAnAlert,
+    Signature,
+    Text,
+    read_event,
+    sentence,
+)
 from controller.intake.moments import When, epoch_moment, iso_moment
 from controller.model import Address, Alert, End
 from controller.neutralize import neutralize, storable
@@ -91,9 +100,8 @@ def _key(event: _Notice) -> str:
 
 
 def _text(event: _Notice) -> str:
-    said = {"proto": event.proto, "sensor": event.peer_descr, "uid": event.uid, "file": event.fuid}
-    words = [event.msg, event.sub, *(f"{name} {value}" for name, value in said.items() if value)]
-    return "; ".join(word for word in words if word)
+    named = {"proto": event.proto, "sensor": event.peer_descr, "uid": event.uid, "file": event.fuid}
+    return sentence((event.msg, event.sub), named)
 
 
 # --- the tab-separated file -------------------------------------------------------------------------------------------
