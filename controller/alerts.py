@@ -67,13 +67,13 @@ class Alerts:
     async def _answer(self, alert: Alert, raw: str) -> AlertAnswer:
         culprit, why = policy.incriminate(self._config.policy, alert)
         end = policy.culprit_end(alert, culprit)
-        target = None if end is None else _target_of(end, alert.realm)
+        target = None if end is None else target_of(end, alert.realm)
         if culprit is Culprit.UNDECIDED or end is None or target is None:
             return await self._ask(alert, raw, None, None, Disposition.UNDECIDED, RefusalCode.UNDECIDED, why)
         location = await self._locate_when_settled(target, alert, raw)
-        decision = None
+        decision = endpoint = None
         try:
-            endpoint = guardrails.placed(_checked_against(end, location, self._network))
+            endpoint = guardrails.placed(checked_against(end, location, self._network))
             decision = policy.decide(self._config.policy, alert, endpoint, why, self._config.catalogue)
             if decision.mode is Mode.OBSERVE:
                 taken = Taken(alert, raw, _words(Disposition.OBSERVED, decision.reason))
@@ -89,7 +89,9 @@ class Alerts:
                 prepared, str(target), taken=Taken(alert, raw, contained, joined)
             )
         except Refused as refusal:
-            return await self._ask(alert, raw, target, decision, Disposition.REFUSED, refusal.code, refusal.reason)
+            return await self._ask(
+                alert, raw, target, decision, Disposition.REFUSED, refusal.code, refusal.reason, endpoint
+            )
         disposition = Disposition.JOINED if accepted.joined else Disposition.CONTAINED
         return AlertAnswer(accepted.alert_id or "", False, disposition, decision.reason, accepted.containment)
 
@@ -133,7 +135,7 @@ class Alerts:
             expires_at=self._now() + self._config.proposal_expires,
         )
         made = await self._store.save_proposal(proposal, Taken(alert, raw, _words(disposition, reason)))
-        return AlertAnswer(made.alert_id, False, disposition, reason, None, made.proposal.id, code)
+        return AlertAnswer(made.alert_id, False, disposition, reason, None, made.proposal, code)
 
     def _remember(self, alert: Alert, alert_id: str) -> None:
         """As whose repetition the same alert is to be known. The oldest one is forgotten: the store knows it all the same."""
@@ -164,7 +166,7 @@ def _words(disposition: Disposition, reason: str) -> str:
     return f"{disposition.value}: {reason}"
 
 
-def _checked_against(end: End, location: Location, network: NetworkView) -> Location:
+def checked_against(end: End, location: Location, network: NetworkView) -> Location:
     """The alert's own word on the culprit's MAC, where it has one: a router's means that the device is behind it, another one is doubt."""
     if location.endpoint is None or end.mac is None or end.mac in location.endpoint.macs:
         return location
@@ -174,7 +176,8 @@ def _checked_against(end: End, location: Location, network: NetworkView) -> Loca
     return replace(location, status=status, against=(f"the alert saw {end.mac}, which is {why}",))
 
 
-def _target_of(end: End, realm: str) -> Target | None:
+def target_of(end: End, realm: str) -> Target | None:
+    """What an end of an alert names: its address, else its MAC."""
     if end.ip is not None:
         return Target(ip=end.ip, realm=realm)
     return None if end.mac is None else Target(mac=end.mac, realm=realm)

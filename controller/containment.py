@@ -223,10 +223,12 @@ class Containments:
         *,
         key: str | None = None,
         taken: Taken | None = None,
+        alert_id: str | None = None,
         fulfils: str | None = None,
     ) -> Accepted:
-        """Hold what was prepared, durably, and wake its devices. `taken` is the alert that it came from, `fulfils` the proposal that it
-        answers: both are written with it or not at all. Raises Refused, Conflict, AlertRepeated, StoreUnavailable."""
+        """Hold what was prepared, durably, and wake its devices. `taken` is the alert that it came from (`alert_id`: one that is kept
+        already), `fulfils` the proposal that it answers: both are written with it or not at all. Raises Refused, Conflict, AlertRepeated,
+        StoreUnavailable."""
         decision = prepared.decision
         now = self._now()
         draft = Draft(
@@ -243,6 +245,7 @@ class Containments:
             automatic=decision.automatic,
             override=decision.override,
             rules=prepared.plan.rules,
+            alert_id=alert_id,
             evidence=(*prepared.location.evidence, *prepared.location.against),
             weaker=prepared.plan.weaker,
             proof=prepared.proof,

@@ -29,6 +29,7 @@ from controller.doctor.finding import Finding
 from controller.doctor.host import gateways, resolvers
 from controller.doctor.network import Seen, examine
 from controller.errors import NetcordonError, Refused, StoreUnavailable
+from controller.expiry import Expiry
 from controller.fleet import Fleet
 from controller.follow import Follower
 from controller.intake import SOURCES, Source
@@ -48,7 +49,7 @@ from controller.model import (
     Want,
 )
 from controller.network.view import NetworkView
-from controller.requests import AlertAnswer, ContainRequest, DeviceView, Disposition, Preview
+from controller.requests import AlertAnswer, Approval, ContainRequest, DeviceView, Disposition, Preview
 from controller.scrape import scrape
 from controller.store import Accepted, Extension, Proposal, Store
 from controller.switches import OpenFlowSwitches
@@ -65,8 +66,6 @@ FLUSH_EVERY = 1.0
 """Seconds between two writes of new bindings to the store."""
 LINK_PATIENCE = 15.0
 """Seconds within which a link must show itself again after a device came back."""
-LONGEST_WAIT = 30.0
-"""Seconds after which the next expiry is compared with the clock again, in case that was set."""
 FORGET_EVERY = 600.0
 """Seconds between two clearings of bindings that are too old to act upon."""
 MOST_HELD = 1_000_000
@@ -120,12 +119,12 @@ class Daemon:
             self.fleet.untouched,
         )
         self.alerts = Alerts(config, store, self.network, self.containments, now)
-        self.approvals = Approvals(config, store, self.containments, now)
+        self.approvals = Approvals(config, store, self.network, self.containments, now)
         self.follower = Follower(
             store, self.network, self.containments, self._wake, self._changed, self.fleet.stands, now
         )
         self.switches = OpenFlowSwitches(config, self.fleet)
-        self._expiry_changed = asyncio.Event()
+        self.expiry = Expiry(store, now, self._ended, self.live.publish)
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -136,7 +135,7 @@ class Daemon:
         gc.freeze()  # what was just loaded stays: no collection needs to walk it again
         await daemon.switches.start()
         for work, name in (
-            (daemon._expire, "expiry"),
+            (daemon.expiry.look, "expiry"),
             (daemon._flush_bindings, "bindings"),
             (daemon._save_stages, "stages"),
             (daemon._keep_baseline, "baseline"),
@@ -172,12 +171,15 @@ class Daemon:
         except Refused as refusal:
             self._metrics.refused(refusal.code)
             raise
+        self._accepted(accepted)
+        return accepted
+
+    def _accepted(self, accepted: Accepted) -> None:
         self.live.accepted(accepted.containment)
         if accepted.created:
             self._metrics.accepted(accepted.containment)
             self.verifier.accepted(accepted.containment)
         self.follower.changed([accepted.containment])
-        return accepted
 
     async def plan(self, request: ContainRequest) -> Preview:
         """The preview, with each device's own changes where the device can be asked."""
@@ -210,6 +212,9 @@ class Daemon:
             self.verifier.accepted(answer.containment)
         if answer.containment is not None:
             self.follower.changed([answer.containment])
+        if answer.proposal is not None and answer.proposal.times == 1:  # the alert itself tells which one it joined
+            self.live.publish(answer.proposal)
+            self.expiry.changed()
         return answer
 
     async def release(self, target_or_id: str, *, by: str, reason: str, key: str | None) -> list[Containment]:
@@ -222,15 +227,17 @@ class Daemon:
         self._told([extended])
         return extended
 
-    async def approve_proposal(self, id: str, *, by: str) -> tuple[Proposal, Containment | None]:
-        proposal, case = await self.approvals.approve(id, by=by)
-        self.live.publish(proposal)
-        if case is not None:
-            self.live.accepted(case)
-            self._metrics.accepted(case)
-            self.verifier.accepted(case)
-            self.follower.changed([case])
-        return proposal, case
+    async def approve_proposal(self, id: str, *, by: str) -> Approval:
+        try:
+            approval = await self.approvals.approve(id, by=by)
+        except Refused as refusal:  # the vote stands, and so does the proposal
+            self._metrics.refused(refusal.code)
+            self.live.publish(await self.store.proposal(id))
+            raise
+        self.live.publish(approval.proposal)
+        if approval.accepted is not None:
+            self._accepted(approval.accepted)
+        return approval
 
     async def refuse_proposal(self, id: str, *, by: str, reason: str) -> Proposal:
         refused = await self.approvals.refuse(id, by=by, reason=reason)
@@ -330,7 +337,7 @@ class Daemon:
 
     def _wake(self, devices: Iterable[str]) -> None:
         self.fleet.wake(devices)
-        self._expiry_changed.set()
+        self.expiry.changed()
 
     def _changed(self, containments: Iterable[Containment]) -> None:
         """Outcomes were recorded: count them, and look for proof."""
@@ -361,17 +368,7 @@ class Daemon:
         self.verifier.saw(sighting)
         self.follower.saw(sighting)
 
-    async def _expire(self) -> None:
-        """One timer on the earliest expiry; a new or changed containment sets it again."""
-        self._expiry_changed.clear()
-        due = await self.store.next_expiry()
-        wait = None if due is None else min(LONGEST_WAIT, max(0.0, due - self._now()))
-        if wait is None or wait > 0:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._expiry_changed.wait(), wait)
-            return
-        expired = await self.store.expire_due(self._now())
-        log.info("expired", containments=[one.id for one in expired])
+    def _ended(self, expired: list[Containment]) -> None:
         self.fleet.wake({outcome.device for one in expired for outcome in one.devices})
         self._changed(expired)
 

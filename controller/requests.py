@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from controller.errors import RefusalCode
 from controller.model import Containment, Decision, Location, OnExpiry, Plan, Proof, Target
+from controller.store import Accepted, Proposal
 from drivers.base import DiffLine, Interface, Management, Neighbour
 
 
@@ -64,8 +65,22 @@ class AlertAnswer:
     disposition: Disposition
     reason: str
     containment: Containment | None = None
-    proposal_id: str | None = None
+    proposal: Proposal | None = None
     code: RefusalCode | None = None
+
+    @property
+    def proposal_id(self) -> str | None:
+        return None if self.proposal is None else self.proposal.id
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One person's yes: the proposal as it stands now, and, once enough people agreed, the case, with what is no longer as it was when
+    it was proposed."""
+
+    proposal: Proposal
+    accepted: Accepted | None = None
+    since: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,8 @@ class EndView(View):
 
 
 class AlertView(View):
+    """`disposition` is what became of it at once; `containment` and `proposal` are the ids of what it is part of by now."""
+
     id: str
     source: str
     observed_at: datetime
@@ -71,6 +73,8 @@ class AlertView(View):
     techniques: list[str]
     time_doubt: str
     disposition: str
+    containment: str | None = None
+    proposal: str | None = None
 
 
 class SourceView(View):
@@ -112,10 +116,12 @@ class ProposalView(View):
 
 
 class ApprovalView(View):
-    """`containment` is there once enough people approved; until then `proposal` says how many did."""
+    """`containment` is there once enough people approved; until then `proposal` says how many did. `since`: what is no longer as it
+    was when it was proposed."""
 
     proposal: ProposalView
     containment: ContainmentView | None
+    since: list[str]
 
 
 # --- alerts, audit, tokens --------------------------------------------------------------------------------------------

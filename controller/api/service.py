@@ -11,7 +11,7 @@ from controller.doctor.finding import Finding
 from controller.intake import Source
 from controller.live import Live
 from controller.model import Address, Alert, Binding, Containment, Endpoint, Location, Profile, Target
-from controller.requests import AlertAnswer, ContainRequest, DeviceView, Preview
+from controller.requests import AlertAnswer, Approval, ContainRequest, DeviceView, Preview
 from controller.store import Accepted, Extension, Proposal, Store
 from drivers.rules import Mac
 
@@ -39,7 +39,7 @@ class Service(Protocol):
     async def extend(self, id: str, extension: Extension, *, by: str, key: str | None) -> Containment:
         """Raises NotFound, Conflict when it was released or would be shortened unasked, InvalidInput."""
 
-    async def approve_proposal(self, id: str, *, by: str) -> tuple[Proposal, Containment | None]:
+    async def approve_proposal(self, id: str, *, by: str) -> Approval:
         """The proposal, and what it came to once enough people agreed. Raises NotFound, Conflict, Refused."""
 
     async def refuse_proposal(self, id: str, *, by: str, reason: str) -> Proposal:

@@ -25,7 +25,7 @@ from controller.model import (
     Stage,
 )
 from controller.neutralize import neutralize
-from controller.requests import DeviceView, Preview
+from controller.requests import Approval, DeviceView, Preview
 from controller.store import AlertRecord, DeadLetter, Proposal, TokenRecord
 from drivers.rules import Rule, RuleSet, rule_to_wire
 
@@ -268,6 +268,8 @@ def alert_view(record: AlertRecord) -> listings.AlertView:
         techniques=list(alert.techniques),
         time_doubt=alert.time_doubt,
         disposition=neutralize(record.disposition, _LONG),
+        containment=record.containment,
+        proposal=record.proposal,
     )
 
 
@@ -301,6 +303,15 @@ def proposal_view(proposal: Proposal) -> listings.ProposalView:
         times=proposal.times,
         expires_at=None if proposal.expires_at is None else moment(proposal.expires_at),
         containment=proposal.containment,
+    )
+
+
+def approval_view(approval: Approval, now: float) -> listings.ApprovalView:
+    accepted = approval.accepted
+    return listings.ApprovalView(
+        proposal=proposal_view(approval.proposal),
+        containment=None if accepted is None else containment_view(accepted.containment, now),
+        since=[neutralize(sentence, _LONG) for sentence in approval.since],
     )
 
 

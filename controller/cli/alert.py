@@ -77,7 +77,7 @@ def list_(limit: Limit = 20, as_json: Json = False) -> None:
         output.print_json(found)
         return
     output.table(
-        ("SEEN", "SOURCE", "SEV", "SIGNATURE", "FROM", "TO", "WHAT BECAME OF IT"),
+        ("SEEN", "SOURCE", "SEV", "SIGNATURE", "FROM", "TO", "SEE", "WHAT BECAME OF IT"),
         (
             (
                 output.at(one.observed_at),
@@ -86,6 +86,7 @@ def list_(limit: Limit = 20, as_json: Json = False) -> None:
                 one.signature,
                 one.src.ip or one.src.mac,
                 one.dst.ip or one.dst.mac,
+                one.containment or one.proposal,
                 one.disposition,
             )
             for one in found

@@ -40,6 +40,8 @@ def approve(proposal: Id, as_json: Json = False) -> None:
     if as_json:
         output.print_json(answer)
     elif answer.containment is not None:
+        for sentence in answer.since:
+            output.note(sentence)
         case_view.show_list([answer.containment], names, "")
     else:
         left = answer.proposal.approvals - len(answer.proposal.approved_by)
@@ -64,14 +66,22 @@ def refuse(
         _show([refused])
 
 
+def _device(one: ProposalView) -> str:
+    """Whom the answer is about, whoever has the address by then."""
+    if one.endpoint is None:
+        return ""
+    return f"{', '.join(one.endpoint.macs)} on {one.endpoint.attachment.device}:{one.endpoint.attachment.port}"
+
+
 def _show(found: list[ProposalView]) -> None:
     output.table(
-        ("ID", "STATE", "TARGET", "PROFILE", "FOR", "WHEN", "TIMES", "APPROVED", "REFUSED", "REASON"),
+        ("ID", "STATE", "TARGET", "DEVICE", "PROFILE", "FOR", "WHEN", "TIMES", "APPROVED", "REFUSED", "REASON"),
         (
             (
                 one.id,
                 one.state if one.containment is None else f"{one.state}: {one.containment}",
                 one.target,
+                _device(one),
                 one.profile,
                 show_duration(one.duration),
                 output.at(one.created_at),

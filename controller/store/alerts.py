@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from controller.errors import AlertRepeated, NotFound
 from controller.model import Alert
 from controller.store import codec
 from controller.store.prepared import Prepared
 from controller.store.sql import Insert
-from controller.store.tables import alert, dead_letter
+from controller.store.tables import alert, containment_alert, dead_letter, proposal_alert
 from controller.store.values import AlertRecord, DeadLetter, Taken
 from controller.store.writer import Transaction
 
@@ -23,6 +24,13 @@ _KNOWN = select(alert.c.id, alert.c.disposition).where(
 )
 _DISPOSE = update(alert).where(alert.c.id == bindparam("which"))
 _BURY = insert(dead_letter)
+_CASE = select(containment_alert.c.containment_id).where(containment_alert.c.alert_id == alert.c.id)
+_ASKED = select(proposal_alert.c.proposal_id).where(proposal_alert.c.alert_id == alert.c.id)
+_RECORD = select(
+    alert,
+    _CASE.order_by(containment_alert.c.at.desc()).limit(1).scalar_subquery().label("containment_id"),
+    _ASKED.order_by(proposal_alert.c.at.desc()).limit(1).scalar_subquery().label("proposal_id"),
+)
 
 
 def take(transaction: Transaction, taken: Taken, disposition: str) -> str:
@@ -68,17 +76,21 @@ def dispose(transaction: Transaction, id: str, disposition: str) -> None:
 
 def listed(connection: Connection, limit: int) -> list[AlertRecord]:
     """Newest first."""
-    query = select(alert).order_by(alert.c.received_at.desc(), alert.c.id).limit(limit)
-    return [
-        AlertRecord(codec.load_alert(row.id, row.body), row.raw, row.disposition) for row in connection.execute(query)
-    ]
+    query = _RECORD.order_by(alert.c.received_at.desc(), alert.c.id).limit(limit)
+    return [_record(row) for row in connection.execute(query)]
 
 
 def one(connection: Connection, id: str) -> AlertRecord:
-    row = connection.execute(select(alert).where(alert.c.id == id)).first()
+    row = connection.execute(_RECORD.where(alert.c.id == id)).first()
     if row is None:
         raise NotFound(f"no alert {id!r}")
-    return AlertRecord(codec.load_alert(row.id, row.body), row.raw, row.disposition)
+    return _record(row)
+
+
+def _record(row: Row[Any]) -> AlertRecord:
+    return AlertRecord(
+        codec.load_alert(row.id, row.body), row.raw, row.disposition, row.containment_id, row.proposal_id
+    )
 
 
 def bury(transaction: Transaction, source: str, raw: str, reason: str) -> str:

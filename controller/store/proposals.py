@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, literal, or_, select, update
 
 from controller.errors import Conflict, NotFound, RefusalCode
 from controller.store import alerts, codec
+from controller.store.prepared import Prepared
 from controller.store.sql import Insert
-from controller.store.tables import proposal, proposal_vote
+from controller.store.tables import containment_alert, proposal, proposal_alert, proposal_vote
 from controller.store.values import Proposal, ProposalState, Taken, Vote
 from controller.store.writer import Transaction
 
@@ -23,6 +24,8 @@ _SAVE = Insert(
         set_={column.name: insert.excluded[column.name] for column in proposal.c if column.name != "id"},
     ),
 )
+_ALERT = Prepared(Insert(proposal_alert, lambda insert: insert.on_conflict_do_nothing()))
+_UNANSWERED = proposal.c.state == ProposalState.OPEN.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ def save(transaction: Transaction, new: Proposal, taken: Taken | None = None) ->
             votes=open_one.votes,
         )
     transaction.execute(_SAVE.on(transaction.connection.dialect), _row(new))
+    if new.alert_id is not None:
+        transaction.put(_ALERT, {"proposal_id": new.id, "alert_id": new.alert_id, "at": transaction.now()})
     return Proposed(new, new.alert_id or "")
 
 
@@ -83,10 +88,38 @@ def vote(transaction: Transaction, id: str, cast: Vote) -> Proposal:
 
 
 def fulfil(transaction: Transaction, id: str, containment: str) -> None:
-    """What people approved is contained, in this very transaction. Raises Conflict when somebody refused meanwhile, or it is contained."""
+    """What people approved is contained, in this very transaction, and the case gets the alerts that asked for it. Raises Conflict when
+    somebody refused meanwhile, or it is contained."""
     _open(transaction, id, transaction.now())
     _close(transaction, id, ProposalState.APPROVED, containment)
+    known = select(containment_alert.c.alert_id).where(containment_alert.c.containment_id == containment)
+    asked = select(literal(containment), proposal_alert.c.alert_id, proposal_alert.c.at).where(
+        proposal_alert.c.proposal_id == id, proposal_alert.c.alert_id.not_in(known)
+    )
+    transaction.execute(insert(containment_alert).from_select(["containment_id", "alert_id", "at"], asked))
     transaction.audit("netcordon", "fulfil", id, {"containment": containment})
+
+
+def next_expiry(connection: Connection) -> float | None:
+    """When the next of those that wait is too old."""
+    return connection.execute(select(func.min(proposal.c.expires_at)).where(_UNANSWERED)).scalar()
+
+
+def expire_due(transaction: Transaction, now: float) -> list[Proposal]:
+    """Close, by 'expiry', what nobody answered in time; those that this call closed."""
+    late = select(proposal.c.id).where(_UNANSWERED, proposal.c.expires_at <= now).order_by(proposal.c.id)
+    closed = []
+    for (id,) in transaction.execute(late.with_for_update()).all():
+        _close(transaction, id, ProposalState.EXPIRED, None)
+        closed.append(one(transaction.connection, id, now))
+        detail = {"target": closed[-1].target, "rule": closed[-1].rule, "expired_at": closed[-1].expires_at}
+        transaction.audit("expiry", "expire", id, detail)
+    return closed
+
+
+def waiting(now: float) -> ColumnElement[bool]:
+    """A person may still answer it at `now`."""
+    return and_(_UNANSWERED, or_(proposal.c.expires_at.is_(None), proposal.c.expires_at > now))
 
 
 def _open(transaction: Transaction, id: str, now: float) -> Proposal:
@@ -113,9 +146,7 @@ def _same(transaction: Transaction, new: Proposal) -> Proposal | None:
     alike = [proposal.c.target == new.target, proposal.c.rule == new.rule, proposal.c.profile == new.profile]
     if not new.target:
         alike.append(proposal.c.reason == new.reason)
-    unanswered = (proposal.c.state == ProposalState.OPEN.value, proposal.c.id != new.id)
-    in_time = or_(proposal.c.expires_at.is_(None), proposal.c.expires_at > now)
-    query = select(proposal).where(*unanswered, *alike, in_time)
+    query = select(proposal).where(waiting(now), proposal.c.id != new.id, *alike)
     device = None if new.endpoint is None else new.endpoint.id
     for known in _read(transaction.connection, transaction.execute(query).all(), now):
         theirs = None if known.endpoint is None else known.endpoint.id

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -117,7 +118,9 @@ class Store:
         def work(transaction: Transaction) -> Accepted:
             accepted = accept.accept(transaction, draft, recheck, budget, idempotency_key, taken)
             if fulfils is not None:
-                proposals.fulfil(transaction, fulfils, accepted.containment.id)
+                case = accepted.containment.id
+                proposals.fulfil(transaction, fulfils, case)
+                return replace(accepted, containment=containments.one(transaction.connection, case))
             return accepted
 
         return await self._write(work)
@@ -330,6 +333,13 @@ class Store:
         """The proposal with this person's answer. Raises NotFound, and Conflict for one that is answered or too old."""
         cast = Vote(by, approves, reason, self._now())
         return await self._write(lambda t: proposals.vote(t, id, cast))
+
+    async def next_proposal_expiry(self) -> float | None:
+        return await self._read(proposals.next_expiry)
+
+    async def expire_proposals(self, now: float) -> list[Proposal]:
+        """Close what nobody answered by `now`; those that were closed by this very call."""
+        return await self._write(lambda t: proposals.expire_due(t, now))
 
     async def totals(self) -> Totals:
         """How much of everything there is, as of now."""

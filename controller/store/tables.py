@@ -225,6 +225,15 @@ proposal_vote = Table(
     Column("at", Double, nullable=False),
 )
 
+proposal_alert = Table(
+    "proposal_alert",
+    metadata,
+    Column("proposal_id", Text, ForeignKey("proposal.id"), primary_key=True),
+    Column("alert_id", Words, primary_key=True),
+    Column("at", Double, nullable=False),
+    Index("proposal_alert_of", "alert_id"),
+)
+
 token = Table(
     "token",
     metadata,

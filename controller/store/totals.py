@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from controller.model import Outcome, Want
-from controller.store.tables import HELD, audit_head, containment, dead_letter, proposal
-from controller.store.values import ProposalState
+from controller.store import proposals
+from controller.store.tables import HELD, audit_head, containment, dead_letter
 
 _MINUTE = 60.0
 
@@ -37,7 +37,7 @@ def totals(connection: Connection, now: float) -> Totals:
         automatic.where(containment.c.created_at > now - _MINUTE),
         automatic.where(HELD),
         select(func.count()).select_from(dead_letter),
-        select(func.count()).where(proposal.c.state == ProposalState.OPEN.value),
+        select(func.count()).where(proposals.waiting(now)),
         select(audit_head.c.seq),
     )
     cases = {(Want(want), Outcome(outcome)): number for want, outcome, number in connection.execute(by_state)}

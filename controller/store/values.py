@@ -134,11 +134,14 @@ class DeviceRecord:
 
 @dataclass(frozen=True, slots=True)
 class AlertRecord:
-    """An alert with its `id`, as it came in (`raw`, cut where it was long), and what became of it."""
+    """An alert with its `id`, as it came in (`raw`, cut where it was long), and what became of it: at once (`disposition`), and since
+    (`containment`, `proposal`: the newest that has it)."""
 
     alert: Alert
     raw: str
     disposition: str
+    containment: str | None = None
+    proposal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

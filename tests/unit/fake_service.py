@@ -36,7 +36,7 @@ from controller.model import (
     Want,
 )
 from controller.profiles import LATERAL, MONITOR
-from controller.requests import AlertAnswer, ContainRequest, DeviceView, Disposition, Preview
+from controller.requests import AlertAnswer, Approval, ContainRequest, DeviceView, Disposition, Preview
 from controller.store import Accepted, Extension, Proposal, Store, Taken
 from drivers.base import DiffLine, Interface, Management, Neighbour
 from drivers.rules import Mac, PortName
@@ -115,9 +115,9 @@ class FakeService:
         self._guard()
         return await self.store.extend(id, extension, by=by, idempotency_key=key)
 
-    async def approve_proposal(self, id: str, *, by: str) -> tuple[Proposal, Containment | None]:
+    async def approve_proposal(self, id: str, *, by: str) -> Approval:
         self._guard()
-        return await self.store.vote(id, by, approves=True, reason=""), None
+        return Approval(await self.store.vote(id, by, approves=True, reason=""))
 
     async def refuse_proposal(self, id: str, *, by: str, reason: str) -> Proposal:
         self._guard()

@@ -19,7 +19,7 @@ from controller.config import Config
 from controller.containment import Containments, Prepared
 from controller.errors import Conflict, NotFound, RefusalCode, Refused, StoreUnavailable
 from controller.model import Containment, End, OnExpiry, Outcome, Stage, Target, Want
-from controller.requests import ContainRequest, Disposition
+from controller.requests import Approval, ContainRequest, Disposition
 from controller.store import Accepted, Proposal, ProposalState, Store
 from drivers.base import Sighting
 from drivers.memory import MemoryDriver
@@ -46,11 +46,26 @@ class Spine:
     async def contain(self, target: Target, **more: Any) -> Accepted:
         return await self.containments.contain(ContainRequest(target, "full", 3600, "it scans", "ann", **more))
 
+    async def propose(self, **more: Any) -> str:
+        """The id of what an alert came to under a rule that proposes."""
+        _proposing(self, **more)
+        answer = await self.alerts.take(alert(), "{}")
+        assert answer.proposal_id is not None, answer.reason
+        return answer.proposal_id
+
+    async def approve(self, id: str, by: str = "bob") -> tuple[Proposal, Containment | None]:
+        approval = await self.approvals.approve(id, by=by)
+        return approval.proposal, None if approval.accepted is None else approval.accepted.containment
+
 
 @pytest.fixture
 async def spine(tmp_path: Path) -> AsyncIterator[Spine]:
-    store = await Store.open(f"sqlite:///{tmp_path}/netcordon.db", now=lambda: NOW)
     net = campus(**CONFIG)
+
+    def now() -> float:
+        return net.now
+
+    store = await Store.open(f"sqlite:///{tmp_path}/netcordon.db", now=now)
     net.keeps_saying("10.0.0.66", 6, 3, since=600)
     net.keeps_saying("10.0.0.77", 7, 4, since=600)
     net.keeps_saying("10.0.0.10", 1, 1, since=600)
@@ -70,11 +85,11 @@ async def spine(tmp_path: Path) -> AsyncIterator[Spine]:
         lambda _: MemoryDriver.capabilities,
         wake,
         note,
-        lambda: NOW,
+        now,
         lambda device, ports: {one: {"no_fwd": False} for one in ports},
     )
-    alerts = Alerts(config, store, net.network, containments, lambda: NOW)
-    yield Spine(net, store, containments, alerts, Approvals(config, store, containments, lambda: NOW), woken)
+    alerts = Alerts(config, store, net.network, containments, now)
+    yield Spine(net, store, containments, alerts, Approvals(config, store, net.network, containments, now), woken)
     await store.close()
 
 
@@ -334,7 +349,7 @@ async def test_what_is_proposed_is_contained_once_somebody_approves(spine: Spine
     assert answer.disposition is Disposition.PROPOSED
     assert answer.proposal_id is not None
     assert spine.woken == []
-    proposal, case = await spine.approvals.approve(answer.proposal_id, by="bob")
+    proposal, case = await spine.approve(answer.proposal_id)
     assert case is not None
     assert (proposal.state, proposal.containment) == (ProposalState.APPROVED, case.id)
     assert (case.by, case.policy_rule, case.endpoint.macs) == ("bob", "scanners", frozenset({mac(6)}))
@@ -348,10 +363,10 @@ async def test_two_people_are_two_people(spine: Spine) -> None:
     _proposing(spine, approvals=2)
     id = (await spine.alerts.take(alert(), "{}")).proposal_id or ""
     for _ in range(2):
-        proposal, case = await spine.approvals.approve(id, by="bob")
+        proposal, case = await spine.approve(id)
         assert (proposal.state, case) == (ProposalState.OPEN, None)
     assert spine.woken == []
-    _, case = await spine.approvals.approve(id, by="eve")
+    _, case = await spine.approve(id, "eve")
     assert case is not None
     assert case.by == "bob, eve"
 
@@ -363,22 +378,127 @@ async def test_two_approvals_at_once_make_one_case(spine: Spine) -> None:
     answers = await asyncio.gather(
         *(spine.approvals.approve(id, by=who) for who in ("eve", "dan")), return_exceptions=True
     )
-    assert all(isinstance(one, tuple | Conflict) for one in answers)
+    assert all(isinstance(one, Approval | Conflict) for one in answers)
     assert len(await spine.store.containments(want=Want.HELD)) == 1
 
 
-async def test_a_device_that_is_another_one_by_now_is_not_contained(spine: Spine) -> None:
-    _proposing(spine)
-    id = (await spine.alerts.take(alert(), "{}")).proposal_id or ""
-    found = await spine.store.proposal(id)
-    assert found.endpoint is not None
-    other = replace(found, endpoint=replace(found.endpoint, macs=frozenset({mac(9)})))
-    await spine.store.save_proposal(other)
-    with pytest.raises(Refused, match="was default/") as refused:
+def _moves(spine: Spine, to: int) -> None:
+    """The rogue is unplugged, and plugged in at another port a minute later."""
+    spine.net.network.graph.set_port(S1, port(3), up=False, at=spine.net.now)
+    spine.net.now += 60
+    spine.net.says("10.0.0.66", 6, to)
+
+
+async def test_the_device_of_the_alert_is_contained_where_it_is_by_now(spine: Spine) -> None:
+    id = await spine.propose()
+    _moves(spine, to=5)
+    approval = await spine.approvals.approve(id, by="bob")
+    assert approval.accepted is not None
+    case = approval.accepted.containment
+    assert {rule.match.port for _, rule in case.rules} == {port(5)}
+    (sentence,) = approval.since
+    assert sentence.startswith("it moved from s1:s1-eth3 to s1:s1-eth5 since it was proposed")
+    assert sentence in case.evidence
+
+
+async def test_who_has_the_address_by_now_is_left_alone(spine: Spine) -> None:
+    id = await spine.propose()
+    spine.net.now += 600
+    spine.net.keeps_saying("10.0.0.67", 6, 3, since=500)
+    spine.net.keeps_saying("10.0.0.66", 8, 6, since=500)
+    approval = await spine.approvals.approve(id, by="bob")
+    assert approval.accepted is not None
+    case = approval.accepted.containment
+    assert case.endpoint.macs == {mac(6)}
+    assert {rule.match.port for _, rule in case.rules} == {port(3)}
+    (sentence,) = approval.since
+    assert f"10.0.0.66 is another device's by now ({mac(8)} on s1:s1-eth6), which is left alone" in sentence
+    assert sentence in case.evidence
+
+
+async def test_who_disputes_the_address_by_now_is_named_and_left_alone(spine: Spine) -> None:
+    id = await spine.propose()
+    spine.net.now += 60
+    spine.net.says("10.0.0.66", 6, 3)
+    spine.net.says("10.0.0.66", 8, 6)
+    approval = await spine.approvals.approve(id, by="bob")
+    assert approval.accepted is not None
+    assert approval.accepted.containment.endpoint.macs == {mac(6)}
+    assert [mac(8) in sentence for sentence in approval.since] == [True]
+
+
+async def _refuses(spine: Spine, id: str, code: RefusalCode, words: str) -> None:
+    with pytest.raises(Refused, match=words) as refused:
         await spine.approvals.approve(id, by="bob")
-    assert refused.value.code is RefusalCode.CHANGED
-    assert (await spine.store.proposal(id)).state is ProposalState.OPEN
+    assert refused.value.code is code
+    proposal = await spine.store.proposal(id)
+    assert (proposal.state, proposal.approvers) == (ProposalState.OPEN, ["bob"])
+    assert await spine.store.containments() == []
     assert spine.woken == []
+
+
+async def test_whoever_took_the_address_of_a_device_that_left_is_not_contained_for_it(spine: Spine) -> None:
+    id = await spine.propose()
+    spine.net.now += 5 * 3600
+    spine.net.keeps_saying("10.0.0.66", 8, 6, since=600)
+    await _refuses(spine, id, RefusalCode.UNKNOWN_PLACE, f"{mac(6)} has not been seen at an edge port lately")
+
+
+async def test_a_mac_that_is_at_two_ports_by_now_is_not_contained(spine: Spine) -> None:
+    id = await spine.propose()
+    spine.net.now += 60
+    spine.net.says(None, 6, 3)
+    spine.net.says(None, 6, 5)
+    await _refuses(spine, id, RefusalCode.AMBIGUOUS, "s1-eth3 and .*s1-eth5")
+
+
+async def test_a_rival_of_the_alerts_time_that_was_heard_late_is_doubt(spine: Spine) -> None:
+    id = await spine.propose()
+    spine.net.now += 60
+    spine.net.says("10.0.0.66", 8, 6, ago=59)
+    await _refuses(spine, id, RefusalCode.AMBIGUOUS, "was claimed by")
+
+
+async def test_a_device_that_is_another_one_by_what_is_known_now_is_not_contained(spine: Spine) -> None:
+    """The port turns out to be an uplink: what was seen there is no evidence, and the switch behind it tells who had the address."""
+    id = await spine.propose()
+    spine.net.now += 60
+    spine.net.network.bindings.forget_port(S1, port(3))
+    spine.net.keeps_saying("10.0.0.66", 8, 2, since=600)
+    await _refuses(spine, id, RefusalCode.CHANGED, f"was default/{mac(6)}, and is default/{mac(8)}")
+
+
+async def test_the_alerts_own_word_on_the_mac_holds_for_an_approval_too(spine: Spine) -> None:
+    answer = await spine.alerts.take(alert(src=End(ip=ip_address("10.0.0.66"), mac=mac(9))), "{}")
+    assert (answer.disposition, answer.code) == (Disposition.REFUSED, RefusalCode.AMBIGUOUS)
+    await _refuses(spine, answer.proposal_id or "", RefusalCode.AMBIGUOUS, f"the alert saw {mac(9)}")
+
+
+async def test_the_case_has_every_alert_that_asked_for_it(spine: Spine) -> None:
+    id = await spine.propose()
+    (first,) = [record.alert.id for record in await spine.store.alerts()]
+    again = await spine.alerts.take(alert(key="k2"), "{}")
+    assert again.proposal_id == id
+    _, case = await spine.approve(id)
+    assert case is not None
+    assert set(case.alerts) == {first, again.alert_id}
+    for record in await spine.store.alerts():
+        assert (record.containment, record.proposal) == (case.id, id)
+    repeated = await spine.alerts.take(alert(), "{}")
+    assert repeated.duplicate
+    assert repeated.containment is not None
+    assert repeated.containment.id == case.id
+    _, newer = await _approved_into(spine, case)
+    assert set(newer.alerts) > set(case.alerts)
+
+
+async def _approved_into(spine: Spine, case: Containment) -> tuple[Proposal, Containment]:
+    """What joins the open case brings its alerts."""
+    answer = await spine.alerts.take(alert(key="k3"), "{}")
+    proposal, joined = await spine.approve(answer.proposal_id or "")
+    assert joined is not None
+    assert joined.id == case.id
+    return proposal, joined
 
 
 async def test_no_approval_contains_what_is_protected(spine: Spine) -> None:
@@ -395,14 +515,14 @@ async def test_a_refused_proposal_keeps_the_terms_of_its_rule(spine: Spine) -> N
     spine.containments._capabilities = lambda _: None
     id = (await spine.alerts.take(alert(), "{}")).proposal_id or ""
     spine.containments._capabilities = here
-    proposal, case = await spine.approvals.approve(id, by="bob")
+    proposal, case = await spine.approve(id)
     assert (proposal.approvals, proposal.profile, proposal.rule, case) == (2, "monitor", "scanners", None)
 
 
 async def test_what_the_rule_says_of_the_end_survives_the_approval(spine: Spine) -> None:
     _proposing(spine, on_expiry="ask")
     id = (await spine.alerts.take(alert(), "{}")).proposal_id or ""
-    _, case = await spine.approvals.approve(id, by="bob")
+    _, case = await spine.approve(id)
     assert case is not None
     assert case.on_expiry is OnExpiry.ASK
 
@@ -412,7 +532,7 @@ async def test_a_refusal_while_it_is_being_contained_wins(spine: Spine, monkeypa
     id = (await spine.alerts.take(alert(), "{}")).proposal_id or ""
     prepare = spine.approvals._prepare
 
-    async def slowly(proposal: Proposal) -> Prepared:
+    async def slowly(proposal: Proposal) -> tuple[Prepared, tuple[str, ...]]:
         await spine.approvals.refuse(id, by="eve", reason="ours")
         return await prepare(proposal)
 

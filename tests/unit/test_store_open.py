@@ -11,14 +11,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 
 from controller.errors import AuditBroken, ConfigError, StoreUnavailable
 from controller.roles import Role
 from controller.store import Store, verify_file
+from controller.store.engines import open_engines
 from controller.store.migrate import SCHEMA
 from controller.store.tables import metadata
 from tests.unit.store_cases import Clock, draft, nothing
@@ -43,6 +46,29 @@ def test_the_newest_migration_is_the_schema_of_this_release() -> None:
     config = Config()
     config.set_main_option("script_location", str(ROOT / "controller/store/migrations"))
     assert ScriptDirectory.from_config(config).get_current_head() == SCHEMA
+
+
+async def test_a_proposal_of_an_older_release_keeps_its_alert(tmp_path: Path, clock: Clock) -> None:
+    url = f"sqlite:///{tmp_path}/older.db"
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "controller/store/migrations"))
+    engines = open_engines(url)
+    with engines.writer.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0004")
+        connection.execute(
+            text(
+                "INSERT INTO proposal (id, alert_id, target, profile, duration, rule, reason, created_at, state)"
+                " VALUES ('p-1', 'a-1', '10.0.0.1', 'full', 60, 'r', 'scan', 1, 'open'),"
+                " ('p-2', NULL, '10.0.0.2', 'full', 60, 'r', 'scan', 1, 'open')"
+            )
+        )
+    engines.dispose()
+    store = await Store.open(url, clock)
+    await store.accept(draft(1, alert_id=None), recheck=nothing, fulfils="p-1")
+    await store.accept(draft(2, alert_id=None), recheck=nothing, fulfils="p-2")
+    assert [one.alerts for one in await store.containments()] == [("a-1",), ()]
+    await store.close()
 
 
 async def test_what_was_stored_is_there_after_a_restart(store_url: str, clock: Clock) -> None:

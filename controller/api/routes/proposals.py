@@ -25,9 +25,8 @@ async def proposals(service: TheService, token: Reader, limit: Limit = 100) -> l
 @router.post("/proposals/{id}/approve")
 async def approve(id: str, service: TheService, token: Approver) -> ApprovalView:
     """Count this token's approval, once. With enough of them the device is contained, located and guarded anew."""
-    proposal, case = await service.approve_proposal(id, by=token.name)
-    held = None if case is None else views.containment_view(case, time.time())
-    return ApprovalView(proposal=views.proposal_view(proposal), containment=held)
+    approval = await service.approve_proposal(id, by=token.name)
+    return views.approval_view(approval, time.time())
 
 
 @router.post("/proposals/{id}/refuse")
