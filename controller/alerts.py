@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ from controller.containment import Containments, new_id
 from controller.errors import AlertRepeated, NotFound, RefusalCode, Refused, StoreUnavailable
 from controller.model import Alert, Culprit, Decision, End, Endpoint, Located, Location, Mode, Stage, Target
 from controller.network.view import NetworkView
+from controller.random_names import RandomNames
 from controller.requests import AlertAnswer, Disposition
 from controller.store import Proposal, Store, Taken
 
@@ -34,6 +34,7 @@ class Alerts:
         self._now = now
         self._in_hand: dict[tuple[str, str], asyncio.Future[AlertAnswer]] = {}
         self._taken: dict[tuple[str, str], str] = {}
+        self._names = RandomNames()
 
     async def take(self, alert: Alert, raw: str) -> AlertAnswer:
         """Decide what the alert means, and act as far as policy lets it. The alert and what became of it are stored in one transaction,
@@ -51,7 +52,7 @@ class Alerts:
         kept = False
         try:
             if (again := await self._taken_before(alert)) is None:
-                answer = await self._answer(replace(alert, id=secrets.token_hex(8)), raw)
+                answer = await self._answer(replace(alert, id=self._names.fresh()), raw)
                 self._remember(alert, answer.alert_id)
             kept = True
             return answer if again is None else again
@@ -156,9 +157,9 @@ class Alerts:
 
     async def _repeated(self, alert_id: str) -> AlertAnswer:
         """What the first one came to, as far as it is known."""
-        disposition, _, reason = (await self._store.alert(alert_id)).disposition.partition(": ")
-        held = await self._store.held_by_alert(alert_id)
-        return AlertAnswer(alert_id, True, Disposition(disposition), f"taken before: {reason}", held)
+        became = await self._store.alert_outcome(alert_id)
+        disposition, _, reason = became.disposition.partition(": ")
+        return AlertAnswer(alert_id, True, Disposition(disposition), f"taken before: {reason}", became.containment)
 
 
 def _words(disposition: Disposition, reason: str) -> str:

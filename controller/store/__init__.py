@@ -5,6 +5,7 @@ from controller.store.store import Store
 from controller.store.totals import Totals
 from controller.store.values import (
     Accepted,
+    AlertOutcome,
     AlertRecord,
     Budget,
     DeadLetter,
@@ -22,6 +23,7 @@ from controller.store.values import (
 
 __all__ = [
     "Accepted",
+    "AlertOutcome",
     "AlertRecord",
     "Budget",
     "DeadLetter",

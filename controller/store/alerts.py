@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from controller.errors import AlertRepeated, NotFound
 from controller.model import Alert
 from controller.store import codec
+from controller.store.failures import fatal, translated
 from controller.store.prepared import Prepared
 from controller.store.sql import Insert
 from controller.store.tables import alert, containment_alert, dead_letter, proposal_alert
@@ -22,6 +25,8 @@ _SAVE = Prepared(Insert(alert, lambda insert: insert.on_conflict_do_nothing(inde
 _KNOWN = select(alert.c.id, alert.c.disposition).where(
     alert.c.source == bindparam("source"), alert.c.key == bindparam("key")
 )
+_OF_THESE = select(alert.c.id).where(alert.c.id.in_(bindparam("ids", expanding=True)))
+_DISPOSITIONS = select(alert.c.id, alert.c.disposition).where(alert.c.id.in_(bindparam("ids", expanding=True)))
 _DISPOSE = update(alert).where(alert.c.id == bindparam("which"))
 _BURY = insert(dead_letter)
 _CASE = select(containment_alert.c.containment_id).where(containment_alert.c.alert_id == alert.c.id)
@@ -44,6 +49,38 @@ def take(transaction: Transaction, taken: Taken, disposition: str) -> str:
     return id
 
 
+def take_all(transaction: Transaction, every: Sequence[Taken]) -> list[str | Exception]:
+    """`take` for each, with what became of it as for one that joined nothing: its id, or what `take` raises. New ones are one statement
+    together; what is wrong with one of them reaches no other."""
+    if len(every) > 1:
+        try:
+            return transaction.attempt(lambda t: _take_together(t, every))
+        except Exception as error:
+            if isinstance(error, SQLAlchemyError) and fatal(error):
+                raise
+    return [_take_alone(transaction, taken) for taken in every]
+
+
+def _take_together(transaction: Transaction, every: Sequence[Taken]) -> list[str | Exception]:
+    rows = [_row(taken.alert, taken.raw, taken.disposition) for taken in every]
+    ids = [str(row["id"]) for row in rows]
+    if transaction.put_together(_SAVE, rows) == len(rows):
+        return [*ids]
+    new = {id for (id,) in transaction.execute(_OF_THESE, {"ids": ids})}
+    return [id if id in new else _take_alone(transaction, one) for id, one in zip(ids, every, strict=True)]
+
+
+def _take_alone(transaction: Transaction, taken: Taken) -> str | Exception:
+    try:
+        return transaction.attempt(lambda t: take(t, taken, taken.disposition))
+    except SQLAlchemyError as error:
+        if fatal(error):
+            raise
+        return translated(error)
+    except Exception as error:  # noqa: BLE001 (it is raised to who asked for this one)
+        return error
+
+
 def keep(transaction: Transaction, new: Alert, raw: str) -> str:
     """Save it without a disposition; its id, the first one's where that has none either. Raises AlertRepeated."""
     id, known = save(transaction, new, raw)
@@ -54,7 +91,15 @@ def keep(transaction: Transaction, new: Alert, raw: str) -> str:
 
 def save(transaction: Transaction, new: Alert, raw: str, disposition: str = "") -> tuple[str, str | None]:
     """The alert's id, and None; where (source, key) was known already the first one's id and disposition, and nothing is written."""
-    row = {
+    row = _row(new, raw, disposition)
+    if transaction.put(_SAVE, row) == 1:
+        return str(row["id"]), None
+    known = transaction.execute(_KNOWN, {"source": row["source"], "key": row["key"]}).one()
+    return str(known.id), str(known.disposition)
+
+
+def _row(new: Alert, raw: str, disposition: str) -> dict[str, Any]:
+    return {
         "id": new.id or _new_id(),
         "source": codec.short(new.source),
         "key": codec.short(new.key),
@@ -63,10 +108,6 @@ def save(transaction: Transaction, new: Alert, raw: str, disposition: str = "") 
         "raw": raw[:RAW_LIMIT],
         "disposition": disposition,
     }
-    if transaction.put(_SAVE, row) == 1:
-        return str(row["id"]), None
-    known = transaction.execute(_KNOWN, {"source": row["source"], "key": row["key"]}).one()
-    return str(known.id), str(known.disposition)
 
 
 def dispose(transaction: Transaction, id: str, disposition: str) -> None:
@@ -91,6 +132,11 @@ def _record(row: Row[Any]) -> AlertRecord:
     return AlertRecord(
         codec.load_alert(row.id, row.body), row.raw, row.disposition, row.containment_id, row.proposal_id
     )
+
+
+def dispositions(connection: Connection, ids: Sequence[str]) -> Mapping[str, str]:
+    """Of those of these alerts that there are."""
+    return {id: str(words) for id, words in connection.execute(_DISPOSITIONS, {"ids": list(ids)})}
 
 
 def bury(transaction: Transaction, source: str, raw: str, reason: str) -> str:

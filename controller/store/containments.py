@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, func, select
@@ -17,12 +17,12 @@ _PREFIX = 4
 _CHUNK = 500
 _BY_ID = select(containment).where(containment.c.id == bindparam("id"))
 _OPEN = select(containment).where(containment.c.endpoint_id == bindparam("endpoint"), HELD)
-_BY_ALERT = (
-    select(containment)
-    .join(containment_alert, containment_alert.c.containment_id == containment.c.id)
-    .where(containment_alert.c.alert_id == bindparam("alert"), HELD)
-)
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_BY_ALERT = (
+    select(containment_alert.c.alert_id, containment_alert.c.containment_id)
+    .join(containment, containment_alert.c.containment_id == containment.c.id)
+    .where(containment_alert.c.alert_id.in_(_IDS), HELD)
+)
 _DEVICES = (
     select(containment_device)
     .where(containment_device.c.containment_id.in_(_IDS))
@@ -67,9 +67,11 @@ def open_for_endpoint(connection: Connection, endpoint: str) -> Containment | No
     return None if found is None else load(connection, [found])[0]
 
 
-def held_by_alert(connection: Connection, alert: str) -> Containment | None:
-    found = connection.execute(_BY_ALERT, {"alert": alert}).first()
-    return None if found is None else load(connection, [found])[0]
+def held_by_alerts(connection: Connection, alerts: Sequence[str]) -> Mapping[str, Containment]:
+    """By alert, the containment that it made or joined, where that is held."""
+    found = {row.alert_id: row.containment_id for row in connection.execute(_BY_ALERT, {"ids": list(alerts)})}
+    cases = {case.id: case for case in by_ids(connection, list(dict.fromkeys(found.values())))}
+    return {alert: cases[which] for alert, which in found.items()}
 
 
 def listed(connection: Connection, want: Want | None, limit: int, device: str | None) -> list[Containment]:

@@ -6,6 +6,7 @@ order of its parameters, and which of them hold words from outside.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -19,6 +20,7 @@ from controller.store.codec import storable
 from controller.store.sql import Insert
 from controller.store.tables import Words
 
+_ROW = re.compile(r" VALUES (\([?, ]+\))")
 Parameters = Mapping[str, Any]
 Rows = list[tuple[Any, ...]]
 
@@ -80,6 +82,16 @@ class Cursor:
             self._run(compiled.sql, compiled.bind(rows[0]))
         else:
             self._run(compiled.sql, [compiled.bind(row) for row in rows], many=True)
+        return self._cursor.rowcount
+
+    def put_together(self, statement: Prepared, rows: Sequence[Parameters]) -> int:
+        """Insert all rows, as one statement where parameters are told by position: each statement that SQLite runs gives the interpreter
+        away, and this thread waits to get it back. The number of rows that were inserted."""
+        compiled = statement.on(self._dialect)
+        if compiled.order is None:
+            return self.put(statement, *rows)
+        sql = _ROW.sub(lambda found: f" VALUES {', '.join([found[1]] * len(rows))}", compiled.sql, count=1)
+        self._run(sql, [value for row in rows for value in compiled.bind(row)])
         return self._cursor.rowcount
 
     def execute(self, sql: str) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from controller.audit import AuditRecord, AuditReport, Head, Json
-from controller.errors import StoreUnavailable
+from controller.errors import NotFound, StoreUnavailable
 from controller.model import Address, Alert, Binding, Containment, DeviceOutcome, Stage, Want
 from controller.roles import Role
 from controller.store import (
@@ -38,11 +38,13 @@ from controller.store import (
 from controller.store import outcomes as seen
 from controller.store.engines import READERS, Engines, open_engines
 from controller.store.failures import translated
+from controller.store.gathered import Gathered
 from controller.store.migrate import upgrade
 from controller.store.proposals import Proposed
 from controller.store.totals import Totals, totals
 from controller.store.values import (
     Accepted,
+    AlertOutcome,
     AlertRecord,
     Budget,
     DeadLetter,
@@ -62,6 +64,8 @@ from drivers.rules import PortName
 
 T = TypeVar("T")
 _TOKENS_SHARED_SECONDS = 5.0
+ALERTS_TOGETHER = 500
+"""Alerts that are one statement: what else is to be written does not wait for more."""
 
 
 class Store:
@@ -76,6 +80,8 @@ class Store:
         self._known: dict[str, desired.Known] = {}
         self._noted: dict[str, dict[Stage, float]] = {}
         self._tokens = tokens.TokenCache(None if engines.sqlite else _TOKENS_SHARED_SECONDS)
+        self._taking: Gathered[Taken, str] = Gathered(self._take_alerts, ALERTS_TOGETHER)
+        self._repeated: Gathered[str, AlertOutcome] = Gathered(self._alert_outcomes, ALERTS_TOGETHER)
 
     @classmethod
     async def open(cls, url: str, now: Callable[[], float] = time.time) -> Store:
@@ -163,10 +169,6 @@ class Store:
     ) -> list[Containment]:
         """Newest first."""
         return await self._read(lambda c: containments.listed(c, want, limit, device))
-
-    async def held_by_alert(self, alert_id: str) -> Containment | None:
-        """The containment that this alert made or joined, while it is held."""
-        return await self._read(lambda c: containments.held_by_alert(c, alert_id))
 
     async def open_for_endpoint(self, endpoint_id: str) -> Containment | None:
         return await self._read(lambda c: containments.open_for_endpoint(c, endpoint_id))
@@ -296,7 +298,23 @@ class Store:
 
     async def take_alert(self, taken: Taken) -> str:
         """Keep an alert with what became of it; its id. Raises AlertRepeated for one that was dealt with."""
-        return await self._write(lambda t: alerts.take(t, taken, taken.disposition))
+        return await self._taking.ask(taken)
+
+    async def _take_alerts(self, every: list[Taken]) -> list[str | Exception]:
+        return await self._write(lambda t: alerts.take_all(t, every))
+
+    async def alert_outcome(self, id: str) -> AlertOutcome:
+        """What became of an alert. Raises NotFound."""
+        return await self._repeated.ask(id)
+
+    async def _alert_outcomes(self, ids: list[str]) -> list[AlertOutcome | Exception]:
+        def query(connection: Connection) -> list[AlertOutcome | Exception]:
+            known, held = alerts.dispositions(connection, ids), containments.held_by_alerts(connection, ids)
+            return [
+                AlertOutcome(known[id], held.get(id)) if id in known else NotFound(f"no alert {id!r}") for id in ids
+            ]
+
+        return await self._read(query)
 
     async def alert(self, id: str) -> AlertRecord:
         return await self._read(lambda c: alerts.one(c, id))

@@ -16,6 +16,14 @@ Setting = str | int | bool | None
 
 
 @dataclass(frozen=True, slots=True)
+class AlertOutcome:
+    """What became of an alert: `disposition` as it was taken with, and the containment that it made or joined, while that is held."""
+
+    disposition: str
+    containment: Containment | None
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """An alert, to be saved as it came (`raw`) together with what became of it. `joined` is what became of it where its device is
     contained already."""

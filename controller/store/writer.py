@@ -46,7 +46,8 @@ class Transaction:
         self.now = now
         self.execute = connection.execute
         cursor = Cursor(connection)
-        self.fetch, self.put, self._command = cursor.fetch, cursor.put, cursor.execute
+        self.fetch, self.put, self.put_together = cursor.fetch, cursor.put, cursor.put_together
+        self._command = cursor.execute
         # On PostgreSQL this row serializes the controllers' writes: the chain has one end, and no two batches can deadlock.
         self._head = Head(*self.fetch(_HEAD)[0])
         self._entries: list[AuditEntry] = []
@@ -70,6 +71,9 @@ class Transaction:
         except Exception as error:
             if not (isinstance(error, SQLAlchemyError) and fatal(error)):
                 self._command("ROLLBACK TO SAVEPOINT one_write")
+                self._command(
+                    "RELEASE SAVEPOINT one_write"
+                )  # else one around this one would go back no further than here
                 del self._entries[entries:], self._woken[woken:]
             raise
         self._command("RELEASE SAVEPOINT one_write")

@@ -39,6 +39,31 @@ async def test_an_alert_is_kept_once(store: Store) -> None:
             await store.alert(unknown)
 
 
+async def test_alerts_that_come_together_are_each_answered_on_their_own(store: Store) -> None:
+    """Many are one statement: what is known already, and what no database takes, is still told to its own sender alone."""
+    repeated = await store.take_alert(Taken(alert("7"), "first", "observed: before"))
+    waiting = await store.save_alert(alert("8"), "first")
+    every = [alert(str(number), received_at=float("nan") if number == 5 else START) for number in range(40)]
+    jobs = (store.take_alert(Taken(one, f"raw {one.key}", f"observed: {one.key}")) for one in every)
+    answers = await asyncio.gather(*jobs, return_exceptions=True)
+    assert isinstance(answers[5], ValueError), "a time that is no number"
+    assert isinstance(answers[7], AlertRepeated)
+    assert answers[7].id == repeated
+    assert answers[8] == waiting, "one that had to wait is the first one still"
+    kept = {record.alert.key: record for record in await store.alerts(limit=1000)}
+    assert kept.keys() == {str(number) for number in range(40)} - {"5"}
+    assert {key: record.disposition for key, record in kept.items()} == {
+        key: "observed: before" if key == "7" else f"observed: {key}" for key in kept
+    }
+    assert kept["9"].raw == "raw 9"
+    ids = [answer for answer in answers if isinstance(answer, str)]
+    became = await asyncio.gather(*map(store.alert_outcome, [*ids, "nobody's"]), return_exceptions=True)
+    assert [one.disposition for one in became[:-1] if not isinstance(one, BaseException)] == [
+        kept[str(number)].disposition for number in range(40) if number not in (5, 7)
+    ]
+    assert isinstance(became[-1], NotFound)
+
+
 async def test_an_alert_and_what_it_leads_to_are_stored_together_or_not_at_all(store: Store) -> None:
     def moved() -> None:
         raise Refused(RefusalCode.CHANGED, "it moved")
@@ -55,9 +80,9 @@ async def test_an_alert_and_what_it_leads_to_are_stored_together_or_not_at_all(s
         await store.accept(draft(2), recheck=nothing, taken=taken)
     assert caught.value.id == accepted.alert_id
     assert len(await store.containments()) == 1
-    held = await store.held_by_alert(accepted.alert_id)
-    assert held is not None
-    assert held.id == accepted.containment.id
+    became = await store.alert_outcome(accepted.alert_id)
+    assert became.disposition == "contained: scanners"
+    assert became.containment == accepted.containment
     more = replace(taken, alert=alert("another"))
     joined = await store.accept(draft(1, containment="case-0009"), recheck=nothing, taken=more)
     assert joined.joined
