@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from controller.intake import defender, generic, graph, suricata, zeek
+from controller.intake import defender, elastic, generic, graph, suricata, wazuh, zeek
 from controller.intake.body import RawEvent, split_body
 from controller.intake.event import NotAnAlert
 from controller.intake.source import Source, one_each
@@ -21,6 +21,8 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             one_each(zeek.SOURCE, "Zeek's notice log, JSON or tab-separated", zeek.parse, zeek.split),
             Source(defender.SOURCE, "Microsoft Defender for Endpoint, GET /api/alerts", defender.read, defender.split),
             Source(graph.SOURCE, "Microsoft Graph security alerts, GET /security/alerts_v2", graph.read, graph.split),
+            one_each(wazuh.SOURCE, "Wazuh's alerts.json", wazuh.parse),
+            Source(elastic.SOURCE, "Elastic Security's alerts, and others in ECS", elastic.read, elastic.split),
         )
     }
 )

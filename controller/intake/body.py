@@ -83,13 +83,15 @@ def written(item: Any) -> str:
         return "(an event that cannot be written as JSON again)"
 
 
-def split_inside(key: str) -> Callable[[bytes], list[RawEvent]]:
-    """As `split_body`, for a source that may also send its events as a list under `key` of one object."""
+def split_inside(*keys: str) -> Callable[[bytes], list[RawEvent]]:
+    """As `split_body`, for a source that may also send its events as a list inside of one object, under these keys."""
 
     def split(body: bytes) -> list[RawEvent]:
         events: list[RawEvent] = []
         for event in split_body(body):
-            inner = None if event.fields is None else event.fields.get(key)
+            inner: Any = event.fields
+            for key in keys:
+                inner = inner.get(key) if isinstance(inner, dict) else None
             events += [_event(written(item), item) for item in inner] if isinstance(inner, list) else [event]
         return limited(events)
 
