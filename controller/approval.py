@@ -1,4 +1,4 @@
-"""What people answer to proposals: with enough approvals of different people, what was proposed is contained."""
+"""What people propose, and what they answer: with enough approvals of different people, what was proposed is contained."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import replace
 from controller import guardrails
 from controller.alerts import checked_against, target_of
 from controller.config import Config
-from controller.containment import Containments, Prepared
+from controller.containment import Containments, Prepared, new_id
 from controller.errors import RefusalCode, Refused
 from controller.model import Alert, Decision, Endpoint, Located, Location, Mode, Stage, Target
 from controller.network.view import NetworkView
-from controller.requests import Approval
+from controller.requests import Approval, ContainRequest
 from controller.store import Proposal, Store
 from controller.targets import parse_target
 
 
 class Approvals:
-    """Counts answers, and contains by `containments` what enough people approved."""
+    """Takes proposals, counts answers, and contains by `containments` what enough people approved."""
 
     def __init__(
         self, config: Config, store: Store, network: NetworkView, containments: Containments, now: Callable[[], float]
@@ -28,6 +28,31 @@ class Approvals:
         self._network = network
         self._containments = containments
         self._now = now
+
+    async def propose(self, request: ContainRequest) -> Proposal:
+        """Put what an operator asks for to an approver: looked at by every guard now, and again when it is approved. The same person asking
+        the same again joins what waits. Raises Refused for what an approval could not contain either, InvalidInput."""
+        now = self._now()
+        decision = self._containments.operators_decision(request)
+        prepared = self._containments.prepare(request.target, now, now, decision)
+        proposal = Proposal(
+            id=new_id("p"),
+            alert_id=None,
+            target=str(request.target),
+            endpoint=prepared.endpoint,
+            profile=decision.profile.name,
+            duration=decision.duration,
+            rule=decision.rule,
+            reason=decision.reason,
+            refusal=None,
+            created_at=now,
+            expires_at=now + self._config.proposal_expires,
+            proposed_by=request.by,
+            as_of=now,
+            override=decision.override,
+            on_expiry=decision.on_expiry,
+        )
+        return (await self._store.save_proposal(proposal)).proposal
 
     async def approve(self, id: str, *, by: str) -> Approval:
         """Count this person's approval; with enough of them, contain the device of the alert's time, where it is now and guarded as of
@@ -49,6 +74,24 @@ class Approvals:
         """What is to be contained now, and what is no longer as it was at the alert's time. It is always the device of that time: whoever
         took its address since is another one."""
         received = self._now()
+        target, location = await self._located(proposal)
+        endpoint = guardrails.placed(location)
+        if proposal.endpoint is not None and not _same(target, proposal.endpoint, endpoint):
+            raise Refused(
+                RefusalCode.CHANGED,
+                f"{proposal.target} was {_whom(proposal.endpoint)}, and is {_whom(endpoint)} by what is known now",
+            )
+        since = tuple(self._since(target, proposal, endpoint))
+        location = replace(location, against=(*location.against, *since))
+        decision = self._decision(proposal)
+        stages = {Stage.RECEIVED: received, Stage.LOCATED: self._now()}
+        return self._containments.plan_and_prove(location, endpoint, decision, stages), since
+
+    async def _located(self, proposal: Proposal) -> tuple[Target, Location]:
+        """Whom it is about, by the alert or by the operator who asked, and where that device is now."""
+        if proposal.target and proposal.as_of is not None:
+            target = parse_target(proposal.target)
+            return target, self._containments.locate(target, proposal.as_of)
         if not proposal.target or proposal.alert_id is None:
             raise Refused(
                 RefusalCode.UNDECIDED,
@@ -56,18 +99,7 @@ class Approvals:
             )
         alert = (await self._store.alert(proposal.alert_id)).alert
         target = replace(parse_target(proposal.target), realm=alert.realm)
-        location = self._then(target, alert)
-        endpoint = guardrails.placed(location)
-        if proposal.endpoint is not None and endpoint.id != proposal.endpoint.id:
-            raise Refused(
-                RefusalCode.CHANGED,
-                f"{proposal.target} was {proposal.endpoint.id}, and is {endpoint.id} by what is known now",
-            )
-        since = tuple(self._since(target, proposal, endpoint))
-        location = replace(location, against=(*location.against, *since))
-        decision = self._decision(proposal)
-        stages = {Stage.RECEIVED: received, Stage.LOCATED: self._now()}
-        return self._containments.plan_and_prove(location, endpoint, decision, stages), since
+        return target, self._then(target, alert)
 
     def _then(self, target: Target, alert: Alert) -> Location:
         """Who had the address when the alert was seen, by that alert's own word too, and where that device is now."""
@@ -84,9 +116,9 @@ class Approvals:
         if was is not None and not was.same_port(endpoint.attachment):
             yield f"it moved from {label(was)} to {label(endpoint.attachment)} since it was proposed: it is held where it is"
         now = self._containments.locate(target)
-        whom = f"{', '.join(sorted(endpoint.macs))}, which had it at the alert's time"
+        whom = f"{_whom(endpoint)}, which had it then"
         if now.endpoint is not None and now.endpoint.id != endpoint.id:
-            holder = f"{', '.join(sorted(now.endpoint.macs))} on {label(now.endpoint.attachment)}"
+            holder = f"{_whom(now.endpoint)} on {label(now.endpoint.attachment)}"
             yield f"{target} is another device's by now ({holder}), which is left alone: held is {whom}"
         elif now.status is Located.AMBIGUOUS:
             yield f"{'; '.join(now.against)}, by now: held is {whom}"
@@ -97,14 +129,27 @@ class Approvals:
         if profile is None:
             raise Refused(RefusalCode.CHANGED, f"there is no profile {proposal.profile!r} any more: contain by hand")
         people = ", ".join(proposal.approvers)
+        asked = f"proposed by {proposal.proposed_by}" if proposal.proposed_by else ""
         now = next((one for one in self._config.policy.rules if one.name == proposal.rule), None)
         return Decision(
             Mode.CONTAIN,
             profile,
             proposal.duration,
             proposal.rule or "operator",
-            f"{proposal.reason}; {proposal.id} approved by {people}",
+            "; ".join(filter(None, (proposal.reason, asked, f"{proposal.id} approved by {people}"))),
             people,
             automatic=False,
-            on_expiry=None if now is None else now.on_expiry,
+            override=proposal.override,
+            on_expiry=proposal.on_expiry if now is None else now.on_expiry,
         )
+
+
+def _whom(endpoint: Endpoint) -> str:
+    return ", ".join(sorted(endpoint.macs)) or "nobody"
+
+
+def _same(target: Target, proposed: Endpoint, found: Endpoint) -> bool:
+    """Whether who was found is who was proposed. Of a place, all of whom are there: nobody who came since was agreed to."""
+    if target.place is not None:
+        return found.macs <= proposed.macs and bool(found.macs) == bool(proposed.macs)
+    return found.id == proposed.id

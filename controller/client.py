@@ -171,6 +171,20 @@ class Client:
     def dead_letters(self, limit: int = 100) -> list[listings.DeadLetterView]:
         return self._list("/api/v1/dead-letters", listings.DeadLetterView, {"limit": limit})
 
+    def propose(
+        self,
+        target: str,
+        *,
+        profile: str = FULL.name,
+        duration: float | str | None = None,
+        reason: str,
+        override: bool = False,
+        on_expiry: str | None = None,
+    ) -> listings.ProposalView:
+        """Put it to an approver. Sent again it joins what waits, so it is repeated when no answer came."""
+        body = {**_wish(target, profile, duration, reason, override), **_given(on_expiry=on_expiry)}
+        return _read(self._send("POST", "/api/v1/proposals", json=body, repeatable=True), listings.ProposalView)
+
     def approve(self, proposal: str) -> listings.ApprovalView:
         """Twice counts once."""
         answer = self._send("POST", f"/api/v1/proposals/{_segment(proposal)}/approve", json={}, repeatable=True)

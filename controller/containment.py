@@ -88,10 +88,10 @@ class Containments:
     async def contain(self, request: ContainRequest) -> Accepted:
         """Contain what an operator named. Raises Refused, InvalidInput, StoreUnavailable, Conflict."""
         received = self._now()
-        decision = self._operators_decision(request)
+        decision = self.operators_decision(request)
         if known := await self._known(request, decision):
             return Accepted(known, created=False, joined=False)
-        prepared = self._prepare(request.target, received, received, decision)
+        prepared = self.prepare(request.target, received, received, decision)
         return await self.commit(prepared, str(request.target), key=request.key)
 
     async def _known(self, request: ContainRequest, decision: Decision) -> Containment | None:
@@ -107,9 +107,9 @@ class Containments:
         """What `contain` would do. Nothing is written and nothing is sent; the device's own changes are added by the daemon."""
         now = self._now()
         location = self.locate(request.target, now)
-        decision = self._operators_decision(request)
+        decision = self.operators_decision(request)
         try:
-            prepared = self._prepare(request.target, now, now, decision)
+            prepared = self.prepare(request.target, now, now, decision)
         except Refused as refusal:
             return Preview(location, decision, refusal=(refusal.code, refusal.reason))
         return Preview(prepared.location, decision, prepared.plan, prepared.proof)
@@ -187,7 +187,8 @@ class Containments:
 
     # --- the steps ------------------------------------------------------------------------------------------------
 
-    def _prepare(self, target: Target, as_of: float, received: float, decision: Decision) -> Prepared:
+    def prepare(self, target: Target, as_of: float, received: float, decision: Decision) -> Prepared:
+        """What containing the device that `target` was at `as_of` comes to; nothing is written. Raises Refused."""
         location = self.locate(target, as_of)
         endpoint = guardrails.placed(location)
         located = self._now()
@@ -279,7 +280,8 @@ class Containments:
 
     # --- small things ---------------------------------------------------------------------------------------------
 
-    def _operators_decision(self, request: ContainRequest) -> Decision:
+    def operators_decision(self, request: ContainRequest) -> Decision:
+        """What an operator's word comes to, before any guard. Raises InvalidInput for a profile that is not there."""
         profile = self._config.catalogue.get(request.profile)
         if profile is None:
             raise InvalidInput(unknown(request.profile, self._config.catalogue))

@@ -227,6 +227,16 @@ class Daemon:
         self._told([extended])
         return extended
 
+    async def propose(self, request: ContainRequest) -> Proposal:
+        try:
+            proposal = await self.approvals.propose(request)
+        except Refused as refusal:
+            self._metrics.refused(refusal.code)
+            raise
+        self.live.publish(proposal)
+        self.expiry.changed()
+        return proposal
+
     async def approve_proposal(self, id: str, *, by: str) -> Approval:
         try:
             approval = await self.approvals.approve(id, by=by)

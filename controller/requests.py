@@ -17,7 +17,7 @@ from drivers.base import DiffLine, Interface, Management, Neighbour
 
 @dataclass(frozen=True, slots=True)
 class ContainRequest:
-    """An operator's wish. `duration` is in seconds; None is the configuration's default. `by` is the token's name.
+    """An operator's wish, to do or to propose. `duration` is in seconds; None is the configuration's default. `by` is the token's name.
     `key` is the Idempotency-Key: the same key with the same wish answers the same containment. `override` lifts
     protection, and is audited."""
 

@@ -9,7 +9,7 @@ from controller.errors import RefusalCode
 
 HINTS: Mapping[str, str] = MappingProxyType(
     {
-        RefusalCode.PROTECTED: "an approver or admin may contain it all the same: --override with a --reason",
+        RefusalCode.PROTECTED: "an approver or admin may insist: --override with a --reason; others put that to one, with --propose too",
         RefusalCode.AMBIGUOUS: "`netcordon locate TARGET` shows the evidence; name the MAC or switch:port that you mean",
         RefusalCode.UNKNOWN_PLACE: "`netcordon endpoints` lists what was seen; name a MAC or switch:port, or let the device send something",
         RefusalCode.BEHIND_ROUTER: "contain it at its own edge port; an uplink, or a router's port, serves others too",

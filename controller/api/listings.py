@@ -96,6 +96,9 @@ class DeadLetterView(View):
 
 
 class ProposalView(View):
+    """`refusal` is the guard's code, where one said no to an alert; `proposed_by` who asked, where that was a person, on terms of their own
+    (`override`, `on_expiry`). `containment` is what came of it."""
+
     id: str
     state: str
     target: str
@@ -113,6 +116,9 @@ class ProposalView(View):
     times: int
     expires_at: datetime | None
     containment: str | None
+    proposed_by: str
+    override: bool
+    on_expiry: str | None
 
 
 class ApprovalView(View):

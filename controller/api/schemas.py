@@ -33,7 +33,7 @@ class View(BaseModel):
 # --- in ---------------------------------------------------------------------------------------------------------------
 
 
-class ContainBody(Body):
+class ProposeBody(Body):
     """`target` is an IP, a MAC or switch:port. `override` contains what is protected: it needs a reason and a role."""
 
     target: str = Field(max_length=200)
@@ -42,6 +42,11 @@ class ContainBody(Body):
     reason: Reason = Field(default="", max_length=LONGEST_REASON)
     override: bool = False
     on_expiry: OnExpiry | None = None
+
+
+class ContainBody(ProposeBody):
+    """`dry_run`: say what would happen, and do nothing."""
+
     dry_run: bool = False
 
 

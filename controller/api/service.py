@@ -39,6 +39,9 @@ class Service(Protocol):
     async def extend(self, id: str, extension: Extension, *, by: str, key: str | None) -> Containment:
         """Raises NotFound, Conflict when it was released or would be shortened unasked, InvalidInput."""
 
+    async def propose(self, request: ContainRequest) -> Proposal:
+        """Put it to an approver. Durable when it comes back. Raises Refused for what could not be contained then either."""
+
     async def approve_proposal(self, id: str, *, by: str) -> Approval:
         """The proposal, and what it came to once enough people agreed. Raises NotFound, Conflict, Refused."""
 

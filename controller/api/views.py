@@ -303,6 +303,9 @@ def proposal_view(proposal: Proposal) -> listings.ProposalView:
         times=proposal.times,
         expires_at=None if proposal.expires_at is None else moment(proposal.expires_at),
         containment=proposal.containment,
+        proposed_by=proposal.proposed_by,
+        override=proposal.override,
+        on_expiry=None if proposal.on_expiry is None else proposal.on_expiry.value,
     )
 
 

@@ -51,13 +51,24 @@ def contain(
         OnExpiry | None,
         typer.Option(help="When its time is over: release it, or ask and go on.", show_default="as configured"),
     ] = None,
+    propose: Annotated[
+        bool, typer.Option("--propose", help="Put it to an approver instead, an --override too; needs a --reason.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Contain a device: shows where it is and what would change, asks, and acts. With --wait it ends well only when the
     block was proven on the wire; a device that keeps quiet stays installed, which is exit code 8.
+    With --propose nothing is contained until somebody else, with the role approver, says `netcordon approve`.
 
     Example: netcordon contain 10.0.0.1 --for 1h --wait
     """
+    if propose:
+        if dry_run or wait:
+            raise InvalidInput(
+                "--propose contains nothing yet: leave out --wait, and --dry-run shows the plan without it"
+            )
+        _propose(target, profile, duration, reason, override, on_expiry, as_json)
+        return
     if dry_run:
         plan(target, profile, duration, reason, override, as_json)
         return
@@ -83,6 +94,40 @@ def contain(
             _tell_accepted(accepted)
         code = _finish(client, accepted, until if wait else None, seconds, as_json)
     raise typer.Exit(code)
+
+
+def _propose(
+    target: str,
+    profile: str,
+    duration: str | None,
+    reason: str,
+    override: bool,
+    on_expiry: OnExpiry | None,
+    as_json: bool,
+) -> None:
+    """Nobody is asked: nothing is contained by it."""
+    if not reason:
+        raise InvalidInput("a proposal needs a --reason: whoever answers it reads that")
+    with connect() as client:
+        if not as_json:
+            preview = client.plan(target, profile=profile, duration=duration, reason=reason, override=override)
+            plan_view.show_preview(output.stdout(), preview, switch_names(client))
+            _refused(preview)
+        proposal = client.propose(
+            target,
+            profile=profile,
+            duration=duration,
+            reason=reason,
+            override=override,
+            on_expiry=None if on_expiry is None else on_expiry.value,
+        )
+    if as_json:
+        output.print_json(proposal)
+    else:
+        again = "" if proposal.times == 1 else f" (asked {proposal.times} times)"
+        output.note(
+            f"{proposal.id}  proposed{again}, nothing is contained yet; an approver says: netcordon approve {proposal.id}"
+        )
 
 
 def plan(

@@ -16,7 +16,8 @@ Id = Annotated[str, typer.Argument(help="The proposal's id: `netcordon proposals
 
 
 def proposals(limit: Limit = 100, as_json: Json = False) -> None:
-    """List what waits for a person: what policy only proposes, and what a guard refused to do by itself.
+    """List what waits for a person: what policy only proposes, what a guard refused to do by itself, and what people put to an approver
+    with `contain --propose`.
 
     Example: netcordon proposals
     """
@@ -29,8 +30,8 @@ def proposals(limit: Limit = 100, as_json: Json = False) -> None:
 
 
 def approve(proposal: Id, as_json: Json = False) -> None:
-    """Say yes to a proposal. Once as many different people did as its policy rule asks for, the device is contained: located as of the
-    alert's time, and guarded as of now.
+    """Say yes to a proposal. Once as many different people did as its policy rule asks for, the device is contained: the one of the
+    alert's time, where it is now, and guarded as of now. Nobody approves what they proposed themselves.
 
     Example: netcordon approve p-0123456789ab
     """
@@ -66,6 +67,12 @@ def refuse(
         _show([refused])
 
 
+def _why(one: ProposalView) -> str:
+    """A person's own words are shown with their name, and with what they insist on."""
+    insists = " (override of protection)" if one.override else ""
+    return f"{one.proposed_by}{insists}: {one.reason}" if one.proposed_by else one.reason
+
+
 def _device(one: ProposalView) -> str:
     """Whom the answer is about, whoever has the address by then."""
     if one.endpoint is None:
@@ -88,7 +95,7 @@ def _show(found: list[ProposalView]) -> None:
                 one.times,
                 f"{', '.join(one.approved_by)} ({len(one.approved_by)} of {one.approvals})",
                 one.refusal or ", ".join(one.refused_by),
-                one.reason,
+                _why(one),
             )
             for one in found
         ),

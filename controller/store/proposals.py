@@ -9,7 +9,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, literal, or_, select, update
 
+from controller.audit import Json
 from controller.errors import Conflict, NotFound, RefusalCode
+from controller.model import OnExpiry
 from controller.store import alerts, codec
 from controller.store.prepared import Prepared
 from controller.store.sql import Insert
@@ -52,6 +54,8 @@ def save(transaction: Transaction, new: Proposal, taken: Taken | None = None) ->
             votes=open_one.votes,
         )
     transaction.execute(_SAVE.on(transaction.connection.dialect), _row(new))
+    if new.proposed_by:
+        transaction.audit(new.proposed_by, "propose", new.id, _asked(new))
     if new.alert_id is not None:
         transaction.put(_ALERT, {"proposal_id": new.id, "alert_id": new.alert_id, "at": transaction.now()})
     return Proposed(new, new.alert_id or "")
@@ -71,8 +75,11 @@ def one(connection: Connection, id: str, now: float) -> Proposal:
 
 
 def vote(transaction: Transaction, id: str, cast: Vote) -> Proposal:
-    """Count this person's answer, once. One refusal closes it. Raises NotFound, and Conflict for what is answered or too old."""
+    """Count this person's answer, once. One refusal closes it. Raises NotFound, and Conflict for what is answered or too
+    old, and for an approval of one's own proposal."""
     found = _open(transaction, id, cast.at)
+    if cast.approves and cast.by == found.proposed_by:
+        raise Conflict(f"{cast.by} proposed {id}: somebody else approves it, or refuses it")
     if cast.by not in {vote.by for vote in found.votes}:
         row = {"proposal_id": id, "by": cast.by, "approves": cast.approves, "reason": cast.reason, "at": cast.at}
         transaction.execute(insert(proposal_vote), row)
@@ -144,15 +151,32 @@ def _same(transaction: Transaction, new: Proposal) -> Proposal | None:
     proposal. What names no device is told by its reason alone: one proposal for a signature that no rule speaks of."""
     now = transaction.now()
     alike = [proposal.c.target == new.target, proposal.c.rule == new.rule, proposal.c.profile == new.profile]
-    if not new.target:
+    alike.append(proposal.c.proposed_by == new.proposed_by)
+    if not new.target or new.proposed_by:
         alike.append(proposal.c.reason == new.reason)
     query = select(proposal).where(waiting(now), proposal.c.id != new.id, *alike)
     device = None if new.endpoint is None else new.endpoint.id
     for known in _read(transaction.connection, transaction.execute(query).all(), now):
         theirs = None if known.endpoint is None else known.endpoint.id
-        if (theirs, known.refusal) == (device, new.refusal):
+        if (theirs, known.refusal, _terms(known)) == (device, new.refusal, _terms(new)):
             return known
     return None
+
+
+def _terms(of: Proposal) -> tuple[object, ...]:
+    """What a person asked for: on other terms it is another proposal."""
+    return (of.duration, of.override, of.on_expiry) if of.proposed_by else ()
+
+
+def _asked(new: Proposal) -> dict[str, Json]:
+    return {
+        "target": new.target,
+        "endpoint": None if new.endpoint is None else new.endpoint.id,
+        "profile": new.profile,
+        "duration": new.duration,
+        "reason": new.reason,
+        "override": new.override,
+    }
 
 
 def _row(new: Proposal) -> dict[str, Any]:
@@ -172,6 +196,10 @@ def _row(new: Proposal) -> dict[str, Any]:
         "times": new.times,
         "expires_at": new.expires_at,
         "containment_id": new.containment,
+        "proposed_by": new.proposed_by,
+        "as_of": new.as_of,
+        "override": new.override,
+        "on_expiry": None if new.on_expiry is None else new.on_expiry.value,
     }
 
 
@@ -206,4 +234,8 @@ def _proposal(row: Row[Any], votes: tuple[Vote, ...], now: float) -> Proposal:
         times=row.times,
         votes=votes,
         containment=row.containment_id,
+        proposed_by=row.proposed_by,
+        as_of=row.as_of,
+        override=row.override,
+        on_expiry=None if row.on_expiry is None else OnExpiry(row.on_expiry),
     )

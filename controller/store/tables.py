@@ -211,6 +211,11 @@ proposal = Table(
     Column("times", Integer, nullable=False, server_default="1"),
     Column("expires_at", Double),
     Column("containment_id", Text),
+    # Who proposed it, where that was no alert; and as of when the device is the one that they named.
+    Column("proposed_by", Words, nullable=False, server_default=""),
+    Column("as_of", Double),
+    Column("override", Boolean, nullable=False, server_default=false()),
+    Column("on_expiry", Text),
     Index("proposal_recent", "created_at"),
     Index("proposal_open", "state", "target"),
 )

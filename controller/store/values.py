@@ -183,8 +183,9 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A containment that waits for people: policy said `propose`, or a guard refused (`refusal`). `duration` is in seconds. It needs
-    `approvals` of different people before `expires_at`, and was proposed so many `times`. `containment`: what came of it."""
+    """A containment that waits for people: policy said `propose`, a guard refused (`refusal`), or somebody asked (`proposed_by`, about the
+    device `as_of` then, and on terms of their own: `override`, `on_expiry`). `duration` is in seconds. It needs `approvals` of different
+    people before `expires_at`, and was proposed so many `times`. `containment`: what came of it."""
 
     id: str
     alert_id: str | None
@@ -202,6 +203,10 @@ class Proposal:
     times: int = 1
     votes: tuple[Vote, ...] = ()
     containment: str | None = None
+    proposed_by: str = ""
+    as_of: float | None = None
+    override: bool = False
+    on_expiry: OnExpiry | None = None
 
     @property
     def approvers(self) -> list[str]:

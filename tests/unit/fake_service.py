@@ -115,6 +115,27 @@ class FakeService:
         self._guard()
         return await self.store.extend(id, extension, by=by, idempotency_key=key)
 
+    async def propose(self, request: ContainRequest) -> Proposal:
+        self.requests.append(request)
+        self._guard()
+        proposal = Proposal(
+            f"p-{len(self.requests)}",
+            None,
+            str(request.target),
+            endpoint(_number(request.target)),
+            request.profile,
+            request.duration or 3600.0,
+            "operator",
+            request.reason,
+            None,
+            START,
+            proposed_by=request.by,
+            as_of=START,
+            override=request.override,
+            on_expiry=request.on_expiry,
+        )
+        return (await self.store.save_proposal(proposal)).proposal
+
     async def approve_proposal(self, id: str, *, by: str) -> Approval:
         self._guard()
         return Approval(await self.store.vote(id, by, approves=True, reason=""))

@@ -36,6 +36,7 @@ ROUTES: Mapping[tuple[str, str], tuple[Permission | None, Any]] = {
     ("GET", "/api/v1/alert-sources"): (Permission.READ, None),
     ("GET", "/api/v1/dead-letters"): (Permission.READ, None),
     ("GET", "/api/v1/proposals"): (Permission.READ, None),
+    ("POST", "/api/v1/proposals"): (Permission.CONTAIN, {"target": "10.0.0.7", "reason": "it scans"}),
     ("POST", "/api/v1/proposals/{id}/approve"): (Permission.APPROVE, {}),
     ("POST", "/api/v1/proposals/{id}/refuse"): (Permission.APPROVE, {"reason": "ours"}),
     ("POST", "/api/v1/containments"): (Permission.CONTAIN, {"target": "10.0.0.7"}),
@@ -163,6 +164,27 @@ async def test_an_override_needs_its_own_permission_and_a_reason(api: Api) -> No
     assert (await api("POST", "/api/v1/containments", Role.OPERATOR, json=body)).status_code == 403
     assert (await api("POST", "/api/v1/containments", Role.APPROVER, json=body)).status_code == 201
     assert [request.override for request in api.service.requests] == [True]
+
+
+async def test_what_an_operator_proposes_somebody_else_approves(api: Api) -> None:
+    body = {"target": "10.0.0.7", "override": True, "for": "1h", "on_expiry": "ask"}
+    assert "needs a reason" in (await api("POST", "/api/v1/proposals", Role.OPERATOR, json=body)).json()["message"]
+    body["reason"] = "it is really bad"
+    answer = await api("POST", "/api/v1/proposals", Role.OPERATOR, json=body)
+    assert answer.status_code == 201
+    made = answer.json()
+    assert (made["proposed_by"], made["override"], made["on_expiry"], made["duration"]) == (
+        "operator",
+        True,
+        "ask",
+        3600,
+    )
+    again = await api("POST", "/api/v1/proposals", Role.APPROVER, json={"target": "10.0.0.8", "reason": "mine"})
+    own = await api("POST", f"/api/v1/proposals/{again.json()['id']}/approve", Role.APPROVER)
+    assert own.status_code == 409
+    assert "somebody else approves it" in own.json()["message"]
+    approved = await api("POST", f"/api/v1/proposals/{again.json()['id']}/approve", Role.ADMIN)
+    assert approved.json()["proposal"]["approved_by"] == ["admin"]
 
 
 async def test_a_revoked_token_is_nobodys(api: Api) -> None:

@@ -31,7 +31,7 @@ from controller.cli.exit_codes import ExitCode
 from controller.cli.main import COMMANDS, group, run
 from controller.config import Listen
 from controller.doctor.finding import Finding, Severity
-from controller.errors import Conflict, NetcordonError, StoreUnavailable
+from controller.errors import Conflict, NetcordonError, RefusalCode, Refused, StoreUnavailable
 from controller.intake import SOURCES
 from controller.live import Live
 from controller.model import Located, Location, OnExpiry, Outcome, Proof, Reach
@@ -555,6 +555,28 @@ def test_proposals_are_answered(daemon: Daemon, command: Command) -> None:
     assert "p-2 is refused" in again.err
     assert command("refuse", "p-2").code == ExitCode.USAGE
     assert command("approve", "p-9").code == ExitCode.NOT_FOUND
+
+
+def test_what_one_may_not_do_is_put_to_an_approver(daemon: Daemon, command: Command) -> None:
+    asked = command("contain", "10.0.0.7", "--propose", "--override", "--reason", "INC-7", "--for", "2h")
+    assert asked.code == ExitCode.OK, asked.err
+    assert "What would change" in asked.out
+    assert "p-2  proposed, nothing is contained yet; an approver says: netcordon approve p-2" in asked.err
+    assert daemon.tell(daemon.service.store.containments()) == []
+    shown = command("proposals").out
+    assert "admin (override of protection): INC-7" in shown
+    assert "02:00:00:00:00:07 on s1:eth7" in shown
+    again = command("contain", "10.0.0.7", "--propose", "--override", "--reason", "INC-7", "--for", "2h", "--json")
+    assert (again.json["id"], again.json["times"]) == ("p-2", 2)
+    own = command("approve", "p-2")
+    assert own.code == ExitCode.ERROR
+    assert "admin proposed p-2: somebody else approves it" in own.err
+    assert command("contain", "10.0.0.7", "--propose").code == ExitCode.USAGE
+    assert command("contain", "10.0.0.7", "--propose", "--reason", "x", "--wait").code == ExitCode.USAGE
+    daemon.service.refuse = Refused(RefusalCode.PROTECTED, "protected: domain controller")
+    no = command("contain", "10.0.0.7", "--propose", "--reason", "x")
+    assert no.code == ExitCode.REFUSED
+    assert "--propose" in no.err
 
 
 # --- alerts, audit, tokens --------------------------------------------------------------------------------------------

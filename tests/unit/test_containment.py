@@ -465,7 +465,7 @@ async def test_a_device_that_is_another_one_by_what_is_known_now_is_not_containe
     spine.net.now += 60
     spine.net.network.bindings.forget_port(S1, port(3))
     spine.net.keeps_saying("10.0.0.66", 8, 2, since=600)
-    await _refuses(spine, id, RefusalCode.CHANGED, f"was default/{mac(6)}, and is default/{mac(8)}")
+    await _refuses(spine, id, RefusalCode.CHANGED, f"was {mac(6)}, and is {mac(8)}")
 
 
 async def test_the_alerts_own_word_on_the_mac_holds_for_an_approval_too(spine: Spine) -> None:
@@ -506,6 +506,82 @@ async def test_no_approval_contains_what_is_protected(spine: Spine) -> None:
     with pytest.raises(Refused, match="domain controller"):
         await spine.approvals.approve(id, by="bob")
     assert spine.woken == []
+
+
+def _wish(target: str, **more: Any) -> ContainRequest:
+    place = target.partition(":")
+    parsed = Target(place=(place[0], place[2])) if place[1] else ip(target)
+    return ContainRequest(parsed, "full", 1800.0, "INC-7", "ann", **more)
+
+
+async def test_what_a_person_proposed_another_one_approves(spine: Spine) -> None:
+    proposal = await spine.approvals.propose(_wish("10.0.0.66", on_expiry=OnExpiry.ASK))
+    assert (proposal.proposed_by, proposal.approvals, spine.woken) == ("ann", 1, [])
+    with pytest.raises(Conflict, match="somebody else"):
+        await spine.approve(proposal.id, "ann")
+    _moves(spine, to=5)
+    _, case = await spine.approve(proposal.id)
+    assert case is not None
+    assert (case.by, case.policy_rule, case.on_expiry, case.override) == ("bob", "operator", OnExpiry.ASK, False)
+    assert case.reason == f"INC-7; proposed by ann; {proposal.id} approved by bob"
+    assert {rule.match.port for _, rule in case.rules} == {port(5)}
+    assert case.expires_at == spine.net.now + 1800
+    said = {record.action: (record.actor, record.subject) for record in await spine.store.audit_records()}
+    assert (said["propose"], said["approve"]) == (("ann", proposal.id), ("bob", proposal.id))
+
+
+async def test_an_override_is_an_approvers_to_give(spine: Spine) -> None:
+    with pytest.raises(Refused, match="domain controller"):
+        await spine.approvals.propose(_wish("10.0.0.10"))
+    assert await spine.store.proposals() == []
+    proposal = await spine.approvals.propose(_wish("10.0.0.10", override=True))
+    assert proposal.override
+    _, case = await spine.approve(proposal.id)
+    assert case is not None
+    assert case.override
+
+
+async def test_only_the_same_wish_of_the_same_person_joins_what_waits(spine: Spine) -> None:
+    first = await spine.approvals.propose(_wish("10.0.0.66"))
+    assert (await spine.approvals.propose(_wish("10.0.0.66"))).id == first.id
+    others = (
+        _wish("10.0.0.66", override=True),
+        replace(_wish("10.0.0.66"), by="eve"),
+        replace(_wish("10.0.0.66"), duration=3600.0),
+        replace(_wish("10.0.0.66"), reason="INC-8"),
+    )
+    ids = {first.id, *[(await spine.approvals.propose(one)).id for one in others]}
+    assert len(ids) == 5
+    by_alert = await spine.propose()
+    assert by_alert not in ids
+
+
+async def test_what_a_person_named_is_who_had_the_address_when_they_did(spine: Spine) -> None:
+    proposal = await spine.approvals.propose(_wish("10.0.0.66"))
+    spine.net.now += 600
+    spine.net.keeps_saying("10.0.0.67", 6, 3, since=500)
+    spine.net.keeps_saying("10.0.0.66", 8, 6, since=500)
+    _, case = await spine.approve(proposal.id)
+    assert case is not None
+    assert case.endpoint.macs == {mac(6)}
+
+
+async def test_nobody_who_came_to_a_place_since_is_contained_with_it(spine: Spine) -> None:
+    spine.net.keeps_saying("10.0.0.68", 68, 3, since=600)
+    proposal = await spine.approvals.propose(_wish("s1:3"))
+    assert proposal.endpoint is not None
+    assert proposal.endpoint.macs == {mac(6), mac(68)}
+    spine.net.now += 90
+    spine.net.keeps_saying("10.0.0.99", 99, 3, since=80)
+    await _refuses(
+        spine, proposal.id, RefusalCode.CHANGED, f"s1:3 was {mac(6)}, {mac(68)}, and is {mac(6)}, {mac(68)}, {mac(99)}"
+    )
+    spine.net.now += 90
+    spine.net.says("10.0.0.99", 99, 7)
+    spine.net.says("10.0.0.68", 68, 7)
+    _, case = await spine.approve(proposal.id, "eve")
+    assert case is not None
+    assert case.endpoint.macs == {mac(6)}
 
 
 async def test_a_refused_proposal_keeps_the_terms_of_its_rule(spine: Spine) -> None:

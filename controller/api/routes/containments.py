@@ -17,6 +17,7 @@ from controller.api.schemas import (
     ExtendBody,
     PreviewView,
     ProfilesView,
+    ProposeBody,
     ReleaseBody,
     ReleasedView,
     ReleaseOneBody,
@@ -46,7 +47,7 @@ async def contain(
     body: ContainBody, response: Response, service: TheService, token: Container, key: Key = None
 ) -> AcceptedView | PreviewView:
     """Contain a device; 201 for a new case, 200 for one that was joined or known. With `dry_run`, what would happen."""
-    request = _request(body, token, key)
+    request = wish(body, token, key)
     if body.dry_run:
         return views.preview_view(await service.plan(request))
     if body.override:
@@ -66,7 +67,7 @@ async def contain(
 @router.post("/plan")
 async def plan(body: ContainBody, service: TheService, token: Reader) -> PreviewView:
     """What `contain` would do. Nothing is written, nothing is sent; a refusal is part of the answer."""
-    return views.preview_view(await service.plan(_request(body, token, None)))
+    return views.preview_view(await service.plan(wish(body, token)))
 
 
 @router.get("/containments")
@@ -125,7 +126,8 @@ async def profiles(service: TheService, token: Reader) -> ProfilesView:
     return ProfilesView(profiles=[views.profile_view(profile) for profile in service.profiles()])
 
 
-def _request(body: ContainBody, token: TokenRecord, key: str | None) -> ContainRequest:
+def wish(body: ProposeBody, token: TokenRecord, key: str | None = None) -> ContainRequest:
+    """What the token's bearer asks for. Raises InvalidInput for what is no target."""
     return ContainRequest(
         target=parse_target(body.target),
         profile=body.profile,

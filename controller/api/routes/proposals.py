@@ -8,9 +8,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from controller.api import views
-from controller.api.auth import Approver, Reader, TheService
+from controller.api.auth import Approver, Container, Reader, TheService, allowed
 from controller.api.listings import ApprovalView, ProposalView
-from controller.api.schemas import RefuseBody
+from controller.api.routes.containments import wish
+from controller.api.schemas import ProposeBody, RefuseBody
+from controller.errors import InvalidInput
+from controller.roles import Permission
 
 router = APIRouter(prefix="/api/v1", tags=["proposals"])
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -22,9 +25,19 @@ async def proposals(service: TheService, token: Reader, limit: Limit = 100) -> l
     return [views.proposal_view(proposal) for proposal in await service.store.proposals(limit)]
 
 
+@router.post("/proposals", status_code=201)
+async def propose(body: ProposeBody, service: TheService, token: Container) -> ProposalView:
+    """Put a containment to an approver, an override too. The same bearer asking the same again joins what waits."""
+    if not body.reason:
+        raise InvalidInput("a proposal needs a reason: whoever answers it reads that")
+    return views.proposal_view(await service.propose(wish(body, token)))
+
+
 @router.post("/proposals/{id}/approve")
 async def approve(id: str, service: TheService, token: Approver) -> ApprovalView:
-    """Count this token's approval, once. With enough of them the device is contained, located and guarded anew."""
+    """Count this token's approval, once, unless it proposed it. With enough of them the device is contained, located and guarded anew."""
+    if (await service.store.proposal(id)).override:
+        allowed(token, Permission.OVERRIDE)
     approval = await service.approve_proposal(id, by=token.name)
     return views.approval_view(approval, time.time())
 
