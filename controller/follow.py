@@ -15,11 +15,11 @@ from dataclasses import replace
 import structlog
 
 from controller.containment import Containments, Prepared
-from controller.errors import NetcordonError, Refused
+from controller.errors import NetcordonError, RefusalCode, Refused
 from controller.model import Address, Attachment, Containment, DeviceOutcome, Outcome, Proof, Want
 from controller.moves import PortView, Step, Verdict, judge, may_free
 from controller.network.spans import Span
-from controller.network.view import NetworkView
+from controller.network.view import Holding, NetworkView
 from controller.store import Move, Store
 from drivers.base import Sighting
 from drivers.rules import Mac, PortName, RuleSet
@@ -61,7 +61,7 @@ class Follower:
         self._at: dict[Place, set[str]] = defaultdict(set)
         self._looking: dict[str, tuple[asyncio.Task[None], asyncio.Event]] = {}
         self._noted: dict[str, set[Mac]] = defaultdict(set)
-        self._refusals: dict[str, set[str]] = defaultdict(set)
+        self._refusals: dict[str, set[tuple[Place, RefusalCode | None]]] = defaultdict(set)
 
     # --- what is heard ------------------------------------------------------------------------------------------------
 
@@ -78,6 +78,7 @@ class Follower:
                     self._of_mac[mac].add(case.id)
                 for place in case.places:
                     self._at[place].add(case.id)
+                    self._tell_of(place)
                 if len(case.places) > 1:
                     self._look_at(case.id)
             else:
@@ -122,6 +123,16 @@ class Follower:
             self._at[place].discard(id)
             if not self._at[place]:
                 del self._at[place]
+            self._tell_of(place)
+
+    def _tell_of(self, place: Place) -> None:
+        """The network view knows what is held there: whoever turns up there from now on may be the held device itself."""
+        cases = [self._cases[id] for id in self._at.get(place, ())]
+        if not cases:
+            self._network.held.pop(place, None)
+            return
+        beside = [case.endpoint.neighbours for case in cases if _home(case) == place]
+        self._network.held[place] = Holding(min(case.created_at for case in cases), frozenset().union(*beside))
 
     def _look_at(self, id: str) -> None:
         task, again = self._looking.get(id, (None, None))
@@ -204,7 +215,8 @@ class Follower:
         if place in case.places:
             return False
         if len(case.places) >= MOST_PLACES:
-            await self._refused(case, place, f"it is held at {len(case.places)} ports already: look who uses its MAC")
+            reason = f"it is held at {len(case.places)} ports already: look who uses its MAC"
+            await self._refused(case, place, None, reason)
             return False
         return await self._held_at(case, place, why, whole=False)
 
@@ -214,7 +226,7 @@ class Follower:
         try:
             prepared = self._containments.prepare_at(case, to, whole=whole)
         except Refused as refusal:
-            await self._refused(case, place, refusal.reason)
+            await self._refused(case, place, refusal.code, refusal.reason)
             return False
         move = self._move(case, to, prepared, why, whole=whole)
         recheck = (lambda: self._containments.still_at(prepared)) if whole else (lambda: None)
@@ -242,13 +254,14 @@ class Follower:
         holder = self._network.bindings.holder(case.endpoint.realm, ip)
         return holder is None or Mac(holder.mac) in case.endpoint.macs or _may_be_anothers(ip)
 
-    async def _refused(self, case: Containment, place: Place, reason: str) -> None:
-        """Said once for each reason: in the audit log, the log and the case, whose outcome is not what it was."""
+    async def _refused(self, case: Containment, place: Place, code: RefusalCode | None, reason: str) -> None:
+        """Said in the audit log, the log and the case, whose outcome is not what it was: once for each port and kind of reason (None: it is
+        held at too many). Its words name addresses, which the device may invent anew for every frame."""
+        if (place, code) in self._refusals[case.id]:
+            return
+        self._refusals[case.id].add((place, code))
         where = self._network.graph.label(Attachment(*place))
         said = f"seen at {where}, and not contained there: {reason}"
-        if said in self._refusals[case.id]:
-            return
-        self._refusals[case.id].add(said)
         log.error("a contained device is not held where it was seen", containment=case.id, place=where, reason=reason)
         home = case.endpoint.attachment.device
         await self._store.audit_append("netcordon", "move-refused", case.id, {"to": where, "reason": reason})

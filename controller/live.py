@@ -22,7 +22,8 @@ from controller.store import Proposal
 
 KEPT = 2048
 """Changes that a reader may be behind."""
-READERS_MOST = 64
+READERS_MOST, READERS_OF_ONE = 64, 16
+"""Streams at one time, of all and under one name: nobody with a token may keep the others from reading."""
 
 
 class ChangeKind(StrEnum):
@@ -105,7 +106,7 @@ class Live:
         self._changes: deque[Change] = deque(maxlen=kept)
         self._last = 0
         self._known: dict[str, tuple[int, int]] = {}
-        self._waiting: set[asyncio.Event] = set()
+        self._waiting: dict[asyncio.Event, str] = {}
         self.closed = False
 
     @property
@@ -137,13 +138,17 @@ class Live:
         for waiting in self._waiting:
             waiting.set()
 
-    async def follow(self, after: str | None, beat: float) -> AsyncGenerator[Change | None, None]:
+    async def follow(self, after: str | None, beat: float, reader: str = "") -> AsyncGenerator[Change | None, None]:
         """The changes behind the place `after`, for ever; None when nothing was told for `beat` seconds. Without a place, or with one that
-        is not kept, RESET comes first. Raises Conflict when too many read already."""
+        is not kept, RESET comes first. `reader` is whose stream it is. Raises Conflict when too many read already."""
         if len(self._waiting) >= READERS_MOST:
             raise Conflict(f"{READERS_MOST} streams of events are open: close some")
+        if list(self._waiting.values()).count(reader) >= READERS_OF_ONE:
+            raise Conflict(
+                f"{READERS_OF_ONE} streams of events are open with this token: close some, or use another token"
+            )
         news = asyncio.Event()
-        self._waiting.add(news)
+        self._waiting[news] = reader
         try:
             place = self._place(after)
             while not self.closed:
@@ -162,7 +167,7 @@ class Live:
                 except TimeoutError:
                     yield None
         finally:
-            self._waiting.discard(news)
+            del self._waiting[news]
 
     def _place(self, after: str | None) -> int | None:
         name, _, number = (after or "").partition("-")

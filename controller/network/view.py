@@ -4,7 +4,7 @@ it up to date."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_network
 from itertools import islice
 
@@ -13,17 +13,28 @@ from controller.model import DEFAULT_REALM, Attachment, Endpoint, Peers
 from controller.network.bindings import Bindings
 from controller.network.graph import NetworkGraph
 from controller.network.inventory import Inventory
-from drivers.rules import Mac, Network
+from drivers.rules import Mac, Network, PortName
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What is contained at a port: since when (seconds since the epoch), and whom its plans let pass beside it."""
+
+    since: float
+    neighbours: frozenset[Mac] = frozenset()
 
 
 @dataclass(slots=True)
 class NetworkView:
+    """`held` are the ports at which somebody is contained, by device and port."""
+
     graph: NetworkGraph
     bindings: Bindings
     inventory: Inventory
     realms: Mapping[str, str]
     max_age: float = 4 * 3600.0
     neighbour_age: float = 60.0
+    held: dict[tuple[str, PortName], Holding] = field(default_factory=dict)
 
     @classmethod
     def from_config(cls, config: Config) -> NetworkView:
@@ -58,11 +69,15 @@ class NetworkView:
 
     def separate_devices(self, realm: str, place: Attachment, now: float) -> set[Mac]:
         """The MACs at a place that count as devices of their own: listed as assets, or there for `neighbour_age` already. A MAC that turned
-        up a moment ago is as likely the same device under another name, and gets no rights by it."""
+        up a moment ago is as likely the same device under another name, and gets no rights by it; nor does one that turned up while the
+        port was held, however long ago that is, and whosever name it took."""
         present = self.bindings.on_place(realm, place, now - self.max_age)
-        return {
-            mac for mac, span in present.items() if span.first <= now - self.neighbour_age or self.inventory.lists(mac)
-        }
+        held = self.held.get((place.device, place.port))
+        if held is None:
+            latest = now - self.neighbour_age
+            return {mac for mac, span in present.items() if span.first <= latest or self.inventory.lists(mac)}
+        latest = min(now, held.since) - self.neighbour_age
+        return {mac for mac, span in present.items() if span.first <= latest or mac in held.neighbours}
 
     def realm_of(self, place: Attachment) -> str:
         """The realm that a place belongs to; sites and VRFs are declared per device."""

@@ -17,7 +17,7 @@ import pytest
 from controller.alerts import Alerts
 from controller.config import Config, Reconciling
 from controller.containment import Containments
-from controller.errors import Refused
+from controller.errors import RefusalCode, Refused
 from controller.fleet import Fleet
 from controller.follow import MOST_NOTED, MOST_PLACES, Follower
 from controller.model import Attachment, Containment, DeviceOutcome, Outcome, Target
@@ -82,8 +82,10 @@ class Site:
         crossing = Crossing(Frame(who, mac(99), 0x88B5), where[1], PORTS[-1])
         return self.switches[where[0]].forward(crossing).fate is Fate.PASS
 
-    async def contain(self, target: Target | None = None, *, override: bool = False) -> Containment:
-        wanted = ContainRequest(target or Target(mac=ROGUE), "full", 3600, "it scans", "ann", override=override)
+    async def contain(
+        self, target: Target | None = None, *, override: bool = False, profile: str = "full"
+    ) -> Containment:
+        wanted = ContainRequest(target or Target(mac=ROGUE), profile, 3600, "it scans", "ann", override=override)
         accepted = await self.containments.contain(wanted)
         self.case_id = accepted.containment.id
         self.follower.changed([accepted.containment])
@@ -296,6 +298,18 @@ async def test_a_protected_port_is_not_touched_and_it_is_said(site: Site) -> Non
     assert (await site.actions()).count("move-refused") == 1
 
 
+async def test_inventing_addresses_fills_no_audit_log(site: Site) -> None:
+    """The sentence names other addresses each time; the refusal is one."""
+    case = await site.contain()
+    for number in range(1, 5):
+        reason = f"it holds 10.0.0.66, 10.0.9.{number}: it may be a router"
+        await site.follower._refused(case, OTHER, RefusalCode.BEHIND_ROUTER, reason)
+    assert (await site.actions()).count("move-refused") == 1
+    await site.follower._refused(case, OTHER, RefusalCode.PROTECTED, "protected by port s1:e2")
+    await site.follower._refused(case, FAR, RefusalCode.PROTECTED, "protected by port s2:e1")
+    assert (await site.actions()).count("move-refused") == 3
+
+
 async def test_a_protected_device_that_somebody_insisted_on_is_followed_but_not_to_a_protected_port(site: Site) -> None:
     listed = [{"mac": ROGUE, "why": "the domain controller"}, {"port": "s1:e3", "why": "the server's port"}]
     site.network.inventory = NetworkView.from_config(Config.model_validate({"protected": listed})).inventory
@@ -374,6 +388,43 @@ async def test_what_a_device_invents_fills_no_case(site: Site) -> None:
     assert len([w for w in (await site.case()).evidence if "turned up" in w]) == MOST_NOTED
 
 
+async def test_what_it_invents_under_a_loose_profile_gets_no_permit_under_a_stricter_one(site: Site) -> None:
+    """However long ago it began, and whether the MAC that it took is a listed one: what turned up while the port was held is nobody."""
+    site.network.inventory = NetworkView.from_config(
+        Config.model_validate({"assets": [{"name": "printer", "mac": mac(61), "role": "printer"}]})
+    ).inventory
+    site.network.neighbour_age = 60.0
+    await site.contain(profile="monitor")
+    for offset in (1.0, 200.0):
+        site.offset = offset
+        site.says(HOME, ROGUE)
+        site.says(HOME, mac(60), "10.0.0.60")
+        site.says(HOME, mac(61), "10.0.0.61")
+        await site.quiet()
+    await site.contain()
+    case = await site.until(lambda case: case.profile == "full" and case.outcome is Outcome.INSTALLED, "held")
+    assert not case.endpoint.neighbours
+    for invented in (60, 61):
+        assert not site.passes(HOME, mac(invented))
+
+
+async def test_who_was_beside_it_before_stays_beside_it(site: Site) -> None:
+    site.offset = -90.0
+    site.says(HOME, mac(60), "10.0.0.60")
+    await asyncio.sleep(0.02)
+    site.network.neighbour_age = 60.0
+    site.offset = 0.0
+    site.says(HOME, mac(60), "10.0.0.60")
+    await asyncio.sleep(0.02)
+    await site.contain(profile="monitor")
+    site.offset = 300.0
+    await site.contain()
+    case = await site.until(lambda case: case.profile == "full" and case.outcome is Outcome.INSTALLED, "held")
+    assert case.endpoint.neighbours == {mac(60)}
+    assert site.passes(HOME, mac(60))
+    assert not site.passes(HOME)
+
+
 async def test_a_released_device_is_not_followed(site: Site) -> None:
     case = await site.contain()
     released = await site.store.release(case.id, by="ann", reason="clean")
@@ -385,6 +436,7 @@ async def test_a_released_device_is_not_followed(site: Site) -> None:
     assert not site.follower._cases
     assert not site.follower._of_mac
     assert not site.follower._at
+    assert not site.network.held
 
 
 # --- the store's word ---------------------------------------------------------------------------------------------------

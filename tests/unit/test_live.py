@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from controller.errors import Conflict
-from controller.live import READERS_MOST, Change, ChangeKind, DeviceChange, Live
+from controller.live import READERS_MOST, READERS_OF_ONE, Change, ChangeKind, DeviceChange, Live
 from controller.model import Containment, Outcome
 from controller.store import Store
 from tests.unit.store_cases import START, draft, nothing
@@ -128,12 +128,30 @@ async def test_silence_shows_as_a_beat_and_closing_ends_all_at_once() -> None:
 
 async def test_there_are_only_so_many_readers() -> None:
     live = Live()
-    streams = [live.follow(None, beat=1) for _ in range(READERS_MOST)]
+    streams = [live.follow(None, beat=1, reader=f"token {number}") for number in range(READERS_MOST)]
     for stream in streams:
         await anext(stream)
     with pytest.raises(Conflict, match="close some"):
-        await anext(live.follow(None, beat=1))
+        await anext(live.follow(None, beat=1, reader="another"))
     for stream in streams:
+        await stream.aclose()
+    assert live.readers == 0
+
+
+async def test_one_token_cannot_take_all_streams() -> None:
+    live = Live()
+    streams = [live.follow(None, beat=1, reader="greedy") for _ in range(READERS_OF_ONE)]
+    for stream in streams:
+        await anext(stream)
+    with pytest.raises(Conflict, match="with this token"):
+        await anext(live.follow(None, beat=1, reader="greedy"))
+    other = live.follow(None, beat=1, reader="other")
+    assert await anext(other) is not None
+    await other.aclose()
+    await streams.pop().aclose()
+    again = live.follow(None, beat=1, reader="greedy")
+    assert await anext(again) is not None
+    for stream in (*streams, again):
         await stream.aclose()
     assert live.readers == 0
 

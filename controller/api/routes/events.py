@@ -34,7 +34,7 @@ async def events(
 ) -> StreamingResponse:
     """All changes from now on: containments, proposals, devices, ports, links, alerts. With Last-Event-ID, from there on without a gap, as
     far as it is kept. A `reset` event says that it is not, and to load everything: so it comes first without Last-Event-ID."""
-    changes = service.live.follow(last_event_id, BEAT)
+    changes = service.live.follow(last_event_id, BEAT, token.name)
     first = await anext(changes, None)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_written(service, token, first, changes), headers=headers, media_type="text/event-stream")
