@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from controller.intake import defender, elastic, generic, graph, suricata, wazuh, zeek
+from controller.intake import crowdsec, defender, elastic, generic, graph, ocsf, suricata, wazuh, zeek
 from controller.intake.body import RawEvent, split_body
 from controller.intake.event import NotAnAlert
 from controller.intake.source import Source, one_each
@@ -23,6 +23,8 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             Source(graph.SOURCE, "Microsoft Graph security alerts, GET /security/alerts_v2", graph.read, graph.split),
             one_each(wazuh.SOURCE, "Wazuh's alerts.json", wazuh.parse),
             Source(elastic.SOURCE, "Elastic Security's alerts, and others in ECS", elastic.read, elastic.split),
+            Source(ocsf.SOURCE, "OCSF findings, class 2004 (and 2001)", ocsf.read),
+            Source(crowdsec.SOURCE, "CrowdSec's alerts and decisions", crowdsec.read, crowdsec.split),
         )
     }
 )
