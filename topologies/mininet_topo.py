@@ -31,10 +31,12 @@ class EdgeHost(Host):
 
 
 class EdgeSwitch(OVSSwitch):
-    """Open vSwitch in user space, OpenFlow 1.3, silent without its controller. `owner` marks the bridge as a lab's."""
+    """Open vSwitch in user space, silent without its controller. `owner` marks the bridge as a lab's."""
+
+    PROTOCOLS = "OpenFlow13"
 
     def __init__(self, name: str, owner: str = "", **params: Any) -> None:
-        super().__init__(name, datapath="user", protocols="OpenFlow13", failMode="secure", **params)
+        super().__init__(name, datapath="user", protocols=self.PROTOCOLS, failMode="secure", **params)
         self.owner = owner
 
     def bridgeOpts(self) -> str:

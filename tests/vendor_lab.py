@@ -1,0 +1,35 @@
+"""Virtual vendor switches with hosts on them, for tests/mininet and tests/contract. Stop what is started here by its `net`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.openflow_lab import NAMES
+from topologies.vendor.node import EosNode
+
+
+def start_eos(hosts: int, flash: Path, **options: Any) -> tuple[Any, EosNode]:
+    """One EOS switch, host n on its Ethernet<n>; the hosts' own stacks are silent."""
+    if os.geteuid() != 0 or shutil.which("ovs-vsctl") is None:
+        pytest.fail("needs root and Open vSwitch: see `make setup`")
+    from mininet.net import Mininet
+
+    net = Mininet(controller=None, build=False)
+    node = net.addSwitch(next(NAMES), cls=EosNode, dpid=os.urandom(7).hex().zfill(16), flash=flash, **options)
+    for number in range(1, hosts + 1):
+        net.addHost(f"h{number}", ip=f"10.0.0.{number}/24", mac=f"02:00:00:00:00:{number:02x}")
+        net.addLink(f"h{number}", node, port2=number)
+    net.build()
+    net.start()
+    for host in net.hosts:
+        interface = host.defaultIntf()
+        host.cmd(f"sysctl -qw net.ipv6.conf.{interface}.disable_ipv6=1 net.ipv4.conf.all.arp_ignore=8")
+    assert isinstance(node, EosNode)
+    subprocess.run(["ovs-vsctl", "--timeout=10", "br-exists", node.name], check=True)
+    return net, node

@@ -1,0 +1,146 @@
+"""What EOS takes as configuration, as data: as much as an access switch, NAPALM and Netcordon need. Anything else is `Invalid input`,
+which a real switch would perhaps have taken: the virtual one supports less, and says so."""
+
+from __future__ import annotations
+
+import re
+
+from topologies.vendor.configuration import Grammar, Mode, Statement
+from topologies.vendor.eos_acl import mac, numbered, read_ip, read_ipv6, read_mac
+
+_INTERFACE = re.compile(
+    r"(?P<kind>Et|Ethernet|Po|Port-Channel|Vl|Vlan|Lo|Loopback|Ma|Management)(?P<number>\d+(?:/\d+){0,2})",
+    re.IGNORECASE,
+)
+_LONG = {"et": "Ethernet", "po": "Port-Channel", "vl": "Vlan", "lo": "Loopback", "ma": "Management"}
+
+
+def interface(word: str) -> str:
+    """The canonical name: et1 and Ethernet1 are Ethernet1."""
+    found = _INTERFACE.fullmatch(word)
+    if found is None:
+        raise ValueError(word)
+    return _LONG[found["kind"][:2].lower()] + found["number"]
+
+
+def _within(first: int, last: int) -> object:
+    def parse(word: str) -> str:
+        if not word.isascii() or not word.isdigit() or not first <= int(word) <= last:
+            raise ValueError(word)
+        return str(int(word))
+
+    return parse
+
+
+def _one_of(*words: str) -> object:
+    def parse(word: str) -> str:
+        if word not in words:
+            raise ValueError(word)
+        return word
+
+    return parse
+
+
+def _word(word: str) -> str:
+    if not re.fullmatch(r"[!-~]{1,128}", word):
+        raise ValueError(word)
+    return word
+
+
+def _vlans(word: str) -> str:
+    """10, 10-20 or a list of both."""
+    if word == "none":
+        return word
+    vlan_ids(word)
+    return word
+
+
+def vlan_ids(text: str) -> set[int]:
+    """What a list of VLANs names. Raises ValueError."""
+    found: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        span = range(int(first), int(last or first) + 1)
+        if not span or span[0] < 1 or span[-1] > 4094:
+            raise ValueError(text)
+        found.update(span)
+    return found
+
+
+KINDS = {
+    "interface": interface,
+    "vlan": _within(1, 4094),
+    "vlans": _vlans,
+    "number": _within(0, 4294967295),
+    "word": _word,
+    "mac": mac,
+    "direction": _one_of("in", "out"),
+    "mode": _one_of("access", "trunk"),
+    "state": _one_of("active", "suspend"),
+}
+
+_TOP = (
+    Statement("hostname {word}", key=1),
+    Statement("ip routing"),
+    Statement("ipv6 unicast-routing"),
+    Statement("dns domain {word}", key=2),
+    Statement("ip name-server {text}"),
+    Statement("ntp server {text}"),
+    Statement("logging host {text}"),
+    Statement("snmp-server {text}"),
+    Statement("aaa {text}"),
+    Statement("no aaa root", key=3),
+    Statement("username {word} {text}", key=2),
+    Statement("spanning-tree mode {word}", key=2),
+    Statement("service routing protocols model {word}", key=4),
+    Statement("transceiver qsfp default-mode {word}", key=3),
+    Statement("ip route {text}"),
+    Statement("mac address-table static {mac} vlan {vlan} drop", key=5),
+    Statement("mac address-table static {mac} vlan {vlan} interface {interface}", key=5),
+    Statement("mac address-table aging-time {number}", key=2),
+)
+_INTERFACE_MODE = (
+    Statement("description {text}", key=1),
+    Statement("shutdown"),
+    Statement("mtu {number}", key=1),
+    Statement("speed {text}", key=1),
+    Statement("load-interval {number}", key=1),
+    Statement("switchport", default="switchport", key=1),
+    Statement("no switchport", key=2),
+    Statement("switchport mode {mode}", key=2, default="switchport mode access"),
+    Statement("switchport access vlan {vlan}", key=3, default="switchport access vlan 1"),
+    Statement("switchport trunk native vlan {vlan}", key=4, default="switchport trunk native vlan 1"),
+    Statement("switchport trunk allowed vlan {vlans}", key=4),
+    Statement("switchport phone vlan {vlan}", key=3),
+    Statement("channel-group {number} mode {word}", key=1),
+    Statement("ip address {text}", key=2),
+    Statement("ip access-group {word} {direction}", key=2, ends=True),
+    Statement("ipv6 access-group {word} {direction}", key=2, ends=True),
+    Statement("mac access-group {word} {direction}", key=2, ends=True),
+    Statement("spanning-tree {text}"),
+    Statement("storm-control {text}"),
+    Statement("dot1x {text}"),
+    Statement("lldp {text}"),
+)
+_LIST = (Statement("counters per-entry"), Statement("statistics per-entry"))
+GRAMMAR = Grammar(
+    kinds=KINDS,  # type: ignore[arg-type]  # the makers above give parsers
+    top=_TOP,
+    modes=(
+        Mode(Statement("interface {interface}"), _INTERFACE_MODE),
+        Mode(Statement("vlan {vlans}"), (Statement("name {word}", key=1), Statement("state {state}", key=1))),
+        Mode(Statement("ip access-list {word}"), _LIST, numbered(read_ip)),
+        Mode(Statement("ipv6 access-list {word}"), _LIST, numbered(read_ipv6)),
+        Mode(Statement("mac access-list {word}"), _LIST, numbered(read_mac)),
+        Mode(
+            Statement("management api http-commands"),
+            (Statement("shutdown"), Statement("no shutdown"), Statement("protocol {text}")),
+        ),
+    ),
+    order=(
+        "transceiver", "service", "hostname", "dns", "ip name-server", "ntp", "logging", "snmp-server", "spanning-tree", "aaa", "no aaa",
+        "username", "name", "vlan", "description", "mtu", "speed", "no switchport", "switchport access", "switchport trunk",
+        "switchport mode", "switchport", "shutdown", "channel-group", "interface", "mac address-table", "ip access-group",
+        "ipv6 access-group", "mac access-group", "ip access-list", "ipv6 access-list", "mac access-list", "ip routing",
+    ),
+)  # fmt: skip

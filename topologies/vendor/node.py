@@ -1,0 +1,70 @@
+"""A Mininet switch with a vendor's management plane: hosts are plugged into it as into any other, and it is configured as the vendor's is.
+
+    sudo mn --custom topologies/vendor/node.py --switch eos --topo single,3 --controller none
+
+Its eAPI then answers on loopback (`mininet> py s1.eapi.port`), user `admin`, password `admin`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from topologies.mininet_topo import EdgeSwitch
+from topologies.vendor.eapi import Eapi, self_signed
+from topologies.vendor.eos import EosSwitch
+from topologies.vendor.forwarding import OpenVSwitch
+
+LOOPBACK = "127.0.0.1"
+
+
+class EosNode(EdgeSwitch):
+    """Ethernet<n> is Mininet's port n. `flash` keeps its startup-config from one run to the next; without it, a folder of its own that goes
+    with it. `users` are names and passwords; `eapi_port` 0 takes a free one."""
+
+    PROTOCOLS = "OpenFlow14"
+
+    def __init__(
+        self,
+        name: str,
+        flash: str | Path | None = None,
+        users: dict[str, str] | None = None,
+        eapi_port: int = 0,
+        mac_lists_filter_ip: bool = True,
+        **params: Any,
+    ) -> None:
+        super().__init__(name, **params)
+        self._own = tempfile.TemporaryDirectory(prefix=f"eos-{name}-") if flash is None else None
+        self.flash = Path(self._own.name if self._own is not None else str(flash))
+        self._users = users or {"admin": "admin"}
+        self._eapi_port, self._mac_lists_filter_ip = eapi_port, mac_lists_filter_ip
+        self.eos: EosSwitch | None = None
+        self.eapi: Eapi | None = None
+
+    def start(self, controllers: Any) -> None:
+        """Without a controller, whatever Mininet has: the management plane alone says how it forwards."""
+        super().start([])
+        interfaces = {number: str(interface) for number, interface in self.intfs.items() if number > 0}
+        hardware = OpenVSwitch(self.name, interfaces)
+        self.eos = EosSwitch(hardware, self.flash, self.name, mac_lists_filter_ip=self._mac_lists_filter_ip)
+        certificate = self_signed(self.flash, LOOPBACK)
+        self.eapi = Eapi(self.eos, self._users, certificate, (LOOPBACK, self._eapi_port))
+        self.eapi.start()
+
+    def stop(self, deleteIntfs: bool = True) -> None:
+        if self.eapi is not None:
+            self.eapi.stop()
+        if self.eos is not None:
+            self.eos.close()
+        super().stop(deleteIntfs)
+        if self._own is not None:
+            self._own.cleanup()
+
+    @property
+    def certificate(self) -> Path:
+        """What a client must trust."""
+        return self.flash / "eapi.crt"
+
+
+switches = {"eos": EosNode}
