@@ -12,12 +12,13 @@ import secrets
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from topologies import ownership
+from topologies.buffers import roomy
 from topologies.plan import Host, NetworkPlan
 
 OVS_PATIENCE = 60
@@ -61,7 +62,9 @@ def running(plan: NetworkPlan, controller_port: int, controller_ip: str = "127.0
 
     named = plan.with_switch_names(_unused_prefix())
     net = Mininet(controller=None, build=False)
+    room = ExitStack()
     try:
+        room.enter_context(roomy())
         try:
             net.addController(_controller(controller_ip, controller_port))
             net.topo = PlanTopo(named, owner=ownership.mark(os.getpid()))
@@ -73,7 +76,7 @@ def running(plan: NetworkPlan, controller_port: int, controller_ip: str = "127.0
         _introduce(network)
         yield network
     finally:
-        with _undisturbed():
+        with _undisturbed(), room:
             _take_down(net, named)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from topologies.buffers import ROOM, roomy
 from topologies.campus import campus
 from topologies.plan import ACTORS, Host, Link, NetworkPlan, PlanError, Role
 from topologies.random_campus import random_campus
@@ -101,3 +103,16 @@ def test_the_link_local_address_follows_from_the_mac() -> None:
     host = replace(campus().actor(Role.ROGUE), mac="34:56:78:9a:bc:de")
     assert isinstance(host, Host)
     assert str(host.link_local) == "fe80::3656:78ff:fe9a:bcde"
+
+
+def test_ports_are_opened_with_room_and_the_machine_is_then_what_it_was(tmp_path: Path) -> None:
+    setting = tmp_path / "rmem_default"
+    setting.write_text("212992\n")
+    with roomy(setting):
+        assert int(setting.read_text()) == ROOM
+        with roomy(setting):
+            assert int(setting.read_text()) == ROOM
+        assert int(setting.read_text()) == ROOM, "the inner one did not raise it, and does not lower it"
+    assert setting.read_text() == "212992\n"
+    with roomy(tmp_path / "nowhere"):
+        assert not (tmp_path / "nowhere").exists()
