@@ -1,4 +1,4 @@
-"""What runs inside a lab's host: it sends what it is told, answers TCP, and counts every tagged frame at the host's interface.
+"""What runs inside a lab's host: it sends what it is told, answers TCP and UDP, and counts every tagged frame at the host's interface.
 
     python -P -m labs.agent INTERFACE NONCE        (NONCE: 8 hex digits)
 
@@ -18,9 +18,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from labs.conversation import converse, serve_tcp, serve_udp
 from labs.flood import Flood
 from labs.sniffer import Sniffer
-from labs.tcp import converse, serve_tcp
 
 
 class Stream:
@@ -78,9 +78,11 @@ class Agent:
             "end_flood": self.end_flood,
         }
 
-    def listen(self, ports: list[int]) -> None:
-        for port in ports:
+    def listen(self, tcp: list[int], udp: list[int]) -> None:
+        for port in tcp:
             serve_tcp(port)
+        for port in udp:
+            serve_udp(port)
 
     def send(self, frames: list[str], gap: float) -> None:
         for frame in frames:

@@ -64,7 +64,7 @@ def _copy(crew: Crew, rogue: Host, to: Host, port: int, worm: bytes) -> Connecti
 
 
 def _attempt(to: Host, port: int, said: bytes) -> dict[str, Any]:
-    return {"ip": str(to.ip), "port": port, "source_port": 0, "say": said.hex(), "patience": PATIENCE}
+    return {"ip": str(to.ip), "port": port, "udp": False, "source_port": 0, "say": said.hex(), "patience": PATIENCE}
 
 
 def eve(alert: SuricataAlert, seen: Connection, interface: str) -> dict[str, Any]:

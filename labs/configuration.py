@@ -84,4 +84,5 @@ def configuration(scenario: Scenario, plan: NetworkPlan, places: Places) -> dict
             if host.managed
         ],
         "policy": scenario.policy,
+        "profiles": list(scenario.profiles),
     }

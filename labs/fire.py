@@ -231,7 +231,10 @@ def measured(
     lost, gaps = zip(*losses.values(), strict=True)
     wrong = [*wrong, *(f"{name}: nothing arrived" for name, (some, _) in losses.items() if some is None)]
     if isinstance(one, Crash):  # it may only leak of those whom it has contained itself
-        wrong = [*wrong, *(f"{bait.name}: {len(by[bait.name])} through" for bait in site.rogues_baits if by[bait.name])]
+        wrong = [
+            *wrong,
+            *(f"{bait.name}: {len(by[bait.name])} through" for bait in site.contained_baits if by[bait.name]),
+        ]
     held, total = held_at is not None and not wrong, sum(some or 0 for some in lost)
     return Happened(
         one.do,
@@ -252,7 +255,7 @@ def got_through(site: Site, bait: Trial, since: float, until: float) -> Passages
     """Each of its frames that came in, once, with when that was first: at the contained, or at whoever it was that heard the contained."""
     first: dict[int, float] = {}
     others = [host for host in site.plan.hosts if host is not bait.source]
-    for some in site.traffic.passages(bait, [bait.to] if bait.to is site.rogue else others, "in", since, until):
+    for some in site.traffic.passages(bait, [bait.to] if bait.to is site.contained else others, "in", since, until):
         for number, at in some:
             first[number] = min(at, first.get(number, at))
     return sorted(first.items(), key=lambda passage: passage[1])

@@ -12,6 +12,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 
 from labs import frames_ipv6 as ipv6
+from labs import frames_smb as smb
 from labs.octets import EVERYONE, arp_request, ethernet, udp4, udp6
 
 EXPERIMENTAL, EXPERIMENTAL_BROADCAST = 0x88B5, 0x88B6
@@ -47,10 +48,16 @@ class Kind(StrEnum):
     SIX_IN_FOUR = "6in4"
     GRE = "gre"
     VXLAN = "vxlan"
+    REQUEST = "udp-request"
+    SMB = "smb"
+    SMB_DISGUISED = "smb-disguised"
+    SMB_FRAGMENT = "smb-fragment"
+    SMB_BEHIND_HEADERS = "smb-behind-headers"
+    SMB_TAGGED = "smb-tagged"
 
 
-CONNECTIONS = (Kind.TCP, Kind.IPV6_TCP)
-"""Real connections; every other kind is single frames."""
+CONNECTIONS = (Kind.TCP, Kind.IPV6_TCP, Kind.REQUEST)
+"""Real conversations between sockets; every other kind is single frames."""
 IMPOSTURES = (
     Kind.CHANGED_IP,
     Kind.CHANGED_MAC,
@@ -177,6 +184,11 @@ _BUILDERS: dict[Kind, Builder] = {
     Kind.SIX_IN_FOUR: lambda s, to, _a, tag, _t: ipv6.six_in_four((s.mac, to.mac), (s.ip, to.ip), (s.ip6, to.ip6), tag),
     Kind.GRE: lambda s, to, _a, tag, _t: ipv6.gre((s.mac, to.mac), (s.ip, to.ip), (s.ip6, to.ip6), tag),
     Kind.VXLAN: lambda s, to, _a, tag, _t: ipv6.vxlan((s.mac, to.mac), (s.ip, to.ip), (s.ip6, to.ip6), tag),
+    Kind.SMB: lambda s, to, _a, tag, _t: smb.plain((s.mac, to.mac), (s.ip, to.ip), tag),
+    Kind.SMB_DISGUISED: lambda s, to, _a, tag, turn: smb.disguised((s.mac, to.mac), (s.ip, to.ip), tag, turn),
+    Kind.SMB_FRAGMENT: lambda s, to, _a, tag, turn: smb.fragment((s.mac, to.mac), (s.ip, to.ip), tag, turn),
+    Kind.SMB_BEHIND_HEADERS: lambda s, to, _a, tag, turn: smb.behind_headers(*_ends(s, to), tag, turn),
+    Kind.SMB_TAGGED: lambda s, to, _a, tag, turn: smb.tagged((s.mac, to.mac), (s.ip, to.ip), tag, turn),
 }
 
 

@@ -31,7 +31,7 @@ START_PATIENCE = 60.0
 COMMAND_PATIENCE = 120.0
 HTTP_PATIENCE = 30.0
 FOLDER_PREFIX, OWNER_FILE = "netcordon-lab-", "owner"
-TOKEN_ROLES = ("admin", "operator", "intake", "sensor")
+TOKEN_ROLES = ("admin", "approver", "operator", "intake", "sensor")
 
 
 @dataclass

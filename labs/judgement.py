@@ -8,7 +8,7 @@ from typing import Any
 
 from labs.frames import Phase
 from labs.result import STAGES, Happened, Result
-from labs.scenario import Trial
+from labs.scenario import Scenario, Trial
 from labs.traffic import Tally, Traffic
 from labs.verdicts import Row, must_flow, must_stop
 
@@ -18,9 +18,11 @@ Case = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Through:
-    """How many frames of the baits came through after the controller said so, and before the release. None: it never said so."""
+    """How many frames of the baits came through after the controller said so, and before the release; `settled`: after the switch has had
+    its time to go by what was read back. None: it never said so."""
 
     installed: int | None
+    settled: int | None
     proven: int | None
 
 
@@ -41,19 +43,21 @@ class Evidence:
     happened: Sequence[Happened]
 
 
-def judge(lab: str, evidence: Evidence, seed: int | None) -> Result:
+def judge(scenario: Scenario, evidence: Evidence, seed: int | None) -> Result:
     case, tried = evidence.case, evidence.tried
     measured = {**case["stages_ms"], "alert_to_last_packet": _last_packet(evidence)}
     return Result(
-        lab=lab,
+        lab=scenario.name,
         topology=evidence.traffic.plan.name,
         seed=seed,
+        expected=scenario.expect,
         outcome=case["outcome"],
         unproven=case["unproven"],
         containment=case["id"],
         stages_ms={stage: measured.get(stage) for stage in STAGES},
         release_to_first_packet_ms=_first_packet(evidence),
         through_after_installed=evidence.through.installed,
+        through_after_settled=evidence.through.settled,
         through_after_proven=evidence.through.proven,
         incidents=evidence.happened,
         must_stop=[_row(evidence, trial) for trial in tried if trial.must_stop],

@@ -32,18 +32,30 @@ def _quit() -> bool:
 
 
 def how_to_look_around(site: Site) -> Iterator[str]:
-    where, rogue, victim = site.netcordon.places, site.rogue, site.plan.actor(Role.VICTIM)
-    switch = site.plan.switch(rogue.switch).name
-    command = called()
+    where, held, victim = site.netcordon.places, site.contained, site.plan.actor(Role.VICTIM)
+    switch = site.plan.switch(held.switch).name
+    command, how = called(), _how(site)
     yield "\nIt is still up. In another terminal, as root:\n"
     yield f"  export NETCORDON_URL={where.url} NETCORDON_TOKEN=$(cat {where.token('admin')})"
     yield f"  {command} list"
-    yield f"  {command} locate {rogue.ip}"
-    yield f"  {command} contain {rogue.ip} --reason 'looking around' --wait"
-    yield f"  {command} release {rogue.ip}"
+    yield f"  {command} locate {held.ip}"
+    yield f"  {command} contain {held.ip}{how} --reason 'looking around' --wait"
+    yield f"  {command} release {held.ip}"
     yield f"  ovs-ofctl -O OpenFlow13 dump-flows {switch}"
-    yield f"  mnexec -a {site.network.pids[rogue.name]} ping -c 3 {victim.ip}      # {rogue.name}, the rogue"
+    yield f"  mnexec -a {site.network.pids[held.name]} ping -c 3 {victim.ip}      # {held.name}, {_as(site)}"
     for host in site.plan.hosts:
-        if host is not rogue:
+        if host is not held:
             yield f"  mnexec -a {site.network.pids[host.name]} bash      # {host.name} {host.ip}"
     yield f"\nLogs and the configuration are in {where.folder}. Type q and Enter, or Ctrl-C, to take it all down."
+
+
+def _how(site: Site) -> str:
+    """The options with which the scenario's own operator contained."""
+    operator = site.scenario.operator
+    if operator is None or operator.profile == "full":
+        return ""
+    return f" --profile {operator.profile}{' --override' if operator.override else ''} --until {site.scenario.expect}"
+
+
+def _as(site: Site) -> str:
+    return "the rogue" if site.contained is site.rogue else f"the {site.contained.role.value}"

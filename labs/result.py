@@ -40,20 +40,23 @@ class Happened:
 
 @dataclass(frozen=True)
 class Result:
-    """`stages_ms` has a value, or None, for each of STAGES. `through_after_installed` and `through_after_proven` count the baits' frames
-    that came through after the controller had said so and before the release, but for those in an incident's own time: these are in
-    `incidents`. None: it was never said. `differences` is empty exactly when `restored`. `error` says why a run ended early; it then has
-    no rows. `logs` is where a run that did not pass left its logs."""
+    """`stages_ms` has a value, or None, for each of STAGES. `expected` is the outcome that the containment must come to.
+    `through_after_installed` and `through_after_proven` count the baits' frames that came through after the controller had said so and
+    before the release, but for those in an incident's own time: these are in `incidents`. `through_after_settled`: once the switch had
+    its time to go by what was read back. None: it was never said. `differences` is empty exactly when `restored`. `error` says why a run
+    ended early; it then has no rows. `logs` is where a run that did not pass left its logs."""
 
     lab: str
     topology: str
     seed: int | None
     outcome: str = "unknown"
     unproven: str = ""
+    expected: str = "proven"
     containment: str | None = None
     stages_ms: dict[str, float | None] = field(default_factory=lambda: dict.fromkeys(STAGES))
     release_to_first_packet_ms: float | None = None
     through_after_installed: int | None = None
+    through_after_settled: int | None = None
     through_after_proven: int | None = None
     incidents: Sequence[Happened] = ()
     must_stop: Sequence[Row] = ()
@@ -71,16 +74,18 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """Also that what was said to be proven was silent from then on."""
-        held = self.through_after_proven == 0 and all(one.verdict is Verdict.HOLDS for one in self.incidents)
-        return (
-            self.error is None and held and passed(self.outcome, self.must_stop, self.must_flow, restored=self.restored)
-        )
+        """Also that what was said to be proven was silent from then on; where no proof is expected, from soon after it was installed."""
+        through = self.through_after_proven if self.expected == "proven" else self.through_after_settled
+        held = through == 0 and all(one.verdict is Verdict.HOLDS for one in self.incidents)
+        as_expected = self.outcome == self.expected
+        rows_hold = passed(self.must_stop, self.must_flow, restored=self.restored)
+        return self.error is None and held and as_expected and rows_hold
 
     def to_json(self) -> dict[str, Any]:
         return {
             "lab": self.lab,
             "passed": self.passed,
+            "expected": self.expected,
             "outcome": self.outcome,
             "unproven": self.unproven,
             "topology": self.topology,
@@ -89,6 +94,7 @@ class Result:
             "stages_ms": self.stages_ms,
             "release_to_first_packet_ms": self.release_to_first_packet_ms,
             "through_after_installed": self.through_after_installed,
+            "through_after_settled": self.through_after_settled,
             "through_after_proven": self.through_after_proven,
             "incidents": [asdict(one) for one in self.incidents],
             "must_stop": [_row(row) for row in self.must_stop],

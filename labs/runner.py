@@ -33,18 +33,20 @@ BETWEEN_LOOKS = 0.1
 """Seconds; looking more often would cost the controller the time that is being measured."""
 RUN_UP = 0.5
 """Seconds for which streams run before the alert, and again after the release."""
-OPENING = 0.25
-"""Seconds from the rules' removal to the first frame that must arrive again: Open vSwitch drops cached decisions a little
-after it acknowledged the change (up to 100 ms on a busy machine). How long it took is in the result."""
+SETTLED = OPENING = 0.25
+"""Seconds from a change of the rules that was read back until frames must go, or must not go, by it: Open vSwitch drops cached decisions
+a little after it acknowledged the change (up to 100 ms on a busy machine). How long it took is in the result."""
 FINAL = {"proven", "partial", "failed"}
+REFUSED = 3
 ACCEPTED_BUT_NOT_PROVEN = (4, 5, 8)
-"""Exit codes of `contain --wait` (docs/exit-codes.md): partial, failed, not proven in time. What holds is then judged."""
+"""Exit codes of `netcordon contain --wait` (docs/exit-codes.md): a guard said no; partial, failed, not proven in time, which is then
+judged by what holds."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """Everything that stands while a lab runs. `bait` is the rogue's own stream to its victim: when its last packet came
-    through is when the block began."""
+    """Everything that stands while a lab runs. `contained` is who is to be: the rogue, where the scenario names nobody else. `bait` is its
+    own stream: when its last packet came through is when the block began."""
 
     scenario: Scenario
     network: RunningNetwork
@@ -62,6 +64,10 @@ class Site:
         return self.plan.actor(Role.ROGUE)
 
     @property
+    def contained(self) -> Host:
+        return self.plan.actor(self.scenario.contained)
+
+    @property
     def bait(self) -> Trial:
         return self.baits[0]
 
@@ -74,9 +80,9 @@ class Site:
         return [trial for trial in self.streams if trial.must_stop]
 
     @property
-    def rogues_baits(self) -> list[Trial]:
+    def contained_baits(self) -> list[Trial]:
         """Those from it and to it: an incident may have others contained later."""
-        return [trial for trial in self.baits if self.rogue in (trial.source, trial.to)]
+        return [trial for trial in self.baits if self.contained in (trial.source, trial.to)]
 
     @property
     def innocent_streams(self) -> list[Trial]:
@@ -92,10 +98,12 @@ def site(scenario: Scenario, plan: NetworkPlan, where: Places, story: Story) -> 
             netcordon = stack.enter_context(installed(scenario, plan, where))
         with story.step(f"Mininet builds {len(plan.switches)} switches and {len(plan.hosts)} hosts"):
             network = stack.enter_context(running(plan, where.openflow_port))
-            traffic = Traffic(stack.enter_context(crew(network, nonce)), network.plan, nonce)
-            traffic.start()
+            tried = trials(scenario, network.plan)
+            agents = stack.enter_context(crew(network, nonce))
+            traffic = Traffic(agents, network.plan, nonce, network.plan.actor(scenario.contained))
+            traffic.start(tried)
         stack.enter_context(sensor(netcordon, network, network.plan.actor(Role.SENSOR)))
-        yield Site(scenario, network, netcordon, traffic, story, trials(scenario, network.plan))
+        yield Site(scenario, network, netcordon, traffic, story, tried)
 
 
 def rehearse(site: Site, seed: int | None = None) -> Result:
@@ -119,7 +127,7 @@ def rehearse(site: Site, seed: int | None = None) -> Result:
     evidence = Evidence(
         site.traffic, site.trials, site.bait, tally, case, began, released_at, differences, through, fire.happened
     )
-    return judge(site.scenario.name, evidence, seed)
+    return judge(site.scenario, evidence, seed)
 
 
 def get_known(site: Site) -> None:
@@ -189,9 +197,8 @@ def contain(site: Site, damage: Damage, innocent: Phase = Phase.DURING) -> tuple
             began = time.time()
             case = _final(site, _post_alert(site, damage))
     else:
-        with site.story.step(f"An operator contains {site.rogue.ip} by the command line"):
-            case = _contain_by_hand(site)
-            began = datetime.fromisoformat(case["created_at"]).timestamp()
+        case = _contain_by_hand(site)
+        began = datetime.fromisoformat(case["created_at"]).timestamp()
     site.story.containment(case)
     return case, began
 
@@ -209,11 +216,11 @@ def _post_alert(site: Site, damage: Damage) -> str:
 
 
 def _final(site: Site, containment: str) -> Case:
-    """The case once it is proven or can get no further by itself; as it stands when neither comes in time."""
+    """The case once it is as far as it is to come, or can get no further by itself; as it stands when neither comes in time."""
     deadline = time.monotonic() + PROVEN_PATIENCE
     while True:
         case: Case = site.netcordon.get(f"/api/v1/containments/{containment}")
-        if case["outcome"] in FINAL or time.monotonic() > deadline:
+        if case["outcome"] in FINAL | {site.scenario.expect} or time.monotonic() > deadline:
             return case
         time.sleep(BETWEEN_LOOKS)
 
@@ -222,9 +229,19 @@ def _contain_by_hand(site: Site) -> Case:
     operator = site.scenario.operator
     if operator is None:
         raise LabError("this scenario has no operator")
-    words = ["contain", str(site.rogue.ip), "--reason", operator.reason, "--for", operator.duration, "--yes", "--wait"]
-    answer = site.netcordon.command(*words, fine=(0, *ACCEPTED_BUT_NOT_PROVEN))
-    return _final(site, answer["containment"]["id"])
+    who = str(site.contained.ip)
+    words = ["contain", who, "--profile", operator.profile, "--reason", operator.reason, "--for", operator.duration]
+    if operator.override:
+        with site.story.step(f"An operator contains {who} by the command line, and is refused"):
+            refused = site.netcordon.command(*words, "--yes", fine=(REFUSED,))
+        site.story.say(f"{refused['message']} ({refused['hint']})")
+        words.append("--override")
+    by = "approver" if operator.override else "operator"
+    insists = ", and insists" if operator.override else ""
+    with site.story.step(f"An {by} contains {who} by the command line{insists}"):
+        waiting = ["--yes", "--wait", "--until", site.scenario.expect]
+        answer = site.netcordon.command(*words, *waiting, role=by, fine=(0, *ACCEPTED_BUT_NOT_PROVEN))
+        return _final(site, answer["containment"]["id"])
 
 
 def try_during(site: Site, case: Case) -> Case:
@@ -239,17 +256,17 @@ def try_during(site: Site, case: Case) -> Case:
 
 
 def count_through(site: Site, case: Case, began: float, fire: Fire) -> Through:
-    """Frames of the rogue's baits since the controller's word and until now. An incident counts its own."""
+    """Frames of the contained's baits since the controller's word and until now. An incident counts its own."""
 
-    def since(stage: str) -> int | None:
+    def since(stage: str, settled: float = 0.0) -> int | None:
         told = case["stages_ms"].get(stage)
         if told is None:
             return None
-        at, now = began + told / 1000, time.time()
-        seen = [when for bait in site.rogues_baits for _, when in got_through(site, bait, at, now)]
+        at, now = began + told / 1000 + settled, time.time()
+        seen = [when for bait in site.contained_baits for _, when in got_through(site, bait, at, now)]
         return sum(not any(begin <= when <= end for begin, end in fire.spans) for when in seen)
 
-    return Through(since("alert_to_installed"), since("alert_to_proven"))
+    return Through(since("alert_to_installed"), since("alert_to_installed", SETTLED), since("alert_to_proven"))
 
 
 def release(site: Site, case: Case, cases: Sequence[str]) -> float | None:

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from labs.frames import CONNECTIONS, IMPOSTURES, Kind
 from labs.incidents import Crash, Incident
@@ -29,12 +29,42 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
+SERVICES = {"tcp": Kind.TCP, "ipv6-tcp": Kind.IPV6_TCP, "udp": Kind.REQUEST}
+"""How a service is written, before its port: tcp/88, ipv6-tcp/445, udp/53."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """By what is tried: a kind of traffic, and for a conversation its port (None: whatever the other host is there for)."""
+
+    kind: Kind
+    port: int | None = None
+
+    @property
+    def name(self) -> str:
+        if self.port is None:
+            return self.kind.value
+        return f"{next(word for word, kind in SERVICES.items() if kind is self.kind)}/{self.port}"
+
+
+def _means(told: Any) -> Any:
+    """`udp` is a kind, `udp/53` a service."""
+    if not isinstance(told, str):
+        return told
+    word, slash, port = told.partition("/")
+    if not slash:
+        return Means(Kind(word))
+    if word not in SERVICES or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"{told!r} is no service: write one as {', '.join(f'{one}/88' for one in SERVICES)}")
+    return Means(SERVICES[word], int(port))
+
+
 class Flows(Part):
     """Every one of `source` to every one of `to`, by each of `kinds`."""
 
     source: tuple[Role, ...] = Field(alias="from", min_length=1)
     to: tuple[Role, ...] = Field(min_length=1)
-    kinds: tuple[Kind, ...] = Field(min_length=1)
+    kinds: tuple[Annotated[Means, BeforeValidator(_means)], ...] = Field(min_length=1)
 
 
 class Stream(Part):
@@ -84,16 +114,19 @@ class SuricataAlert(Part):
 
 
 class OperatorContains(Part):
-    """Somebody types `netcordon contain`."""
+    """Somebody types `netcordon contain`. `override`: the device is protected; an operator is refused, and an approver insists."""
 
     reason: str
     duration: str = Field(default="4h", alias="for")
+    profile: str = "full"
+    override: bool = False
 
 
 class Scenario(Part):
-    """`policy` goes into the controller's configuration as it stands. Exactly one of `alert` and `operator` starts it. `streams` must
-    flow without a loss; `baits` must stop, as the rogue's own to its victim, which is always there. `during` happens once the rogue
-    is held."""
+    """`policy` and `profiles` go into the controller's configuration as they stand. Exactly one of `alert` and `operator` starts it.
+    `contained` is who that is about: the attacker, unless an operator names another, whose own stream is then the first of `baits`.
+    `expect` is as far as the containment must come. `streams` must flow without a loss; `baits` must stop, as the rogue's own to its
+    victim, which is there wherever the rogue is contained. `during` happens once that is held."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     title: str
@@ -102,7 +135,10 @@ class Scenario(Part):
     attack: Attack
     alert: SuricataAlert | None = None
     operator: OperatorContains | None = None
+    contained: Role = Role.ROGUE
+    expect: Literal["proven", "installed"] = "proven"
     policy: dict[str, Any] = {}
+    profiles: tuple[dict[str, Any], ...] = ()
     protected: tuple[Role, ...] = (Role.GATEWAY, Role.DOMAIN_CONTROLLER)
     must_stop: tuple[Flows, ...] = Field(min_length=1)
     must_flow: tuple[Flows, ...] = Field(min_length=1)
@@ -120,7 +156,9 @@ class Scenario(Part):
         """Whom the plan must have for it to run."""
         ends = [(*flows.source, *flows.to) for flows in (*self.must_stop, *self.must_flow)]
         ends += [(one.source, one.to) for one in (*self.streams, *self.baits)]
-        return frozenset(role for some in ends for role in some).union(*(one.roles for one in self.during))
+        return frozenset(role for some in ends for role in some).union(
+            {self.contained}, *(one.roles for one in self.during)
+        )
 
     @model_validator(mode="after")
     def _one_beginning(self) -> Self:
@@ -129,9 +167,19 @@ class Scenario(Part):
         return self
 
     @model_validator(mode="after")
+    def _another_than_the_rogue(self) -> Self:
+        if self.contained is Role.ROGUE:
+            return self
+        if self.operator is None:
+            raise ValueError("the alert is about the rogue: who else is to be contained needs an operator")
+        if not self.baits or self.baits[0].source is not self.contained:
+            raise ValueError(f"the first of `baits` must be a stream from the {self.contained.value}, who is contained")
+        return self
+
+    @model_validator(mode="after")
     def _evasions_are_the_rogues(self) -> Self:
         for flows in (*self.must_stop, *self.must_flow):
-            if set(flows.kinds) & set(IMPOSTURES) and flows.source != (Role.ROGUE,):
+            if {one.kind for one in flows.kinds} & set(IMPOSTURES) and flows.source != (Role.ROGUE,):
                 raise ValueError("only the rogue changes its addresses")
         return self
 
@@ -142,37 +190,44 @@ class Trial:
     frames of a stream, None for traffic that is tried a few times in each phase."""
 
     number: int
-    kind: Kind
+    by: Means
     source: Host
     to: Host
     must_stop: bool
     every: float | None = None
 
     @property
+    def kind(self) -> Kind:
+        return self.by.kind
+
+    @property
     def name(self) -> str:
-        how = self.kind.value if self.every is None else f"{self.kind.value} stream"
+        how = self.by.name if self.every is None else f"{self.by.name} stream"
         return f"{how} {self.source.name} -> {self.to.name}"
 
 
 def trials(scenario: Scenario, plan: NetworkPlan) -> list[Trial]:
-    """All that is tried on this plan, streams last. The first stream is the attacker's own, to its victim. Raises ScenarioError for a
-    role that nobody has here."""
+    """All that is tried on this plan, streams last. The first stream is that of who is contained; the attacker's goes to its victim. Raises
+    ScenarioError for a role that nobody has here."""
     if missing := scenario.roles - {host.role for host in plan.hosts}:
         raise ScenarioError(f"nobody on {plan.name} is a {', '.join(sorted(missing))}, which {scenario.name} needs")
     wanted = [(*one, True, None) for one in _each(scenario.must_stop, plan)]
     wanted += [(*one, False, None) for one in _each(scenario.must_flow, plan)]
-    rogue, victim = plan.actor(Role.ROGUE), plan.actor(Role.VICTIM)
-    streams = [(Kind.UDP, rogue, victim, True, 0.001)]
+    streams = []
+    if scenario.contained is Role.ROGUE:
+        streams.append((Means(Kind.UDP), plan.actor(Role.ROGUE), plan.actor(Role.VICTIM), True, 0.001))
     for stop, some in ((True, scenario.baits), (False, scenario.streams)):
-        streams += [(one.kind, plan.actor(one.source), plan.actor(one.to), stop, one.every_ms / 1000) for one in some]
+        streams += [
+            (Means(one.kind), plan.actor(one.source), plan.actor(one.to), stop, one.every_ms / 1000) for one in some
+        ]
     return [Trial(number, *one) for number, one in enumerate([*wanted, *streams])]
 
 
-def _each(groups: Sequence[Flows], plan: NetworkPlan) -> Iterator[tuple[Kind, Host, Host]]:
+def _each(groups: Sequence[Flows], plan: NetworkPlan) -> Iterator[tuple[Means, Host, Host]]:
     for flows in groups:
         for source in flows.source:
             for to in flows.to:
-                yield from ((kind, plan.actor(source), plan.actor(to)) for kind in flows.kinds)
+                yield from ((by, plan.actor(source), plan.actor(to)) for by in flows.kinds)
 
 
 def names() -> list[str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from labs.frames import Kind, Phase
-from labs.scenario import Trial
+from labs.scenario import Means, Trial
 from labs.traffic import Traffic
 from labs.wiring import ofctl
 from topologies.network import vsctl
@@ -130,7 +130,7 @@ def _ordered(value: Any) -> Any:
 def _reach(traffic: Traffic, phase: Phase) -> frozenset[str]:
     """The names of what arrived, kind by kind, each pair at least once and until it got through."""
     pairs = [(source, to) for source in traffic.plan.hosts for to in traffic.plan.hosts if source is not to]
-    kinds = [(kind, source, to) for kind in MATRIX_KINDS for source, to in pairs]
+    kinds = [(Means(kind), source, to) for kind in MATRIX_KINDS for source, to in pairs]
     missing = [Trial(FIRST_MATRIX_FLOW + n, *one, must_stop=False) for n, one in enumerate(kinds)]
     reached: set[str] = set()
     for attempt in range(ROUNDS):

@@ -20,6 +20,7 @@ from topologies.plan import NetworkPlan, Role
 GOOD, BAD = "[green]✓[/]", "[red]✗[/]"
 MOST_DIFFERENCES = 20
 MOST_KINDS_NAMED = 3
+MOST_RULES_NAMED = 8
 
 
 class Story:
@@ -34,7 +35,10 @@ class Story:
         for line in plan.describe():
             self._console.print(f"  {escape(line)}", highlight=False)
         rogue, victim = plan.actor(Role.ROGUE), plan.actor(Role.VICTIM)
-        self._console.print(f"  The attacker is {rogue.name} ({rogue.ip}, {rogue.mac}), its victim {victim.name}.\n")
+        other = "" if scenario.contained is Role.ROGUE else f" Contained is {plan.actor(scenario.contained).name}."
+        self._console.print(
+            f"  The attacker is {rogue.name} ({rogue.ip}, {rogue.mac}), its victim {victim.name}.{other}\n"
+        )
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
@@ -67,8 +71,11 @@ class Story:
         self.say(f"{case['target']} is at {place['port']} of {place['device']}")
         if case["policy_rule"] != "operator":
             self.say(f"contained because of policy rule {case['policy_rule']!r}")
-        for rule in (rule for rules in case["rules"].values() for rule in rules):
-            self.say(f"rule: {rule['action']} what goes {rule['match']['direction']} the host at its port")
+        words = [_rule_in_words(rule) for rules in case["rules"].values() for rule in rules]
+        for line in words[:MOST_RULES_NAMED]:
+            self.say(f"rule: {line}")
+        if len(words) > MOST_RULES_NAMED:
+            self.say(f"and {len(words) - MOST_RULES_NAMED} rules more: netcordon show {case['id']}")
         for line in case["evidence"]:
             self.say(f"evidence: {line}")
         self.say(f"{case['id']} is {case['outcome']}{': ' + case['unproven'] if case['unproven'] else ''}")
@@ -89,7 +96,14 @@ class Story:
 
     def _through(self, result: Result) -> None:
         """What got through that should not have, in figures."""
-        for since, frames in (("installed", result.through_after_installed), ("proven", result.through_after_proven)):
+        said = {
+            "installed": result.through_after_installed,
+            "installed, and the switch had its time to go by it": (
+                None if result.expected == "proven" else result.through_after_settled
+            ),
+            "proven": result.through_after_proven,
+        }
+        for since, frames in said.items():
             if frames is not None:
                 self._console.print(
                     f"  After it was {since}, {frames} frames of the contained got through", highlight=False
@@ -113,6 +127,20 @@ class Story:
         self._console.print(f"{BAD} Not restored: {len(result.differences)} differences")
         for line in result.differences[:MOST_DIFFERENCES]:
             self.say(line)
+
+
+def _rule_in_words(rule: Mapping[str, Any]) -> str:
+    """`deny tcp 445 of its peer, from the host`: what else it matches is in `netcordon show`."""
+    match = rule["match"]
+    what = match["protocol"] or next((flag for flag in ("fragment", "hidden") if match.get(flag)), "") or "what goes"
+    ports = [
+        f" {'-'.join(map(str, dict.fromkeys(match[key])))} of {whose}"
+        for key, whose in (("own_ports", "its own"), ("peer_ports", "its peer"))
+        if match[key]
+    ]
+    return f"{rule['action']} {what}{' and'.join(ports)}, {match['direction']} the host at its port".replace(
+        "what goes,", "what goes"
+    )
 
 
 def _times(result: Result) -> Table:

@@ -70,12 +70,21 @@ class Traffic:
     crew: Crew
     plan: NetworkPlan
     nonce: bytes
+    contained: Host | None = None
     _ports: Iterator[int] = field(default_factory=lambda: count(FIRST_SOURCE_PORT))
     _conversations: dict[tuple[int, Phase], list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
 
-    def start(self) -> None:
-        """Listeners where a host offers a service, then one frame from everyone so that switches and controller know it."""
-        self.crew.ask_all("listen", {host.name: {"ports": [service(host)]} for host in self.plan.hosts})
+    def start(self, trials: Iterable[Trial] = ()) -> None:
+        """Listeners where a host offers a service or is asked for one, then one frame from everyone so that switches and controller know
+        it."""
+        listening: dict[str, dict[str, set[int]]] = {
+            host.name: {"tcp": {service(host)}, "udp": set()} for host in self.plan.hosts
+        }
+        for trial in trials:
+            if trial.by.port is not None:
+                listening[trial.to.name]["udp" if trial.kind is Kind.REQUEST else "tcp"].add(trial.by.port)
+        told = {name: {way: sorted(ports) for way, ports in some.items()} for name, some in listening.items()}
+        self.crew.ask_all("listen", told)
         self.announce()
 
     def announce(self) -> None:
@@ -136,7 +145,7 @@ class Traffic:
         port = next(self._ports)
         patience = BLOCKED_PATIENCE if trial.must_stop and phase is Phase.DURING else TCP_PATIENCE
         ip = trial.to.ip6 if trial.kind is Kind.IPV6_TCP else trial.to.ip
-        to = {"ip": str(ip), "port": service(trial.to)}
+        to = {"ip": str(ip), "port": trial.by.port or service(trial.to), "udp": trial.kind is Kind.REQUEST}
         return {**to, "source_port": port, "say": said, "patience": patience}
 
     def _converse(self, attempts: Mapping[str, list[tuple[Trial, dict[str, Any]]]], phase: Phase) -> None:
@@ -185,15 +194,16 @@ class Traffic:
         return Tally(tagged, frozenset(opened))
 
     def count(self, trial: Trial, phase: Phase, tally: Tally) -> Count:
-        """What was sent and received. Of what a rogue sends while it is contained, coming out anywhere counts."""
-        anywhere = trial.must_stop and trial.source.role is Role.ROGUE and phase is Phase.DURING
+        """What was sent and received. Of what is sent by who is contained, coming out anywhere counts."""
+        anywhere = trial.must_stop and trial.source == self.contained and phase is Phase.DURING
         watched = [host for host in self.plan.hosts if host is not trial.source] if anywhere else [trial.to]
-        if trial.kind not in CONNECTIONS:
+        said = self._conversations[trial.number, phase]
+        if trial.kind not in CONNECTIONS or trial.kind is Kind.REQUEST:
             return Count(
                 tally.frames(trial.source.name, "out", phase, trial.number),
                 max(tally.frames(host.name, "in", phase, trial.number) for host in watched),
+                sum(result["exchanged"] for result in said) if trial.kind is Kind.REQUEST else None,
             )
-        said = self._conversations[trial.number, phase]
         ports = {result["source_port"] for result in said}
         return Count(
             sum((trial.source.name, "out", port) in tally.opened for port in ports),

@@ -90,13 +90,7 @@ def incident(what: Incident, *, through: int, lost: int, tried: bool, held: bool
     return Verdict.HOLDS if held else Verdict.NOT_HELD
 
 
-def passed(outcome: str, stopped: Sequence[Row], flowed: Sequence[Row], *, restored: bool) -> bool:
-    """The controller says proven, every row holds and there are some of both, and the network is what it was."""
+def passed(stopped: Sequence[Row], flowed: Sequence[Row], *, restored: bool) -> bool:
+    """Every row holds and there are some of both, and the network is what it was."""
     rows = [*stopped, *flowed]
-    return (
-        outcome == "proven"
-        and bool(stopped)
-        and bool(flowed)
-        and all(row.verdict is Verdict.HOLDS for row in rows)
-        and restored
-    )
+    return bool(stopped) and bool(flowed) and all(row.verdict is Verdict.HOLDS for row in rows) and restored

@@ -82,12 +82,12 @@ def seen(text: str, progress: Path) -> bool:
 # --- what passes ------------------------------------------------------------------------------------------------------
 
 
-def assert_good(run: Run) -> None:
+def assert_good(run: Run, expected: str = "proven") -> None:
     result = run.result
     bad = [row for row in (*result["must_stop"], *result["must_flow"]) if row["verdict"] != "holds"]
     assert not bad
     assert result["error"] is None
-    assert result["outcome"] == "proven", result["unproven"]
+    assert result["outcome"] == result["expected"] == expected, result["unproven"]
     assert result["differences"] == []
     assert (result["passed"], result["restored"], run.code) == (True, True, 0)
 
@@ -192,6 +192,46 @@ def test_a_device_that_an_alert_names_by_ipv4_gets_nothing_through_by_ipv6() -> 
 def kinds_between(run: Run, which: str, ends: str) -> set[str]:
     names = [row["name"].removesuffix(f" {ends}") for row in run.rows(which) if row["name"].endswith(f" {ends}")]
     return {name for name in names if not name.endswith(" stream")}
+
+
+CLOSED = {"tcp/445", "ipv6-tcp/445", "tcp/3389", "ipv6-tcp/3389"}
+AROUND = {"smb", "smb-disguised", "smb-fragment", "smb-behind-headers", "smb-tagged"}
+KEPT = {"tcp/88", "udp/88", "tcp/389", "ipv6-tcp/389", "tcp/53", "udp/53"}
+
+
+def test_a_domain_controller_goes_on_signing_in_without_smb_and_rdp() -> None:
+    run = finish(start("granular"))
+    assert_good(run, "installed")
+    for one in ("pc1", "files"):
+        assert kinds_between(run, "must_stop", f"dc -> {one}") == CLOSED | AROUND
+        assert kinds_between(run, "must_stop", f"{one} -> dc") == CLOSED | AROUND
+        assert kinds_between(run, "must_flow", f"{one} -> dc") > KEPT
+    for row in run.rows("must_stop"):
+        assert row["during"]["sent"] > 0 == row["during"]["received"], row
+    for row in run.rows("must_flow"):
+        answered = [row[phase].get("exchanged", 1) for phase in ("before", "during", "after")]
+        assert ("/" in row["name"].split()[0]) is ("exchanged" in row["during"]), row
+        assert 0 not in answered, row
+    assert run.result["through_after_settled"] == 0
+    assert run.result["stages_ms"]["alert_to_proven"] is None
+    assert "is refused" in run.progress
+    assert "protected by" in run.progress
+
+
+def test_a_profile_that_forgets_a_service_does_not_pass(tmp_path: Path) -> None:
+    """The same lab, and a profile of the same name that closes SMB alone."""
+    own = tmp_path / "forgetful.yaml"
+    entries = "[{name: SMB, action: deny, protocol: tcp, ports: [445], direction: both}]"
+    own.write_text(
+        "{name: forgetful, title: RDP stays open, story: It does., like: granular, "
+        f"profiles: [{{name: keep-directory, default: permit, entries: {entries}}}]}}"
+    )
+    run = finish(start(str(own)))
+    shutil.rmtree(run.result["logs"])
+    leaked = {row["name"].split()[0] for row in run.rows("must_stop") if row["verdict"] == "leaked"}
+    assert leaked == {"tcp/3389", "ipv6-tcp/3389"}
+    assert all(row["verdict"] == "leaked" for row in run.rows("must_stop") if "/3389" in row["name"])
+    assert (run.code, run.result["passed"], run.result["restored"]) == (1, False, True)
 
 
 def test_a_network_grown_by_chance_has_the_same_verdicts() -> None:

@@ -82,6 +82,21 @@ class TestTheScenario:
         }
         assert (streams[0].source.role, streams[0].every) == (Role.ROGUE, 0.001)
 
+    def test_another_than_the_rogue_has_a_bait_of_its_own_and_an_operator(self, tmp_path: Path) -> None:
+        own = {"like": "granular", "baits": [{"from": "rogue", "to": "victim"}]}
+        with pytest.raises(ScenarioError, match="first of `baits` must be a stream from the domain-controller"):
+            scenario(tmp_path, **own)
+        with pytest.raises(ScenarioError, match="needs an operator"):
+            scenario(tmp_path, like="rogue-host", contained="victim")
+        first = next(one for one in trials(load("granular"), campus()) if one.every is not None)
+        assert first.name == "smb stream dc -> pc1"
+
+    @pytest.mark.parametrize("told", ["tcp/0", "tcp/65536", "icmp/8", "tcp/x", "tcp/", "nothing"])
+    def test_a_service_is_written_as_protocol_and_port(self, tmp_path: Path, told: str) -> None:
+        flows = [{"from": ["rogue"], "to": ["victim"], "kinds": ["tcp/445", told]}]
+        with pytest.raises(ScenarioError, match="must_stop"):
+            scenario(tmp_path, like="undo", must_stop=flows)
+
     def test_tcp_is_no_stream(self) -> None:
         with pytest.raises(ValueError, match="single frames"):
             Stream.model_validate({"from": "victim", "to": "rogue", "kind": Kind.TCP})
@@ -97,9 +112,8 @@ class TestTheScenario:
     @pytest.mark.parametrize("name", names())
     def test_who_is_held_sends_all_the_time(self, name: str) -> None:
         """Silence counts only where something was sent."""
-        assert any(
-            one.every and one.must_stop and one.source.role is Role.ROGUE for one in trials(load(name), campus())
-        )
+        held = load(name).contained
+        assert any(one.every and one.must_stop and one.source.role is held for one in trials(load(name), campus()))
 
 
 class TestTheVerdict:

@@ -109,14 +109,21 @@ class TestPassed:
     def test_nothing_less_than_proven_passes(self, outcome: str) -> None:
         assert not replace(GOOD, outcome=outcome).passed
 
+    def test_where_no_proof_is_expected_it_must_be_installed_and_soon_silent(self) -> None:
+        installed = replace(GOOD, expected="installed", outcome="installed", through_after_proven=None)
+        assert not installed.passed
+        assert replace(installed, through_after_installed=3, through_after_settled=0).passed
+        assert not replace(installed, through_after_settled=1).passed
+        assert not replace(installed, through_after_settled=0, outcome="proven").passed
+
     @pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict is not Verdict.HOLDS])
     def test_one_bad_row_fails_the_run(self, verdict: Verdict) -> None:
         assert not replace(GOOD, must_stop=[STOPPED, replace(STOPPED, verdict=verdict)]).passed
         assert not replace(GOOD, must_flow=[FLOWED, replace(FLOWED, verdict=verdict)]).passed
 
     def test_a_run_that_tried_nothing_fails(self) -> None:
-        assert not passed("proven", [], [FLOWED], restored=True)
-        assert not passed("proven", [STOPPED], [], restored=True)
+        assert not passed([], [FLOWED], restored=True)
+        assert not passed([STOPPED], [], restored=True)
 
     def test_one_difference_fails_the_run(self) -> None:
         different = replace(GOOD, differences=["s1 dump-flows: + table=0, actions=drop"])
