@@ -229,8 +229,8 @@ class DeviceLoop:
     # --- one pass -------------------------------------------------------------------------------------------------
 
     async def _pass(self, epoch: int) -> Pass:
-        desired = await self._store.desired(self.device)
         doubts, fresh = self._doubts, self._known is None
+        desired = await self._store.desired(self.device, anew=fresh)
         observed = self._known if self._known is not None else await self._look()
         change = self.driver.render(desired.rules, observed, desired.baseline)
         drifted = fresh and await self._record_drift(desired, observed, change, epoch)

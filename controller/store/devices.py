@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, or_, select, update
 
 from controller.errors import NotFound
 from controller.store import codec
+from controller.store.desired import Dropped, Kept
 from controller.store.prepared import Prepared
 from controller.store.sql import Insert
 from controller.store.tables import baseline, device
@@ -62,12 +63,14 @@ def save_baseline(transaction: Transaction, id: str, ports: Mapping[PortName, Ma
     ]
     if rows:
         transaction.put(_KEEP, *rows)
+        transaction.changes(Kept(id, ports))
 
 
-def drop_baseline(transaction: Transaction, id: str, ports: Iterable[str]) -> None:
-    gone = [baseline.c.port == port for port in ports]
-    if gone:
+def drop_baseline(transaction: Transaction, id: str, ports: Collection[str]) -> None:
+    if ports:
+        gone = [baseline.c.port == port for port in ports]
         transaction.execute(delete(baseline).where(baseline.c.device == id, or_(*gone)))
+        transaction.changes(Dropped(id, frozenset(ports)))
 
 
 def set_error(transaction: Transaction, id: str, error: str | None) -> None:

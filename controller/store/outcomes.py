@@ -10,6 +10,7 @@ from sqlalchemy import Boolean, Row, bindparam, or_, select, update
 from controller.errors import NotFound
 from controller.model import Containment, DeviceOutcome, Outcome, Stage, overall
 from controller.store import codec, containments
+from controller.store.desired import Gone
 from controller.store.prepared import Prepared
 from controller.store.tables import HELD, containment, containment_device, device
 from controller.store.writer import Transaction
@@ -148,6 +149,8 @@ def _change(transaction: Transaction, row: Row[Any], outcome: DeviceOutcome) -> 
             "leaving": row.leaving and outcome.outcome is not Outcome.REMOVED,
         },
     )
+    if row.leaving and outcome.outcome is Outcome.REMOVED:
+        transaction.changes(Gone(row.device, row.containment_id))
     if row.outcome != outcome.outcome.value:
         detail = {"device": row.device, "from": row.outcome, "to": outcome.outcome.value, "reason": outcome.reason}
         transaction.audit(_ACTOR, "outcome", row.containment_id, detail)

@@ -36,6 +36,7 @@ from controller.store import (
     tokens,
 )
 from controller.store import outcomes as seen
+from controller.store.current import Current
 from controller.store.engines import READERS, Engines, open_engines
 from controller.store.failures import translated
 from controller.store.gathered import Gathered
@@ -74,10 +75,10 @@ class Store:
     def __init__(self, engines: Engines, now: Callable[[], float]) -> None:
         self._engines = engines
         self._now = now
-        self._writer = Writer(engines.writer, now)
+        self._current = Current(alone=engines.sqlite)
+        self._writer = Writer(engines.writer, now, self._current)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="netcordon-reader")
         self.on_write: Callable[[float], None] = lambda seconds: None
-        self._known: dict[str, desired.Known] = {}
         self._noted: dict[str, dict[Stage, float]] = {}
         self._tokens = tokens.TokenCache(None if engines.sqlite else _TOKENS_SHARED_SECONDS)
         self._taking: Gathered[Taken, str] = Gathered(self._take_alerts, ALERTS_TOGETHER)
@@ -265,11 +266,15 @@ class Store:
         """When its loop looks at it next."""
         await self._write(lambda t: devices.set_due(t, device, at))
 
-    async def desired(self, device: str) -> Desired:
-        """What the device should hold now; nothing, for a device that is not known."""
-        known = self._known.get(device, desired.Known())
-        wanted, self._known[device] = await self._read(lambda c: desired.desired(c, device, known))
-        return wanted
+    async def desired(self, device: str, *, anew: bool = False) -> Desired:
+        """What the device should hold now; nothing, for a device that is not known. `anew`: by the database's word, also where all that
+        was committed since it was last read is known."""
+        if not anew and (current := self._current.of(device)) is not None:
+            return current.desired()
+        known, stood = self._current.basis(device)
+        found = await self._read(lambda c: desired.read(c, device, known))
+        self._current.keep(device, found, stood)
+        return found.desired()
 
     async def save_baseline(self, device: str, ports: Mapping[PortName, Mapping[str, Setting]]) -> None:
         """What was there before a first touch. What is stored already stays. Raises Conflict for a device that is not known."""

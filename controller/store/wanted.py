@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, delete, insert, select
 
 from controller.model import Attachment, Outcome
 from controller.store import codec
+from controller.store.desired import Wants
 from controller.store.prepared import Prepared
 from controller.store.sql import Insert
 from controller.store.tables import containment_device, device, device_rule
@@ -116,14 +117,14 @@ def replace_rules(transaction: Transaction, containment: str, rules: Rules) -> b
     changed = [device for device in rules if device not in held or rules[device].ids != held[device].ids]
     transaction.put(_DROP, {"id": containment})
     asked = dict.fromkeys(changed, False) | dict.fromkeys(gone, True)
-    _request(transaction, containment, asked)
+    _request(transaction, containment, asked, rules)
     _add(transaction, containment, rules)
     return bool(asked)
 
 
 def first_rules(transaction: Transaction, containment: str, rules: Rules) -> None:
     """`replace_rules` for a containment that had none."""
-    _request(transaction, containment, dict.fromkeys(rules, False))
+    _request(transaction, containment, dict.fromkeys(rules, False), rules)
     _add(transaction, containment, rules)
 
 
@@ -131,7 +132,7 @@ def withdraw(transaction: Transaction, containment: str) -> list[str]:
     """Want none of its rules any more; the devices from which they have to go."""
     devices = sorted(_touched(transaction, containment))
     transaction.put(_DROP, {"id": containment})
-    _request(transaction, containment, dict.fromkeys(devices, True))
+    _request(transaction, containment, dict.fromkeys(devices, True), {})
     return devices
 
 
@@ -150,7 +151,7 @@ def _add(transaction: Transaction, containment: str, rules: Rules) -> None:
         transaction.put(_ADD, *added)
 
 
-def _request(transaction: Transaction, containment: str, leaving: Mapping[str, bool]) -> None:
+def _request(transaction: Transaction, containment: str, leaving: Mapping[str, bool], rules: Rules) -> None:
     """The devices' outcomes go back to `requested` under a new revision of each. Rows are locked in id order."""
     devices = sorted(leaving)
     if not devices:
@@ -159,4 +160,6 @@ def _request(transaction: Transaction, containment: str, leaving: Mapping[str, b
     transaction.put(_BUMP, *({"device": device} for device in devices))
     rows = ({"containment_id": containment, "device": name, "at": at, "leaving": leaving[name]} for name in devices)
     transaction.put(_REQUEST, *rows)
+    for name in devices:
+        transaction.changes(Wants(name, containment, tuple(rules.get(name, ())), leaving[name]))
     transaction.wake(devices)

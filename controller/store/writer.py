@@ -24,6 +24,8 @@ from controller.audit import AuditEntry, Head, Json
 from controller.errors import StoreUnavailable
 from controller.store import tables
 from controller.store.codec import storable
+from controller.store.current import Current
+from controller.store.desired import Step
 from controller.store.failures import fatal, translated, worth_again
 from controller.store.prepared import Cursor, Prepared
 
@@ -32,6 +34,8 @@ T = TypeVar("T")
 _BATCH = 128
 _IDLE_SECONDS = 0.5
 _TRIES = 3
+_MOST_VERSIONS = 2**31
+"""Of SQLite's `user_version`, a number in the file that nobody else uses."""
 _HEAD = Prepared(select(tables.audit_head.c.seq, tables.audit_head.c.hash).with_for_update())
 _APPEND = Prepared(insert(tables.audit))
 _MOVE_HEAD = Prepared(update(tables.audit_head).values(seq=bindparam("to"), hash=bindparam("end")))
@@ -52,6 +56,7 @@ class Transaction:
         self._head = Head(*self.fetch(_HEAD)[0])
         self._entries: list[AuditEntry] = []
         self._woken: list[str] = []
+        self.steps: list[Step] = []
 
     def audit(self, actor: str, action: str, subject: str, detail: Mapping[str, Json]) -> None:
         """Append to the audit log, with this write or not at all."""
@@ -62,9 +67,13 @@ class Transaction:
         """Tell the other controllers, once committed, that more is wanted of these devices."""
         self._woken.extend(devices)
 
+    def changes(self, step: Step) -> None:
+        """Whatever of a device's desired state this write changes is said here as well, for who keeps it in memory."""
+        self.steps.append(step)
+
     def attempt(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` so that its exception leaves no trace in this transaction; unless the database failed: then nothing of it stays."""
-        entries, woken = len(self._entries), len(self._woken)
+        entries, woken, steps = len(self._entries), len(self._woken), len(self.steps)
         self._command("SAVEPOINT one_write")
         try:
             result = work(self)
@@ -74,7 +83,7 @@ class Transaction:
                 self._command(
                     "RELEASE SAVEPOINT one_write"
                 )  # else one around this one would go back no further than here
-                del self._entries[entries:], self._woken[woken:]
+                del self._entries[entries:], self._woken[woken:], self.steps[steps:]
             raise
         self._command("RELEASE SAVEPOINT one_write")
         return result
@@ -110,11 +119,13 @@ class _CommitFailed(Exception):
 
 
 class Writer:
-    """The one thread that writes. `submit` from any event loop; `close` after the last."""
+    """The one thread that writes. `submit` from any event loop; `close` after the last. `current` hears of each commit before those who
+    wait for it."""
 
-    def __init__(self, engine: Engine, now: Callable[[], float]) -> None:
+    def __init__(self, engine: Engine, now: Callable[[], float], current: Current) -> None:
         self._engine = engine
         self._now = now
+        self._current = current
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="netcordon-writer", daemon=True)
@@ -187,18 +198,27 @@ class Writer:
             try:
                 whole.commit()
             except SQLAlchemyError as error:
+                self._current.doubt()
                 connection.invalidate()  # closed rather than used again: what is half committed on it must not be finished by others
                 raise _CommitFailed(error) from error
+            self._current.committed(transaction.steps)
         return answers
 
     def _checkpoint(self) -> None:
-        """Move the write-ahead log into the file while nobody waits, rather than within somebody's commit."""
-        if self._engine.dialect.name == "sqlite":
-            with (
-                contextlib.suppress(SQLAlchemyError, sqlite3.Error),
-                contextlib.closing(self._engine.raw_connection()) as raw,
-            ):
-                raw.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
+        """Move the write-ahead log into the file while nobody waits, rather than within somebody's commit. The write after that begins the
+        log anew, which costs a second fsync (`walRestartLog` and `walFrames` in SQLite's wal.c): it is one of no meaning, made here, so
+        that the next alert's is not the one."""
+        if self._engine.dialect.name != "sqlite":
+            return
+        with (
+            contextlib.suppress(SQLAlchemyError, sqlite3.Error),
+            contextlib.closing(self._engine.raw_connection()) as raw,
+        ):
+            cursor = raw.cursor()
+            _, frames, moved = cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if frames == moved:
+                (times,) = cursor.execute("PRAGMA user_version").fetchone()
+                cursor.execute(f"PRAGMA user_version = {(times + 1) % _MOST_VERSIONS}")
 
 
 def _attempt(transaction: Transaction, job: _Job) -> _Answer:

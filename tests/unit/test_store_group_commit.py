@@ -123,6 +123,29 @@ async def test_a_locked_database_refuses_clearly(
     await store.close()
 
 
+async def test_the_log_begins_anew_while_nobody_waits_and_not_within_the_next_write(
+    sqlite_url: str, clock: Clock, tmp_path: Path
+) -> None:
+    log = tmp_path / "netcordon.db-wal"
+
+    def beginnings() -> int:
+        """How often the write-ahead log began anew (SQLite file format, §4.1)."""
+        return int.from_bytes(log.read_bytes()[12:16], "big")
+
+    store = await Store.open(sqlite_url, clock)
+    try:
+        await store.accept(draft(1), recheck=nothing)
+        before, ends = beginnings(), asyncio.get_running_loop().time() + 30
+        while beginnings() == before:
+            assert asyncio.get_running_loop().time() < ends, "the log was not begun anew although nothing was written"
+            await asyncio.sleep(0.05)
+        since = beginnings()
+        await store.accept(draft(2), recheck=nothing)
+        assert beginnings() == since, "the write paid for it"
+    finally:
+        await store.close()
+
+
 async def test_two_controllers_on_one_database_keep_one_chain(postgresql_empty_url: str, clock: Clock) -> None:
     one, other = await asyncio.gather(*(Store.open(postgresql_empty_url, clock) for _ in range(2)))
     devices = ["s1", "s2", "s3"]
