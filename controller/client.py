@@ -4,7 +4,7 @@ errors are those of `controller.connection`."""
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
 
@@ -168,8 +168,25 @@ class Client:
     def alert_sources(self) -> list[listings.SourceView]:
         return self._list("/api/v1/alert-sources", listings.SourceView, {})
 
-    def dead_letters(self, limit: int = 100) -> list[listings.DeadLetterView]:
-        return self._list("/api/v1/dead-letters", listings.DeadLetterView, {"limit": limit})
+    def dead_letters(self, limit: int = 100, replayed: bool = False) -> list[listings.DeadLetterView]:
+        parameters = {"limit": limit, **({"replayed": "true"} if replayed else {})}
+        return self._list("/api/v1/dead-letters", listings.DeadLetterView, parameters)
+
+    def replay(self, letter: str) -> listings.ReplayView:
+        """Take a dead letter's text through the intake again."""
+        return _read(
+            self._send("POST", f"/api/v1/dead-letters/{_segment(letter)}/replay", json={}), listings.ReplayView
+        )
+
+    def replay_all(self) -> Iterator[listings.ReplayView]:
+        """Every dead letter that waits, oldest first, some with each request."""
+        after: str | None = None
+        while True:
+            answer = self._send("POST", "/api/v1/dead-letters/replay", json=_given(after=after))
+            some = _read(answer, listings.ReplaysView)
+            yield from some.replays
+            if (after := some.next) is None:
+                return
 
     def propose(
         self,

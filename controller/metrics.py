@@ -221,7 +221,9 @@ def _cases(totals: Totals) -> Iterator[Metric]:
             cases.add_metric([want.value, outcome.value], totals.containments.get((want, outcome), 0))
     yield cases
     yield _one("netcordon_open_proposals", "Proposals that wait for a person.", totals.open_proposals)
-    yield _one("netcordon_dead_letters", "What could not be read as an alert, and is kept.", totals.dead_letters)
+    yield _one(
+        "netcordon_dead_letters", "What could not be read as an alert, and waits to be replayed.", totals.dead_letters
+    )
     yield _one("netcordon_audit_head_sequence", "Number of the audit log's last record.", totals.audit_seq)
 
 

@@ -10,6 +10,7 @@ from controller.api.routes import (
     alerts,
     audit,
     containments,
+    dead_letters,
     doctor,
     events,
     health,
@@ -41,6 +42,19 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     app.add_middleware(BodyLimit)
     add_handlers(app)
-    for subject in (alerts, containments, proposals, events, network, sensors, audit, tokens, health, metrics, doctor):
+    for subject in (
+        alerts,
+        dead_letters,
+        containments,
+        proposals,
+        events,
+        network,
+        sensors,
+        audit,
+        tokens,
+        health,
+        metrics,
+        doctor,
+    ):
         app.include_router(subject.router)
     return app

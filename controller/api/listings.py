@@ -85,7 +85,7 @@ class SourceView(View):
 
 
 class DeadLetterView(View):
-    """`raw` is neutralized for reading, `length` its whole length in characters."""
+    """`raw` is neutralized for reading, `length` its whole length in characters. `alerts` are the ids of what it was replayed as."""
 
     id: str
     source: str
@@ -93,6 +93,9 @@ class DeadLetterView(View):
     raw: str
     length: int
     received_at: datetime
+    replayed_at: datetime | None
+    replayed_by: str | None
+    alerts: list[str]
 
 
 class ProposalView(View):
@@ -145,6 +148,24 @@ class AlertResult(View):
     reason: str
     containment: str | None = None
     proposal: str | None = None
+
+
+class ReplayView(View):
+    """What one dead letter came to: `taken` or `ignored` (not an alert), and it left the dead letters; `malformed` or `failed`, and it
+    stays; `cut`: not all of it was kept, and nothing was tried. `results` are its events'."""
+
+    id: str
+    source: str
+    status: str
+    reason: str
+    results: list[AlertResult]
+
+
+class ReplaysView(View):
+    """`next` is the `after` with which it goes on; None at the end."""
+
+    replays: list[ReplayView]
+    next: str | None
 
 
 class AlertsTaken(View):

@@ -70,6 +70,13 @@ class RefuseBody(Body):
     reason: str = Field(min_length=1, max_length=1000)
 
 
+class ReplayBody(Body):
+    """`limit` dead letters, behind the one with the id `after`."""
+
+    after: str | None = Field(default=None, max_length=100)
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
 class ReleaseOneBody(Body):
     reason: Reason = Field(default="", max_length=LONGEST_REASON)
 

@@ -281,6 +281,9 @@ def dead_letter_view(letter: DeadLetter) -> listings.DeadLetterView:
         raw=neutralize(letter.raw, _LONG),
         length=letter.length,
         received_at=moment(letter.received_at),
+        replayed_at=None if letter.replayed_at is None else moment(letter.replayed_at),
+        replayed_by=letter.replayed_by,
+        alerts=list(letter.alerts),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from controller.api.listings import AlertResult, AlertsTaken
+from controller.api.listings import AlertResult, AlertsTaken, DeadLetterView, ReplayView
 from controller.cli import completion, output
 from controller.cli.exit_codes import ExitCode
 from controller.cli.options import Json, Limit, connect
@@ -20,6 +20,8 @@ alert_app = typer.Typer(no_args_is_help=True, help="Send alerts, and look at wha
 
 _AT_ONCE = 4 * 1024 * 1024
 _LINES_AT_ONCE = 5000
+_READ = ("taken", "ignored")
+"""What becomes of a dead letter that can be read."""
 
 
 @alert_app.command()
@@ -96,18 +98,75 @@ def list_(limit: Limit = 20, as_json: Json = False) -> None:
 
 
 @alert_app.command("dead-letters")
-def dead_letters(limit: Limit = 20, as_json: Json = False) -> None:
+def dead_letters(
+    limit: Limit = 20,
+    replayed: Annotated[bool, typer.Option("--replayed", help="Those that were replayed since instead.")] = False,
+    as_json: Json = False,
+) -> None:
     """List what could not be read as an alert, newest first, and why.
 
     Example: netcordon alert dead-letters
     """
     with connect() as client:
-        found = client.dead_letters(limit)
+        found = client.dead_letters(limit, replayed)
     if as_json:
         output.print_json(found)
         return
-    rows = ((output.at(one.received_at), one.source, one.reason, output.said(one.raw, limit=120)) for one in found)
-    output.table(("CAME", "SOURCE", "REASON", "TEXT"), rows, "nothing was unreadable")
+    rows = (
+        (one.id, output.at(one.received_at), one.source, _fate(one), output.said(one.raw, limit=120)) for one in found
+    )
+    output.table(
+        ("ID", "CAME", "SOURCE", "REPLAYED" if replayed else "REASON", "TEXT"),
+        rows,
+        "nothing was replayed" if replayed else "nothing was unreadable",
+    )
+
+
+@alert_app.command()
+def replay(
+    letter: Annotated[
+        str | None, typer.Argument(help="A dead letter's id: `netcordon alert dead-letters` lists them.")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every one that waits, oldest first.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Take dead letters through the intake again, as after an upgrade that reads them. What can be read now is an alert like any other,
+    acted upon as of its own time, and leaves the dead letters; what cannot stays, with the reason.
+
+    Example: netcordon alert replay --all
+    """
+    if (letter is not None) == all_:
+        raise InvalidInput("name one dead letter by its id, or say --all")
+    with connect() as client:
+        replays = list(client.replay_all()) if letter is None else [client.replay(letter)]
+    if as_json:
+        output.print_json(replays)
+    else:
+        _show_replays(replays)
+    good = sum(one.status in _READ for one in replays)
+    if good < len(replays):
+        raise typer.Exit(ExitCode.PARTIAL if good else ExitCode.FAILED)
+
+
+def _fate(letter: DeadLetterView) -> str:
+    if letter.replayed_at is None:
+        return letter.reason
+    what = f"alert {', '.join(letter.alerts)}" if letter.alerts else "no alert"
+    return f"{output.at(letter.replayed_at)} by {letter.replayed_by}: {what}"
+
+
+def _show_replays(replays: list[ReplayView]) -> None:
+    rows = []
+    for one in replays:
+        for result in one.results:
+            if result.status == "taken":
+                rows.append((one.id, result.disposition, _about(result), result.reason))
+        if one.status != "taken":
+            rows.append((one.id, one.status, "", one.reason))
+    output.table(("DEAD LETTER", "CAME TO", "SEE", "REASON"), rows, "no dead letter waits")
+    if replays:
+        good = sum(one.status in _READ for one in replays)
+        output.note(f"{good} of {len(replays)} read; what was not is kept as it was")
 
 
 def _read(file: Path) -> bytes:

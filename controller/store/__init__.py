@@ -1,6 +1,7 @@
 """The durable half of the controller: desired state, outcomes, bindings, alerts, tokens and the audit log, on SQLite or PostgreSQL."""
 
 from controller.store.audit_log import verify_file
+from controller.store.dead_letters import replayed_before
 from controller.store.store import Store
 from controller.store.totals import Totals
 from controller.store.values import (
@@ -16,6 +17,7 @@ from controller.store.values import (
     Move,
     Proposal,
     ProposalState,
+    Replayed,
     Setting,
     Taken,
     TokenRecord,
@@ -34,10 +36,12 @@ __all__ = [
     "Move",
     "Proposal",
     "ProposalState",
+    "Replayed",
     "Setting",
     "Store",
     "Taken",
     "TokenRecord",
     "Totals",
+    "replayed_before",
     "verify_file",
 ]

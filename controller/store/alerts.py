@@ -1,4 +1,4 @@
-"""Alerts as they came, once each; and what could not be read as one."""
+"""Alerts as they came, once each."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from controller.errors import AlertRepeated, NotFound
 from controller.model import Alert
 from controller.store import codec
+from controller.store.dead_letters import RAW_LIMIT
 from controller.store.failures import fatal, translated
 from controller.store.prepared import Prepared
 from controller.store.sql import Insert
-from controller.store.tables import alert, containment_alert, dead_letter, proposal_alert
-from controller.store.values import AlertRecord, DeadLetter, Taken
+from controller.store.tables import alert, containment_alert, proposal_alert
+from controller.store.values import AlertRecord, Taken
 from controller.store.writer import Transaction
 
-RAW_LIMIT = 64 * 1024
-"""Characters of a raw event that are kept."""
 _SAVE = Prepared(Insert(alert, lambda insert: insert.on_conflict_do_nothing(index_elements=["source", "key"])))
 _KNOWN = select(alert.c.id, alert.c.disposition).where(
     alert.c.source == bindparam("source"), alert.c.key == bindparam("key")
@@ -28,7 +27,6 @@ _KNOWN = select(alert.c.id, alert.c.disposition).where(
 _OF_THESE = select(alert.c.id).where(alert.c.id.in_(bindparam("ids", expanding=True)))
 _DISPOSITIONS = select(alert.c.id, alert.c.disposition).where(alert.c.id.in_(bindparam("ids", expanding=True)))
 _DISPOSE = update(alert).where(alert.c.id == bindparam("which"))
-_BURY = insert(dead_letter)
 _CASE = select(containment_alert.c.containment_id).where(containment_alert.c.alert_id == alert.c.id)
 _ASKED = select(proposal_alert.c.proposal_id).where(proposal_alert.c.alert_id == alert.c.id)
 _RECORD = select(
@@ -137,28 +135,6 @@ def _record(row: Row[Any]) -> AlertRecord:
 def dispositions(connection: Connection, ids: Sequence[str]) -> Mapping[str, str]:
     """Of those of these alerts that there are."""
     return {id: str(words) for id, words in connection.execute(_DISPOSITIONS, {"ids": list(ids)})}
-
-
-def bury(transaction: Transaction, source: str, raw: str, reason: str) -> str:
-    row = {
-        "id": _new_id(),
-        "source": source,
-        "raw": raw[:RAW_LIMIT],
-        "length": len(raw),
-        "reason": reason,
-        "received_at": transaction.now(),
-    }
-    transaction.execute(_BURY, row)
-    return str(row["id"])
-
-
-def buried(connection: Connection, limit: int) -> list[DeadLetter]:
-    """Newest first."""
-    query = select(dead_letter).order_by(dead_letter.c.received_at.desc(), dead_letter.c.id).limit(limit)
-    return [
-        DeadLetter(row.id, row.source, row.raw, row.length, row.reason, row.received_at)
-        for row in connection.execute(query)
-    ]
 
 
 def _new_id() -> str:

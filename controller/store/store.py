@@ -26,6 +26,7 @@ from controller.store import (
     audit_log,
     bindings,
     containments,
+    dead_letters,
     desired,
     devices,
     keys,
@@ -55,6 +56,7 @@ from controller.store.values import (
     Extension,
     Move,
     Proposal,
+    Replayed,
     Setting,
     Taken,
     TokenRecord,
@@ -328,10 +330,22 @@ class Store:
         return await self._read(lambda c: alerts.listed(c, limit))
 
     async def dead_letter(self, source: str, raw: str, reason: str) -> str:
-        return await self._write(lambda t: alerts.bury(t, source, raw, reason))
+        return await self._write(lambda t: dead_letters.bury(t, source, raw, reason))
 
-    async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
-        return await self._read(lambda c: alerts.buried(c, limit))
+    async def dead_letters(self, limit: int = 100, *, replayed: bool = False) -> list[DeadLetter]:
+        """Newest first: those that wait, or those that were replayed."""
+        return await self._read(lambda c: dead_letters.listed(c, limit, replayed))
+
+    async def letter(self, id: str) -> DeadLetter:
+        return await self._read(lambda c: dead_letters.one(c, id))
+
+    async def waiting_letters(self, after: str | None, limit: int) -> list[DeadLetter]:
+        """Oldest first, those that wait behind the letter `after`."""
+        return await self._read(lambda c: dead_letters.waiting(c, after, limit))
+
+    async def letter_replayed(self, id: str, what: Replayed) -> None:
+        """Raises NotFound, and Conflict for one that was replayed before."""
+        await self._write(lambda t: dead_letters.replayed(t, id, what))
 
     async def save_bindings(self, batch: Sequence[Binding]) -> None:
         copy = list(batch)

@@ -174,6 +174,10 @@ dead_letter = Table(
     Column("length", Integer, nullable=False),
     Column("reason", Words, nullable=False),
     Column("received_at", Double, nullable=False),
+    # When somebody had it read after all, and as which alerts; NULL while it waits.
+    Column("replayed_at", Double),
+    Column("replayed_by", Words),
+    Column("alerts", Text, nullable=False, server_default="[]"),
     Index("dead_letter_recent", "received_at"),
 )
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from controller.model import Outcome, Want
-from controller.store import proposals
-from controller.store.tables import HELD, audit_head, containment, dead_letter
+from controller.store import dead_letters, proposals
+from controller.store.tables import HELD, audit_head, containment
 
 _MINUTE = 60.0
 
@@ -36,7 +36,7 @@ def totals(connection: Connection, now: float) -> Totals:
     counts = (
         automatic.where(containment.c.created_at > now - _MINUTE),
         automatic.where(HELD),
-        select(func.count()).select_from(dead_letter),
+        select(func.count()).where(dead_letters.WAITING),
         select(func.count()).where(proposals.waiting(now)),
         select(audit_head.c.seq),
     )

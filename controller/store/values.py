@@ -154,7 +154,8 @@ class AlertRecord:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """Something that could not be read as an alert. `length` is the whole length of `raw` in characters before it was cut."""
+    """Something that could not be read as an alert. `length` is the whole length of `raw` in characters before it was cut. Once it was
+    replayed: when, by whom, and the ids of the alerts that it is (none: it is no alert)."""
 
     id: str
     source: str
@@ -162,6 +163,27 @@ class DeadLetter:
     length: int
     reason: str
     received_at: float
+    replayed_at: float | None = None
+    replayed_by: str | None = None
+    alerts: tuple[str, ...] = ()
+
+    @property
+    def cut(self) -> bool:
+        return self.length > len(self.raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What replaying a dead letter came to: taken or ignored (it was read), malformed or failed (it stays, with this reason)."""
+
+    by: str
+    came_to: str
+    reason: str
+    alerts: tuple[str, ...] = ()
+
+    @property
+    def read(self) -> bool:
+        return self.came_to in ("taken", "ignored")
 
 
 class ProposalState(StrEnum):

@@ -35,6 +35,8 @@ ROUTES: Mapping[tuple[str, str], tuple[Permission | None, Any]] = {
     ("GET", "/api/v1/alerts"): (Permission.READ, None),
     ("GET", "/api/v1/alert-sources"): (Permission.READ, None),
     ("GET", "/api/v1/dead-letters"): (Permission.READ, None),
+    ("POST", "/api/v1/dead-letters/replay"): (Permission.ALERT, {}),
+    ("POST", "/api/v1/dead-letters/{id}/replay"): (Permission.ALERT, {}),
     ("GET", "/api/v1/proposals"): (Permission.READ, None),
     ("POST", "/api/v1/proposals"): (Permission.CONTAIN, {"target": "10.0.0.7", "reason": "it scans"}),
     ("POST", "/api/v1/proposals/{id}/approve"): (Permission.APPROVE, {}),
@@ -230,6 +232,97 @@ async def test_all_malformed_is_422_and_kept(api: Api) -> None:
         answer = await api("POST", "/api/v1/alerts/generic", content=body)
         assert answer.status_code == 422, body
     assert len((await api("GET", "/api/v1/dead-letters")).json()) == 5
+
+
+async def _bury(api: Api, *texts: str, source: str = "generic") -> list[str]:
+    return [await api.service.store.dead_letter(source, text, "an older release could not read it") for text in texts]
+
+
+async def _waiting(api: Api) -> dict[str, str]:
+    """The reason of each dead letter that waits, by its id."""
+    return {one["id"]: one["reason"] for one in (await api("GET", "/api/v1/dead-letters")).json()}
+
+
+async def test_a_dead_letter_that_can_be_read_now_is_replayed_once(api: Api) -> None:
+    (id,) = await _bury(api, json.dumps(GENERIC))
+    told = (await api("POST", f"/api/v1/dead-letters/{id}/replay", Role.INTAKE)).json()
+    (result,) = told["results"]
+    assert (told["status"], result["status"], result["disposition"]) == ("taken", "taken", "observed")
+    assert [one.signature for one in api.service.taken] == [GENERIC["signature"]]
+    assert await _waiting(api) == {}
+    (kept,) = (await api("GET", "/api/v1/dead-letters?replayed=true")).json()
+    assert (kept["id"], kept["replayed_by"], kept["alerts"]) == (id, "intake", [result["id"]])
+    assert kept["reason"] == "an older release could not read it"
+    again = await api("POST", f"/api/v1/dead-letters/{id}/replay", Role.INTAKE)
+    assert again.status_code == 409
+    assert f"was replayed already, by intake, as alert {result['id']}" in again.json()["message"]
+    (record,) = [one for one in await api.service.store.audit_records() if one.action == "replay"]
+    assert (record.actor, record.subject) == ("intake", id)
+    assert result["id"] in record.detail
+
+
+async def test_a_dead_letter_that_still_cannot_be_read_stays_with_the_reason_of_now(api: Api) -> None:
+    good = json.dumps(GENERIC)
+    broken, half = await _bury(api, "{", good + "\n{}")
+    (foreign,) = await _bury(api, "x", source="snort")
+    for id in (broken, half, foreign):
+        told = (await api("POST", f"/api/v1/dead-letters/{id}/replay")).json()
+        assert (told["id"], told["status"]) == (id, "malformed")
+    reasons = await _waiting(api)
+    assert set(reasons) == {broken, half, foreign}
+    assert "not JSON" in reasons[broken]
+    assert "Field required" in reasons[half]
+    assert "no alert source 'snort' any more" in reasons[foreign]
+    assert len(api.service.taken) == 1  # what could be read of it was, and is a duplicate the next time
+    told = (await api("POST", f"/api/v1/dead-letters/{half}/replay")).json()
+    assert [one.get("duplicate") for one in told["results"]] == [True, False]
+
+
+async def test_what_was_cut_when_it_was_kept_is_not_replayed(api: Api) -> None:
+    (id,) = await _bury(api, json.dumps({**GENERIC, "text": "x" * 70_000}))
+    answer = await api("POST", f"/api/v1/dead-letters/{id}/replay")
+    assert answer.status_code == 409
+    assert "only the first 65536 of its 70" in answer.json()["message"]
+    told = (await api("POST", "/api/v1/dead-letters/replay")).json()
+    assert [(one["id"], one["status"]) for one in told["replays"]] == [(id, "cut")]
+    assert api.service.taken == []
+    assert await _waiting(api) == {id: "an older release could not read it"}
+    assert "replay" not in {one.action for one in await api.service.store.audit_records()}
+
+
+async def test_a_body_that_could_not_be_cut_is_kept_whole(api: Api) -> None:
+    body = "[" + ",".join("{}" for _ in range(10_001)) + "]"
+    assert (await api("POST", "/api/v1/alerts/generic", content=body)).status_code == 422
+    (letter,) = await api.service.store.dead_letters()
+    assert (letter.raw, letter.cut) == (body, False)
+
+
+async def test_all_are_replayed_oldest_first_some_at_a_time(api: Api, clock: Clock) -> None:
+    ids = []
+    for number in range(7):
+        clock.now += 1
+        text = "{" if number == 3 else '{"event_type": "flow"}' if number == 4 else RECORDS[0]
+        ids += await _bury(api, text, source="suricata")
+    replays, after = [], None
+    for _ in range(4):
+        told = (await api("POST", "/api/v1/dead-letters/replay", json={"limit": 2, "after": after})).json()
+        replays += told["replays"]
+        after = told["next"]
+    assert after is None
+    assert [one["id"] for one in replays] == ids
+    assert [one["status"] for one in replays] == ["taken"] * 3 + ["malformed", "ignored"] + ["taken"] * 2
+    assert list(await _waiting(api)) == [ids[3]]
+    assert (await api.service.store.totals()).dead_letters == 1
+    assert (await api("POST", "/api/v1/dead-letters/replay", json={"after": "nowhere"})).status_code == 404
+
+
+async def test_while_the_store_is_away_a_dead_letter_stays_one(api: Api) -> None:
+    (id,) = await _bury(api, json.dumps(GENERIC))
+    api.service.refuse = StoreUnavailable("the database is full")
+    assert (await api("POST", f"/api/v1/dead-letters/{id}/replay")).status_code == 503
+    api.service.refuse = Conflict("not now")
+    assert (await api("POST", f"/api/v1/dead-letters/{id}/replay")).json()["status"] == "failed"
+    assert await _waiting(api) == {id: "not now"}
 
 
 async def test_an_unknown_source_names_the_known(api: Api) -> None:

@@ -147,6 +147,7 @@ def test_every_command_has_help(command: Command, name: str) -> None:
         ["alert", "send"],
         ["alert", "list"],
         ["alert", "dead-letters"],
+        ["alert", "replay"],
         ["audit", "verify"],
         ["audit", "list"],
         ["serve"],
@@ -163,7 +164,7 @@ def test_every_command_speaks_json(command: Command, words: list[str]) -> None:
     "words",
     [
         *([name] for name in COMMANDS if name not in ("alert", "audit", "token", "sensor")),
-        *(["alert", name] for name in ("send", "list", "dead-letters")),
+        *(["alert", name] for name in ("send", "list", "dead-letters", "replay")),
         *(["audit", name] for name in ("verify", "list")),
         *(["token", name] for name in ("add", "list", "revoke")),
         ["sensor", "run"],
@@ -601,6 +602,31 @@ def test_sending_from_standard_input_and_what_is_malformed(daemon: Daemon, comma
     assert command("alert", "send", str(EVE), "--source", "snort").code == ExitCode.NOT_FOUND
     assert "suricata" in command("alert", "send", str(EVE), "--source", "snort").err
     assert "not JSON" in command("alert", "dead-letters").out
+
+
+def test_dead_letters_are_replayed(daemon: Daemon, command: Command) -> None:
+    def bury(text: str) -> str:
+        return str(daemon.tell(daemon.service.store.dead_letter("generic", text, "not read by an older release")))
+
+    assert "no dead letter waits" in command("alert", "replay", "--all").err
+    good, bad, long = bury(json.dumps(GENERIC)), bury("{"), bury("x" * 70_000)
+    assert good in command("alert", "dead-letters").out
+    assert command("alert", "replay").code == ExitCode.USAGE
+    assert command("alert", "replay", good, "--all").code == ExitCode.USAGE
+    assert command("alert", "replay", "nowhere").code == ExitCode.NOT_FOUND
+    cut = command("alert", "replay", long)
+    assert cut.code == ExitCode.ERROR
+    assert "only the first 65536 of its 70000 characters were kept" in cut.err
+    assert command("alert", "replay", bad).code == ExitCode.FAILED
+    replayed = command("alert", "replay", "--all")
+    assert replayed.code == ExitCode.PARTIAL
+    assert "1 of 3 read" in replayed.err
+    assert "observed" in replayed.out
+    assert good not in command("alert", "dead-letters").out
+    assert re.search(f"{good}.* by admin: alert [0-9a-f]+", command("alert", "dead-letters", "--replayed").out)
+    assert command("alert", "replay", good).code == ExitCode.ERROR
+    last = command("alert", "replay", "--all", "--json")
+    assert (last.code, {one["status"] for one in last.json}) == (ExitCode.FAILED, {"malformed", "cut"})
 
 
 def test_a_long_file_is_sent_in_parts(daemon: Daemon, command: Command, tmp_path: Path) -> None:

@@ -1,10 +1,8 @@
-"""Alerts come in; and what was taken, proposed, or could not be read."""
+"""Alerts come in; and what became of them."""
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -12,16 +10,13 @@ from fastapi.responses import JSONResponse
 
 from controller.api import views
 from controller.api.auth import Reader, Sender, TheService
-from controller.api.listings import AlertResult, AlertsTaken, AlertView, DeadLetterView, SourceView
-from controller.api.service import Service
-from controller.errors import InvalidInput, NetcordonError, NotFound, StoreUnavailable
-from controller.intake import NotAnAlert, RawEvent, Source
-from controller.model import Alert
-from controller.neutralize import neutralize, storable
+from controller.api.listings import AlertResult, AlertsTaken, AlertView, SourceView
+from controller.api.taking import take_all
+from controller.errors import InvalidInput, NotFound
+from controller.neutralize import storable
 
 router = APIRouter(prefix="/api/v1", tags=["alerts"])
 Limit = Annotated[int, Query(ge=1, le=1000)]
-_AT_ONCE = 64
 _BODY = {
     "requestBody": {
         "required": True,
@@ -43,9 +38,9 @@ async def take(source: str, request: Request, service: TheService, token: Sender
     try:
         events = known.split(body)
     except InvalidInput as error:
-        await service.store.dead_letter(source, storable(body[:1000].decode("utf-8", "replace")), str(error))
+        await service.store.dead_letter(source, storable(body.decode("utf-8", "replace")), str(error))
         raise
-    results = await _take_all(service, known, events, received_at)
+    results = await take_all(service, known, events, received_at)
     taken = _summary(results)
     return JSONResponse(taken.model_dump(mode="json"), 422 if taken.malformed == len(results) else 200)
 
@@ -60,62 +55,6 @@ async def alerts(service: TheService, token: Reader, limit: Limit = 100) -> list
 async def sources(service: TheService, token: Reader) -> list[SourceView]:
     """How alerts may be written."""
     return [SourceView(name=one.name, says=one.says) for one in service.sources().values()]
-
-
-@router.get("/dead-letters")
-async def dead_letters(service: TheService, token: Reader, limit: Limit = 100) -> list[DeadLetterView]:
-    """What could not be read as an alert, and why. Newest first."""
-    return [views.dead_letter_view(letter) for letter in await service.store.dead_letters(limit)]
-
-
-async def _take_all(
-    service: Service, source: Source, events: Sequence[RawEvent], received_at: float
-) -> list[AlertResult]:
-    """Some at a time, so that they share the store's commits."""
-    results: list[AlertResult] = []
-    for start in range(0, len(events), _AT_ONCE):
-        some = events[start : start + _AT_ONCE]
-        jobs = (_take_event(service, source, event, start + i, received_at) for i, event in enumerate(some))
-        for of_one_event in await asyncio.gather(*jobs):
-            results += of_one_event
-    return results
-
-
-async def _take_event(
-    service: Service, source: Source, event: RawEvent, index: int, received_at: float
-) -> list[AlertResult]:
-    """What became of each alert that the event is."""
-    try:
-        if event.fields is None:
-            raise InvalidInput(event.error)
-        read = source.read(event.fields, received_at)
-    except NotAnAlert as error:
-        return [AlertResult(index=index, status="ignored", reason=str(error))]
-    except InvalidInput as error:
-        letter = await service.store.dead_letter(source.name, event.raw, str(error))
-        return [AlertResult(index=index, status="malformed", id=letter, reason=neutralize(str(error)))]
-    return [await _take_one(service, alert, event.raw, index) for alert in read]
-
-
-async def _take_one(service: Service, alert: Alert, raw: str, index: int) -> AlertResult:
-    """StoreUnavailable goes through: the sender is to send again, and what was taken by then is known as a
-    duplicate."""
-    try:
-        answer = await service.take_alert(alert, raw)
-    except StoreUnavailable:
-        raise
-    except NetcordonError as error:
-        return AlertResult(index=index, status="failed", reason=neutralize(str(error)))
-    return AlertResult(
-        index=index,
-        status="taken",
-        id=answer.alert_id,
-        duplicate=answer.duplicate,
-        disposition=answer.disposition.value,
-        reason=neutralize(answer.reason, 1000),
-        containment=None if answer.containment is None else answer.containment.id,
-        proposal=answer.proposal_id,
-    )
 
 
 def _summary(results: list[AlertResult]) -> AlertsTaken:
