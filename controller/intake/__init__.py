@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from controller.intake import crowdsec, defender, elastic, generic, graph, ocsf, suricata, wazuh, zeek
+from controller.intake import cef, crowdsec, defender, elastic, generic, graph, ocsf, stix, suricata, wazuh, zeek
 from controller.intake.body import RawEvent, split_body
 from controller.intake.event import NotAnAlert
 from controller.intake.source import Source, one_each
@@ -25,6 +25,10 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             Source(elastic.SOURCE, "Elastic Security's alerts, and others in ECS", elastic.read, elastic.split),
             Source(ocsf.SOURCE, "OCSF findings, class 2004 (and 2001)", ocsf.read),
             Source(crowdsec.SOURCE, "CrowdSec's alerts and decisions", crowdsec.read, crowdsec.split),
+            one_each(
+                cef.SOURCE, "ArcSight's Common Event Format, with or without syslog around it", cef.parse, cef.split
+            ),
+            Source(stix.SOURCE, "STIX 2.1 bundles: sightings, observed data, indicators", stix.read, stix.split),
         )
     }
 )
