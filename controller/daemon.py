@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -57,6 +57,9 @@ from controller.targets import parse_target
 from controller.verify import Verifier
 from drivers.base import DiffLine, DriverError
 from drivers.rules import Mac
+
+if TYPE_CHECKING:
+    from controller.api.server import ApiServers
 
 log = structlog.get_logger("daemon")
 _CONTAINMENT_ID = re.compile(r"c-[0-9a-f]+")
@@ -132,7 +135,6 @@ class Daemon:
         """Open the store, load what is known, and begin to converge. Raises StoreUnavailable or ConfigError."""
         daemon = cls(config, await Store.open(config.store, now=now), now)
         daemon.network.bindings.load(await daemon.store.load_bindings(now() - config.locate.too_old))
-        gc.freeze()  # what was just loaded stays: no collection needs to walk it again
         await daemon.switches.start()
         for work, name in (
             (daemon.expiry.look, "expiry"),
@@ -428,12 +430,12 @@ async def _forever(work: Callable[[], Coroutine[Any, Any, None]], name: str) -> 
 
 
 async def run(config: Config, ready: Callable[[str], None] = lambda url: None) -> None:
-    """Serve the API until SIGTERM or SIGINT."""
-    from controller.api.app import create_app
-    from controller.api.server import ApiServers
-
+    """Converge, then serve the API until SIGTERM or SIGINT. The API takes as long to import as all else: what is wanted of the devices
+    does not wait for it, and is sent while a thread imports it."""
     daemon = await Daemon.start(config)
-    servers = ApiServers(create_app(daemon), config.listen)
+    servers = await asyncio.to_thread(_api, daemon)
+    gc.freeze()  # what was loaded stays: no collection needs to walk it again
+    gc.enable()  # see cli/serve.py
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -449,6 +451,13 @@ async def run(config: Config, ready: Callable[[str], None] = lambda url: None) -
         daemon.live.close()
         await servers.stop()
         await daemon.close()
+
+
+def _api(daemon: Daemon) -> ApiServers:
+    from controller.api.app import create_app
+    from controller.api.server import ApiServers
+
+    return ApiServers(create_app(daemon), daemon.config.listen)
 
 
 def serve(config_path: Path | None = None, ready: Callable[[str], None] = lambda url: None) -> None:

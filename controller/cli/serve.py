@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 from controller.cli.options import Config, Json
@@ -13,6 +14,7 @@ def serve(config: Config = None, as_json: Json = False) -> None:
 
     Example: netcordon serve --config netcordon.yaml
     """
+    gc.disable()  # until it serves: nearly all that is imported stays, and looking through it again and again took a third of the start
     from controller import daemon
     from controller.cli.output import print_json
 
@@ -20,4 +22,7 @@ def serve(config: Config = None, as_json: Json = False) -> None:
         if as_json:
             print_json({"serving": url, "pid": os.getpid()})
 
-    daemon.serve(config, ready)
+    try:
+        daemon.serve(config, ready)
+    finally:
+        gc.enable()
