@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from drivers.openflow import lldp, messages, packets, runtime, wire
 from drivers.openflow.flows import ETH_LLDP
 from drivers.openflow.heard import Heard
+from drivers.openflow.layout import ALONE, Layout
 from drivers.openflow.links import SEND_EVERY, Links
 from drivers.openflow.lldp import Origin
 from drivers.openflow.memory import Memory
@@ -33,6 +34,7 @@ class Application(runtime.App):
     thread, one after the other."""
 
     OFP_VERSIONS: ClassVar = [ofproto.OFP_VERSION]
+    layout: ClassVar[Layout] = ALONE
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -72,7 +74,7 @@ class Application(runtime.App):
             before.end()
         self._starting[session.dpid] = session
         self._trackers[session.dpid] = Tracker()
-        memory = self.memories.setdefault(session.dpid, Memory())
+        memory = self.memories.setdefault(session.dpid, Memory(self.layout))
         self._prepare(session)
         session.push(memory.replay(session.ports)).add_done_callback(lambda done: self._announce(session, done))
 

@@ -14,7 +14,8 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 from drivers.openflow.converge import add_order
-from drivers.openflow.flows import TABLE_TO, Band, Flow
+from drivers.openflow.flows import Flow
+from drivers.openflow.layout import ALONE, Layout
 
 Wire = Mapping[str, Any]
 Ports = Mapping[int, Wire]
@@ -24,7 +25,8 @@ Ports = Mapping[int, Wire]
 class Memory:
     """The flows of one switch. A port's flag is not kept beside them: it is wanted where a flow stands that carries its rule's cookie."""
 
-    def __init__(self) -> None:
+    def __init__(self, layout: Layout = ALONE) -> None:
+        self._layout = layout
         self._lock = threading.Lock()
         self._flows: dict[int, dict[Hashable, Wire]] = defaultdict(dict)
 
@@ -53,32 +55,31 @@ class Memory:
 
     def replay(self, ports: Ports) -> list[Wire]:
         """Everything that these ports can carry, containment first and forwarding last."""
-        return _numbered(self._kept(), ports)
+        return self._numbered(self._kept(), ports)
 
     def replay_port(self, name: str, ports: Ports) -> list[Wire]:
         """What speaks of this port, which has just come, perhaps under another number than before."""
-        return _numbered([flow for flow in self._kept() if flow["match"].get("in_port") == name], ports)
+        return self._numbered([flow for flow in self._kept() if flow["match"].get("in_port") == name], ports)
 
     def _kept(self) -> list[Wire]:
         with self._lock:
             return [flow for flows in self._flows.values() for flow in flows.values()]
 
-
-def _numbered(kept: Iterable[Wire], ports: Ports) -> list[Wire]:
-    """The flows as these ports are numbered, and before them the flags of the ports that must be silent."""
-    by_name = {port["name"]: port for port in ports.values()}
-    flows, flags = [], {}
-    for flow in kept:
-        name = flow["match"].get("in_port")
-        if name is None:
-            flows.append(flow)
-        elif name in by_name:
-            number = by_name[name]["number"]
-            flows.append({**flow, "match": {**flow["match"], "in_port": number}})
-            if flow["table"] == TABLE_TO and Band.MARKER <= flow["priority"] < Band.COUNT:
-                address = by_name[name]["hw_addr"]
-                flags[name] = {"kind": "port", "name": name, "number": number, "hw_addr": address, "no_fwd": True}
-    return [*flags.values(), *sorted(flows, key=lambda message: add_order(Flow.from_wire(message)))]
+    def _numbered(self, kept: Iterable[Wire], ports: Ports) -> list[Wire]:
+        """The flows as these ports are numbered, and before them the flags of the ports that must be silent."""
+        by_name = {port["name"]: port for port in ports.values()}
+        flows, flags = [], {}
+        for flow in kept:
+            name = flow["match"].get("in_port")
+            if name is None:
+                flows.append(flow)
+            elif name in by_name:
+                number = by_name[name]["number"]
+                flows.append({**flow, "match": {**flow["match"], "in_port": number}})
+                if self._layout.is_flag_marker(Flow.from_wire(flow)):
+                    address = by_name[name]["hw_addr"]
+                    flags[name] = {"kind": "port", "name": name, "number": number, "hw_addr": address, "no_fwd": True}
+        return [*flags.values(), *sorted(flows, key=lambda message: add_order(Flow.from_wire(message)))]
 
 
 def _named(message: Wire, ports: Ports) -> Wire:

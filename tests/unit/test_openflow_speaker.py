@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from drivers.openflow import flows, lldp, packets, wire
 from drivers.openflow.app import Application
+from drivers.openflow.app_beside import ApplicationBeside
 from drivers.openflow.flows import Flow
 from drivers.openflow.heard import Heard
+from drivers.openflow.layout import BESIDE
 from drivers.openflow.links import GONE, Links
 from drivers.openflow.lldp import STALE, Origin
 from drivers.openflow.memory import Memory
@@ -300,6 +302,16 @@ def test_a_port_is_silenced_before_its_rules_go_out_again() -> None:
     assert flag == {"kind": "port", "name": "p1", "number": 1, "hw_addr": MAC, "no_fwd": True}
     assert {m["kind"] for m in rest} == {"flow"}
     assert wire.encode(flag)
+
+
+def test_beside_another_controller_too_a_port_gets_its_flag_back() -> None:
+    memory, ports = Memory(BESIDE), {1: _desc(1, "p1")}
+    held = [flow for rule in _whole("p1") for flow in BESIDE.rule_flows(rule, 1)]
+    memory.remember([{"kind": "flow", **flow.wire()} for flow in held], {}, ports)
+    flag, *rest = memory.replay({7: _desc(7, "p1")})
+    assert flag == {"kind": "port", "name": "p1", "number": 7, "hw_addr": MAC, "no_fwd": True}
+    assert {m["kind"] for m in rest} == {"flow"}
+    assert ApplicationBeside.layout is BESIDE
 
 
 def test_what_was_meant_for_a_port_never_meets_another_of_its_number() -> None:
