@@ -106,8 +106,9 @@ class Compiled:
 def compile_rules(
     profile: Profile, endpoint: Endpoint, provenance: Provenance, addresses: Addresses, supported: Supported
 ) -> Compiled:
-    """The rules of a profile for a device at its edge port. Its frames are matched by the port, so that it cannot escape under another
-    MAC; frames to it by its MACs, since no neighbour's may be stopped. Neighbours on the port keep what they send."""
+    """The rules of a profile for a device at its edge port. Its frames are denied by the port, so that it cannot escape under another
+    MAC, and permitted under its own; frames to it go by its MACs, since no neighbour's may be stopped. Neighbours on the port keep what
+    they send."""
     return _Compiler(profile, endpoint, provenance, addresses, supported).run()
 
 
@@ -137,10 +138,23 @@ class _Compiler:
             if also
             else ()
         )
-        return Compiled(tuple(dict.fromkeys(rules)), tuple(self._weaker), words)
+        return Compiled(tuple(dict.fromkeys(rules)), tuple(dict.fromkeys(self._weaker)), words)
 
     def _rule(self, match: Match, action: Action) -> Rule:
         return Rule(match, action, self._provenance)
+
+    def _permit(self, match: Match) -> Iterator[Rule]:
+        """What it sends is permitted under its own MACs alone: a frame under the gateway's would teach the switches that the gateway is
+        behind the held port, and bring the device what others send there."""
+        if match.direction is Direction.TO:
+            yield self._rule(match, Action.PERMIT)
+            return
+        own = [self._rule(replace(match, mac=mac), Action.PERMIT) for mac in sorted(self._endpoint.macs)]
+        if all(self._supported(rule) for rule in own):
+            yield from own
+        else:
+            self._weaker.append("the switch cannot tell by whom: what is permitted may be sent under any MAC")
+            yield self._rule(match, Action.PERMIT)
 
     def _counting(self) -> Iterator[Rule]:
         """On a shared port, by MAC: the neighbours' frames are none of it."""
@@ -156,7 +170,7 @@ class _Compiler:
 
     def _default(self) -> Iterator[Rule]:
         """Deny both ways: a port of its own as a whole when nothing may pass. Else also what it takes to be reachable: its own ARP,
-        neighbour discovery, and DHCP as a client."""
+        neighbour discovery where somebody that it may reach can have IPv6, and DHCP as a client."""
         if self._profile.default is not Action.DENY:
             return
         alone = not self._profile.entries and not self._endpoint.neighbours
@@ -168,17 +182,25 @@ class _Compiler:
         own = [ip_network(ip) for ip in sorted(self._endpoint.ips, key=str) if ip.version == 4]
         arp = replace(self._coming, protocol=Protocol.ARP)
         for match in [replace(arp, ip=ip) for ip in (*own, _DAD)] if own else [arp]:
-            yield self._rule(match, Action.PERMIT)
+            yield from self._permit(match)
         if not own:
             self._weaker.append("no IPv4 address of it is known, so its ARP may claim any")
-        yield self._rule(replace(self._coming, protocol=Protocol.ND), Action.PERMIT)
+        protocols = [Protocol.ARP]
+        if self._reaches_ipv6():
+            self._weaker.append("its neighbour discovery may claim any IPv6 address")
+            yield from self._permit(replace(self._coming, protocol=Protocol.ND))
+            protocols.append(Protocol.ND)
         for match in self._going:
-            yield self._rule(replace(match, protocol=Protocol.ARP), Action.PERMIT)
-            yield self._rule(replace(match, protocol=Protocol.ND), Action.PERMIT)
+            for protocol in protocols:
+                yield from self._permit(replace(match, protocol=protocol))
         for client, server in ((68, 67), (546, 547)):
             for match in (self._coming, *self._going):
                 leased = replace(match, protocol=Protocol.UDP, own_ports=_port(client), peer_ports=_port(server))
-                yield self._rule(leased, Action.PERMIT)
+                yield from self._permit(leased)
+
+    def _reaches_ipv6(self) -> bool:
+        permits = (entry.peers for entry in self._profile.entries if entry.action is Action.PERMIT)
+        return any(peers is None or any(one.version == 6 for one in self._addresses(peers)) for peers in permits)
 
     def _entry(self, entry: Entry) -> Iterator[Rule]:
         for peer in self._peers(entry):
@@ -201,7 +223,10 @@ class _Compiler:
 
     def _opened_by_it(self, entry: Entry, peer: Network | None, ports: PortRange | None) -> Iterator[Rule]:
         asking = replace(self._coming, protocol=entry.protocol, peer=peer, peer_ports=ports)
-        yield self._rule(asking, entry.action)
+        if entry.action is Action.DENY:
+            yield self._rule(asking, Action.DENY)
+        else:
+            yield from self._permit(asking)
         if ports is None:
             return
         for going in self._going:
@@ -225,19 +250,19 @@ class _Compiler:
     def _answer(self, match: Match) -> Iterator[Rule]:
         """What answers a permitted request, and opens nothing by itself as far as a rule without state can tell."""
         if match.protocol is Protocol.TCP:
-            rule = self._rule(replace(match, established=True), Action.PERMIT)
-            if self._supported(rule):
-                yield rule
+            answering = replace(match, established=True)
+            if self._supported(self._rule(answering, Action.PERMIT)):
+                yield from self._permit(answering)
             else:
                 self._weaker.append(
                     "the switch cannot tell answers from new connections: from a permitted port it may open any"
                 )
-                yield self._rule(match, Action.PERMIT)
+                yield from self._permit(match)
         elif match.direction is Direction.FROM:
             for clients in (CLIENT_PORTS, match.own_ports):
-                yield self._rule(replace(match, peer_ports=clients), Action.PERMIT)
+                yield from self._permit(replace(match, peer_ports=clients))
         else:
-            yield self._rule(match, Action.PERMIT)
+            yield from self._permit(match)
 
     def _unseen(self, rules: Iterable[Rule]) -> list[Rule]:
         """A fragment carries no ports, and behind an unknown header there may be anything: where a service is closed by what is in its

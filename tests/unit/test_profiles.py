@@ -137,9 +137,36 @@ def test_remediation_lets_no_device_claim_anothers_address_or_route() -> None:
 
     assert fate(REMEDIATION, arp("10.0.0.66")) == fate(REMEDIATION, arp("0.0.0.0")) == "pass"
     assert fate(REMEDIATION, arp("10.0.0.1")) == "drop"
+    by_both = remediation([ip_network("10.0.0.5"), ip_network("2001:db8::5")], [])
     for icmp_type, expected in ((135, "pass"), (136, "pass"), (134, "drop"), (137, "drop"), (128, "drop")):
         frame = Frame(mac(6), mac(5), ETH_IPV6, ip_protocol=58, icmp_type=icmp_type)
-        assert fate(REMEDIATION, Crossing(frame, port(3), port(4))) == expected, icmp_type
+        assert fate(by_both, Crossing(frame, port(3), port(4))) == expected, icmp_type
+        assert fate(REMEDIATION, Crossing(frame, port(3), port(4))) == "drop", "nobody that it may reach has IPv6"
+    assert "its neighbour discovery may claim any IPv6 address" in planned(by_both)[2]
+    assert planned(REMEDIATION)[2] == ""
+
+
+@pytest.mark.parametrize("crossing", [sent(6, 40000, 443, who=9), sent(17, 68, 67, who=9)])
+def test_what_is_permitted_is_permitted_to_its_own_mac_alone(crossing: Crossing) -> None:
+    """A frame under the gateway's MAC would teach every switch that the gateway is behind the held port."""
+    assert fate(REMEDIATION, crossing) == "drop"
+    assert fate(REMEDIATION, Crossing(replace(crossing.frame, eth_src=mac(6)), port(3), port(4))) == "pass"
+    arp = Frame(mac(9), mac(5), ETH_ARP, OWN, PEER)
+    assert fate(REMEDIATION, Crossing(arp, port(3), port(4))) == "drop"
+    assert fate(DIRECTORY, sent(6, 88, 40000, who=9, **ACK)) == "drop"
+    _, residual, _, _ = planned(DIRECTORY)
+    assert "under another MAC" not in residual
+
+
+def test_a_switch_that_cannot_tell_macs_makes_the_plan_weaker_and_says_so() -> None:
+    simple = Capabilities(
+        frozenset(
+            (action, way, fields - {"mac"} if {"protocol", "port"} <= fields else fields)
+            for action, way, fields in OpenFlowDriver.capabilities.matchable
+        ),
+        counters=True,
+    )
+    assert "what is permitted may be sent under any MAC" in planned(REMEDIATION, simple)[2]
 
 
 @pytest.mark.parametrize("number", [88, 53])
