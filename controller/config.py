@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from controller.durations import parse_duration
 from controller.errors import ConfigError
+from controller.mapping_file import IntakeSection
 from controller.model import DEFAULT_REALM, Address, Managed, OnExpiry, Profile
 from controller.policy import PolicyFile
 from controller.profile_file import NAME, ProfileFile, resolve
@@ -261,6 +262,7 @@ class Config(Section):
     profiles: tuple[ProfileFile, ...] = ()
     on_expiry: OnExpiry = OnExpiry.RELEASE
     proposal_expires: Seconds = 24 * 3600.0
+    intake: IntakeSection = IntakeSection()
     policy: PolicyFile = PolicyFile()
     policy_file: PathField | None = None
 
@@ -279,6 +281,17 @@ class Config(Section):
                 raise LocatedError(
                     ("devices", index, "driver"), f"no driver {device.driver!r}; known are {', '.join(known)}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _sources_once(self) -> Self:
+        names = [mapping.name for mapping in self.intake.mappings]
+        if names:
+            from controller.intake import SOURCES  # only where somebody maps something: it loads every adapter
+
+            for index, name in enumerate(names):
+                if name in SOURCES or name in names[:index]:
+                    raise LocatedError(("intake", "mappings", index, "name"), f"there is a source {name!r} already")
         return self
 
     @model_validator(mode="after")

@@ -32,7 +32,7 @@ from controller.errors import NetcordonError, Refused, StoreUnavailable
 from controller.expiry import Expiry
 from controller.fleet import Fleet
 from controller.follow import Follower
-from controller.intake import SOURCES, Source
+from controller.intake import Source, with_mappings
 from controller.live import AlertTaken, Live
 from controller.logs import configure_logs
 from controller.metrics import Metrics
@@ -86,7 +86,8 @@ class Daemon:
         self.network = NetworkView.from_config(config)
         self.desk = SensorDesk(now)
         self.live = Live(now)
-        self._metrics = Metrics(SOURCES)
+        self._sources = with_mappings(config.intake.mappings)
+        self._metrics = Metrics(self._sources)
         store.on_write = self._metrics.wrote
         self._now = now
         self._owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -320,7 +321,7 @@ class Daemon:
         return list(self.config.catalogue.values())
 
     def sources(self) -> Mapping[str, Source]:
-        return SOURCES
+        return self._sources
 
     @property
     def metrics_without_token(self) -> bool:

@@ -13,7 +13,7 @@ import typer
 from controller.api.listings import AlertResult, AlertsTaken, DeadLetterView, ReplayView
 from controller.cli import completion, output
 from controller.cli.exit_codes import ExitCode
-from controller.cli.options import Json, Limit, connect
+from controller.cli.options import Config, Json, Limit, connect
 from controller.errors import InvalidInput
 
 alert_app = typer.Typer(no_args_is_help=True, help="Send alerts, and look at what came in.")
@@ -65,6 +65,24 @@ def sources(as_json: Json = False) -> None:
         output.print_json(found)
         return
     output.table(("SOURCE", "WHAT IT IS"), ((one.name, one.says) for one in found), "no source")
+
+
+@alert_app.command("test")
+def try_(
+    file: Annotated[Path, typer.Argument(help="What a sensor would send; - is standard input.")],
+    source: Annotated[str, typer.Option(help="How it is written: a source, or a mapping of the configuration.")],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Say what would be read of a file, and what is missing, without any effect: no daemon is asked.
+
+    Example: netcordon alert test sample.json --source our-ndr --config netcordon.yaml
+    """
+    from controller.cli.alert_trial import show, tried_file, worst
+
+    trials = tried_file(_read(file), source, config)
+    show(trials, as_json=as_json)
+    raise typer.Exit(worst(trials))
 
 
 @alert_app.command("list")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from controller.intake import cef, crowdsec, defender, elastic, generic, graph, ocsf, stix, suricata, wazuh, zeek
 from controller.intake.body import RawEvent, split_body
 from controller.intake.event import NotAnAlert
+from controller.intake.mapping import source_of
 from controller.intake.source import Source, one_each
+from controller.mapping_file import MappingFile
 
-__all__ = ["SOURCES", "NotAnAlert", "RawEvent", "Source", "split_body"]
+__all__ = ["SOURCES", "NotAnAlert", "RawEvent", "Source", "split_body", "with_mappings"]
 
 SOURCES: Mapping[str, Source] = MappingProxyType(
     {
@@ -32,3 +34,8 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         )
     }
 )
+
+
+def with_mappings(mappings: Iterable[MappingFile]) -> Mapping[str, Source]:
+    """The sources that there are anyway, and these of the configuration's own. `Config` saw to it that no name is taken twice."""
+    return MappingProxyType({**SOURCES, **{one.name: source_of(one) for one in mappings}})

@@ -48,13 +48,15 @@ def aware_time(value: object) -> float:
     return moment.timestamp()
 
 
-def _address(value: object) -> Address:
+def one_address(value: object) -> Address:
+    """Raises ValueError."""
     if not isinstance(value, str):
         raise ValueError("an address is a string")
     return parse_address(value)
 
 
-def _mac(value: object) -> Mac:
+def one_mac(value: object) -> Mac:
+    """Raises ValueError."""
     if not isinstance(value, str):
         raise ValueError("a MAC is a string")
     return parse_mac(value)
@@ -83,29 +85,29 @@ def _listed(value: object) -> object:
     return () if value is None else value
 
 
-def _port_or_none(value: object) -> object:
+def port_or_none(value: object) -> int | None:
     """Taken out of a log line it may be anything: what is no port is none, rather than a way to get an alert thrown away."""
     text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 5 and int(text) <= 65535 else None
 
 
-def _techniques(value: object) -> object:
-    """The ids of ATT&CK among them; a source also lists its own words there."""
+def attack_ids(value: object) -> tuple[str, ...]:
+    """The ids of ATT&CK among them, each once; a source also lists its own words there."""
     words = value if isinstance(value, list | tuple) else [value]
     ids = dict.fromkeys(word for word in words if isinstance(word, str) and _TECHNIQUE.fullmatch(word))
     return tuple(ids)[:MOST_TECHNIQUES]
 
 
 Moment = Annotated[float, BeforeValidator(aware_time)]
-AddressField = Annotated[Address, BeforeValidator(_address)]
-MacField = Annotated[Mac, BeforeValidator(_mac)]
+AddressField = Annotated[Address, BeforeValidator(one_address)]
+MacField = Annotated[Mac, BeforeValidator(one_mac)]
 L4Port = Annotated[int, Field(strict=True, ge=0, le=65535)]
 Text = Annotated[str, _kept(LONGEST_TEXT)]
 Said = Annotated[str, BeforeValidator(_said)]
 Id = Annotated[str, StringConstraints(min_length=1), BeforeValidator(_said)]
 Words = Annotated[tuple[Said, ...], BeforeValidator(_listed)]
-DecodedPort = Annotated[int | None, BeforeValidator(_port_or_none)]
-Techniques = Annotated[tuple[str, ...], BeforeValidator(_techniques)]
+DecodedPort = Annotated[int | None, BeforeValidator(port_or_none)]
+Techniques = Annotated[tuple[str, ...], BeforeValidator(attack_ids)]
 Signature = Annotated[str, _kept(LONGEST_SIGNATURE), StringConstraints(min_length=1)]
 
 

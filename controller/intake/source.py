@@ -12,18 +12,24 @@ from controller.model import Alert
 Reader = Callable[[Mapping[str, Any], float], tuple[Alert, ...]]
 Splitter = Callable[[bytes], list[RawEvent]]
 OneReader = Callable[[Mapping[str, Any], float], Alert]
+Absent = Callable[[Mapping[str, Any]], list[str]]
+
+
+def _nothing_said(raw: Mapping[str, Any]) -> list[str]:
+    return []
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """`read` is pure: one event to the alerts that it is, one for each device that it suspects and never none. It raises NotAnAlert for
     what the source reports beside alerts, InvalidInput that names the field for all else. `split` raises InvalidInput for a body that
-    cannot be cut at all."""
+    cannot be cut at all. `absent` says what an event lacks of what the source is told to look for."""
 
     name: str
     says: str
     read: Reader
     split: Splitter = split_body
+    absent: Absent = _nothing_said
 
 
 def one_each(name: str, says: str, parse: OneReader, split: Splitter = split_body) -> Source:

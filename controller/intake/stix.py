@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field
 
 from controller.intake.body import RawEvent, limited, split_body, written
 from controller.intake.event import (
@@ -27,8 +27,8 @@ from controller.intake.event import (
     Id,
     NotAnAlert,
     Said,
-    Techniques,
     Words,
+    attack_ids,
     read_event,
     sentence,
 )
@@ -44,7 +44,6 @@ _ACCUSING = ("indicator", "sighting", "observed-data", *ADDRESSES)
 _CONTEXT = "_context"
 """Where an event has its bundle; a sender has no way to write one."""
 _MOST_SUSPECTS = 200
-_TECHNIQUES: TypeAdapter[tuple[str, ...]] = TypeAdapter(Techniques)
 
 
 class _Object(BaseModel):
@@ -229,7 +228,7 @@ def _techniques(known: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, 
         source, target = one.get("source_ref"), one.get("target_ref")
         if one.get("type") == "relationship" and isinstance(source, str) and isinstance(target, str):
             found.setdefault(source, []).extend(_attack_ids(known.get(target, {})))
-    return {source: _TECHNIQUES.validate_python(ids) for source, ids in found.items() if ids}
+    return {source: attack_ids(ids) for source, ids in found.items() if ids}
 
 
 def _attack_ids(pattern: Mapping[str, Any]) -> list[str]:

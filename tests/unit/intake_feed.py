@@ -4,16 +4,45 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from controller.errors import InvalidInput
-from controller.intake import SOURCES, NotAnAlert, RawEvent, Source
+from controller.intake import NotAnAlert, RawEvent, Source, with_mappings
 from controller.intake.event import LONGEST_SIGNATURE, LONGEST_TEXT
+from controller.mapping_file import MappingFile
 from controller.model import Alert
 from controller.store import codec
 
 NOW = 1_800_000_000.0
+MAPPING = MappingFile.model_validate(
+    {
+        "name": "mapped",
+        "events": "/findings",
+        "when": {"/kind": ["detection"]},
+        "fields": {
+            "observed_at": "/seen",
+            "key": "/id",
+            "signature": ["/rule/title", "=a finding"],
+            "signature_id": "/rule/id",
+            "src.ip": "/attackers/*/address",
+            "src.mac": "/attackers/*/mac",
+            "src.port": "/sport",
+            "dst.ip": ["/target/ip", "/peer"],
+            "dst.mac": "/target/mac",
+            "dst.port": "/dport",
+            "severity": "/score",
+            "confidence": "/sure",
+            "techniques": "/attack/*/id",
+            "category": "/kind",
+            "text": "/summary",
+        },
+        "severity": {"words": {"P1": 5}, "at_least": {"90": 5, "50": 3, "0": 2}},
+    }
+)
+KNOWN: Mapping[str, Source] = with_mappings([MAPPING])
+"""The sources, and a mapping among them."""
 FOLDER = Path(__file__).parent / "intake_samples"
 EVE = Path(__file__).parent / "suricata_eve.jsonl"
 
@@ -25,7 +54,7 @@ def samples(source: str) -> list[bytes]:
 
 def events(source: str) -> list[dict[str, Any]]:
     """The events in them."""
-    found = [event for body in samples(source) for event in SOURCES[source].split(body)]
+    found = [event for body in samples(source) for event in KNOWN[source].split(body)]
     assert not [event.error for event in found if event.error]
     return [dict(event.fields or {}) for event in found]
 
@@ -33,7 +62,7 @@ def events(source: str) -> list[dict[str, Any]]:
 def alerts(source: str, body: bytes | str, at: float = NOW) -> list[Alert]:
     """All the alerts in `body`, none of which may be unreadable; what is no alert is left out."""
     found: list[Alert] = []
-    known = SOURCES[source]
+    known = KNOWN[source]
     for event in known.split(body.encode() if isinstance(body, str) else body):
         assert event.fields is not None, event.error
         try:
@@ -45,7 +74,7 @@ def alerts(source: str, body: bytes | str, at: float = NOW) -> list[Alert]:
 
 def one(source: str, event: dict[str, Any]) -> Alert:
     """The alert that the event is."""
-    (alert,) = SOURCES[source].read(event, NOW)
+    (alert,) = KNOWN[source].read(event, NOW)
     return alert
 
 

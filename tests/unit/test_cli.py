@@ -654,6 +654,38 @@ def test_the_sources_are_listed_and_completed(daemon: Daemon, command: Command) 
     assert completed("netcordon alert send x --source z") == ["zeek"]
 
 
+MAPPED = """
+intake:
+  mappings:
+    - name: our-ndr
+      fields: {observed_at: /t, signature: /what, src.ip: /who, severity: /level}
+policy:
+  incriminate:
+    - {name: ndr, match: {source: our-ndr}, culprit: source}
+"""
+
+
+def test_a_file_is_tried_without_a_daemon_and_without_effect(command: Command, tmp_path: Path) -> None:
+    configuration = tmp_path / "netcordon.yaml"
+    configuration.write_text(MAPPED)
+    event = {"t": "2026-01-31T12:00:00", "what": f"scan {HOSTILE}", "who": "10.0.0.66"}
+    words = ("alert", "test", "-", "--source", "our-ndr", "--config", str(configuration))
+    tried = command(*words, stdin=json.dumps(event).encode())
+    assert tried.code == ExitCode.OK
+    for said in ("10.0.0.66", "incrimination rule 'ndr'", "severity: nothing at /level", "it will be ambiguous"):
+        assert said in " ".join(tried.out.split())
+    assert "\x1b" not in tried.out
+    assert "nothing was sent or stored" in tried.err
+    both = json.dumps(event) + "\n" + json.dumps({"t": 1})
+    answer = command(*words, "--json", stdin=both.encode())
+    assert answer.code == ExitCode.PARTIAL
+    assert [one["status"] for one in answer.json["results"]] == ["taken", "malformed"]
+    assert answer.json["results"][0]["alert"]["observed_at"] == "2026-01-31T12:00:00+00:00"
+    assert command(*words, stdin=b"{}").code == ExitCode.FAILED
+    assert command("alert", "test", "-", "--source", "nobodys", stdin=b"{}").code == ExitCode.NOT_FOUND
+    assert command("alert", "test", str(EVE), "--source", "suricata").code == ExitCode.OK
+
+
 def test_the_audit_log(daemon: Daemon, command: Command) -> None:
     verdict = command("audit", "verify", "--json").json
     assert verdict["verified"]

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.intake import SOURCES, NotAnAlert
-from tests.unit.intake_feed import NOW, cut, events, feed, samples
+from controller.intake import NotAnAlert
+from tests.unit.intake_feed import KNOWN, NOW, cut, events, feed, samples
 
 settings.register_profile("thorough", max_examples=10_000, deadline=None)
 
@@ -60,56 +60,56 @@ def put(record: dict[str, Any], path: tuple[Any, ...], value: object) -> None:
         return
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", KNOWN)
 def test_each_source_has_samples_that_are_alerts(name: str) -> None:
     read, ignored = 0, 0
     for fields in events(name):
         try:
-            read += len(SOURCES[name].read(fields, NOW))
+            read += len(KNOWN[name].read(fields, NOW))
         except NotAnAlert:
             ignored += 1
     assert read
 
 
-TURNED = {name: [(fields, list(paths(fields))) for fields in events(name)] for name in SOURCES}
+TURNED = {name: [(fields, list(paths(fields))) for fields in events(name)] for name in KNOWN}
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", KNOWN)
 @given(data=st.data())
 def test_any_value_anywhere(name: str, data: st.DataObject) -> None:
     fields, places = data.draw(st.sampled_from(TURNED[name]))
     turned = copy.deepcopy(fields)
     for _ in range(data.draw(st.integers(1, 3))):
         put(turned, data.draw(st.sampled_from(places)), data.draw(st.just(GONE) | VALUE))
-    feed(SOURCES[name], turned)
+    feed(KNOWN[name], turned)
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", KNOWN)
 @given(data=st.data())
 def test_any_bytes_anywhere(name: str, data: st.DataObject) -> None:
     body = data.draw(st.sampled_from(samples(name)))
     start = data.draw(st.integers(0, len(body)))
     end = data.draw(st.integers(start, min(len(body), start + 40)) | st.just(len(body)))
     patch = data.draw(st.binary(max_size=12) | st.text("\t\n\r\\|=[]{}\"#: '<>", max_size=6).map(str.encode))
-    for event in cut(SOURCES[name], body[:start] + patch + body[end:]):
+    for event in cut(KNOWN[name], body[:start] + patch + body[end:]):
         assert (event.fields is None) == bool(event.error)
         event.raw.encode()
         if event.fields is not None:
-            feed(SOURCES[name], dict(event.fields))
+            feed(KNOWN[name], dict(event.fields))
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", KNOWN)
 @given(fields=st.dictionaries(st.text(max_size=12), JSON, max_size=5))
 def test_any_object(name: str, fields: dict[str, Any]) -> None:
-    feed(SOURCES[name], fields)
+    feed(KNOWN[name], fields)
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", KNOWN)
 def test_the_same_event_has_the_same_keys(name: str) -> None:
     for fields in events(name):
         try:
-            first = SOURCES[name].read(fields, NOW)
+            first = KNOWN[name].read(fields, NOW)
         except NotAnAlert:
             continue
-        again = SOURCES[name].read(copy.deepcopy(fields), NOW + 60)
+        again = KNOWN[name].read(copy.deepcopy(fields), NOW + 60)
         assert [alert.key for alert in first] == [alert.key for alert in again]
