@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from controller.errors import ConfigError
+from controller.misfits import in_words
 
 Model = TypeVar("Model", bound=BaseModel)
 Key = str | int
@@ -61,9 +62,8 @@ def parse_model(text: str, model: type[Model], name: str) -> Model:
     try:
         return model.model_validate({} if data is None else data)
     except ValidationError as error:
-        raise ConfigError(
-            "\n".join(_problem(name, lines, (*item["loc"], *_further(item)), item["msg"]) for item in error.errors())
-        ) from error
+        problems = [_problem(lines, (*item["loc"], *_further(item)), in_words(item, model)) for item in error.errors()]
+        raise ConfigError("\n".join(f"{name}:{line}: {what}" for line, what in sorted(problems))) from error
 
 
 def _lines(node: yaml.Node, path: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], int]]:
@@ -91,13 +91,14 @@ def _further(item: Mapping[str, Any]) -> tuple[Key, ...]:
     return error.where if isinstance(error, LocatedError) else ()
 
 
-def _problem(name: str, lines: dict[tuple[Key, ...], int], where: tuple[Key, ...], message: str) -> str:
+def _problem(lines: dict[tuple[Key, ...], int], where: tuple[Key, ...], message: str) -> tuple[int, str]:
     known = next((where[:n] for n in range(len(where), -1, -1) if where[:n] in lines), ())
     dotted = ".".join(str(key) for key in where) or "(whole file)"
-    return f"{name}:{lines.get(known, 1)}: {dotted}: {message.removeprefix('Value error, ')}"
+    return lines.get(known, 1), f"{dotted}: {message}"
 
 
 def _yaml_problem(error: Exception) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        return f"line {error.problem_mark.line + 1}: {error.problem}"
+        tab = "; indent with spaces, YAML takes no tabs" if "'\\t'" in str(error.problem) else ""
+        return f"line {error.problem_mark.line + 1}: {error.problem}{tab}"
     return str(error)

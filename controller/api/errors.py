@@ -23,6 +23,7 @@ from controller.errors import (
     Refused,
     StoreUnavailable,
 )
+from controller.misfits import in_words
 from controller.neutralize import neutralize
 from drivers.base import DriverError, UnsupportedAction
 
@@ -63,7 +64,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     sentences = []
     for one in cast(RequestValidationError, error).errors()[:5]:
         where = ".".join(str(part) for part in one["loc"][1:]) or str(one["loc"][0])
-        sentences.append(f"{where}: {one['msg'].removeprefix('Value error, ')}")
+        sentences.append(f"{where}: {in_words(one)}")
     return problem(422, "invalid-input", "; ".join(sentences))
 
 

@@ -4,10 +4,11 @@ brain's values."""
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from controller.durations import parse_duration
 from controller.model import FULL, OnExpiry
@@ -94,8 +95,16 @@ class ReleaseBody(ReleaseOneBody):
         return self
 
 
+def _token_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}", text):
+        raise ValueError(
+            "a token's name is made of letters, digits and . _ @ -, begins with one of the first two, and has at most 63"
+        )
+    return text
+
+
 class TokenBody(Body):
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$")
+    name: Annotated[str, AfterValidator(_token_name)]
     role: Role
 
 

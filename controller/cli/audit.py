@@ -48,7 +48,7 @@ def verify(
 
 @audit_app.command("list")
 def list_(
-    after: Annotated[int, typer.Option(min=0, help="Only records behind this number.")] = 0,
+    after: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Only records behind this number.")] = 0,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 1000,
     as_json: Json = False,
 ) -> None:

@@ -33,7 +33,8 @@ def configuration(path: Path | None, environment: Mapping[str, str]) -> tuple[Co
     try:
         config = load_config(path, environment)
     except ConfigError as problem:
-        return None, [error("configuration", str(problem), f"netcordon init --output {where}  # writes a new one")]
+        mend = f"edit {where}" if where.exists() else f"netcordon init --output {where}  # writes a new one"
+        return None, [error("configuration", "; ".join(str(problem).splitlines()), mend)]
     if not where.exists():
         return config, [info("configuration", f"there is no {where}: the defaults hold", "netcordon init")]
     found = list(_private(where, _OTHERS_WRITE, "the configuration", "can be written by others"))

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, ValidationError
 
 from controller.errors import InvalidInput
+from controller.misfits import in_words
 from controller.model import Address
 from controller.neutralize import neutralize, storable
 from controller.targets import parse_address
@@ -117,10 +118,9 @@ def read_event(raw: Mapping[str, Any], model: type[Model], source: str) -> Model
     try:
         return model.model_validate(dict(raw))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "event"
-        what = first["msg"].removeprefix("Value error, ")
-        raise InvalidInput(neutralize(f"{source}: {where}: {what}")) from error
+        raise InvalidInput(neutralize(f"{source}: {where}: {in_words(first, model)}")) from error
 
 
 def digest(raw: Mapping[str, Any]) -> str:

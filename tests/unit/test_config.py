@@ -36,8 +36,8 @@ def test_nothing_said_is_safe() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("listen:\n  adress: 127.0.0.1\n", "netcordon.yaml:2: listen.adress: Extra inputs"),
-        ("polcy: {}\n", "netcordon.yaml:1: polcy: Extra inputs"),
+        ("listen:\n  adress: 127.0.0.1\n", "netcordon.yaml:2: listen.adress: unknown key; did you mean address?"),
+        ("polcy: {}\n", "netcordon.yaml:1: polcy: unknown key; did you mean policy?"),
         (
             "devices:\n- id: s1\n  driver: openflw\n",
             "netcordon.yaml:3: devices.0.driver: no driver 'openflw'; known are memory, openflow",

@@ -67,7 +67,7 @@ def test_a_written_profile_is_what_it_says() -> None:
         ("      - {action: deny, protocol: tcp, ports: [90-80]}\n", 5, "the lower one first"),
         ("      - {action: deny, protocol: tcp, ports: [smb]}\n", 5, "write 445 or 5900-5909"),
         ("      - {action: drop}\n", 5, "'deny' or 'permit'"),
-        ("      - action: deny\n        port: 445\n", 6, "Extra inputs are not permitted"),
+        ("      - action: deny\n        port: 445\n", 6, "unknown key; did you mean ports?"),
         ("      - action: deny\n        direction: in\n", 6, "'from', 'to' or 'both'"),
         ("      - action: deny\n        peers: []\n", 6, "leave `peers` out for everybody"),
         (
