@@ -7,7 +7,7 @@ addressed to the device is denied on the way out: the port as a whole stays audi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -20,6 +20,8 @@ from drivers.rules import Action, Mac, Provenance, Rule, RuleSet
 
 MOST_NEIGHBOURS = 64
 """Others on a port for each of whom an exception is made. A device that invents more than these gets none of them permitted."""
+
+MOST_NAMED = 3
 
 
 def make_plan(
@@ -54,9 +56,7 @@ def make_plan(
     compiled = compile_rules(profile, endpoint, provenance, addresses, supported)
     rules = RuleSet(compiled.rules)
     if unsupported := capabilities.unsupported(rules):
-        raise Refused(
-            RefusalCode.UNSUPPORTED, f"{graph.label(place)}: the driver there cannot do: {'; '.join(unsupported)}"
-        )
+        raise Refused(RefusalCode.UNSUPPORTED, _cannot(profile, graph.label(place), unsupported, capabilities.advice))
     return Plan(
         containment=containment,
         endpoint=endpoint,
@@ -65,6 +65,14 @@ def make_plan(
         why=(f"{graph.label(place)} is the device's edge port: nothing of it gets past its own switch", *compiled.also),
         weaker="; ".join((*compiled.weaker, *_weaker(endpoint, profile))) or None,
     )
+
+
+def _cannot(profile: Profile, place: str, unsupported: Iterable[str], advice: str) -> str:
+    """What of the profile the driver cannot do, each kind once, and what to do about it."""
+    kinds = sorted(set(unsupported), key=lambda kind: (len(kind), kind))
+    more = f" (and {len(kinds) - MOST_NAMED} more of the kind)" if len(kinds) > MOST_NAMED else ""
+    said = f"{place}: profile {profile.name} asks for what the driver there cannot do: {'; '.join(kinds[:MOST_NAMED])}{more}"
+    return f"{said}. {advice[0].upper()}{advice[1:]}" if advice else said
 
 
 def only_its_own(plan: Plan) -> Plan:

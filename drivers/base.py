@@ -66,7 +66,8 @@ class DeadMan:
 class Capabilities:
     """What a driver can do. Declared, never discovered by exception.
 
-    `matchable` holds (action, direction, field names): a rule is supported when its fields are a subset of one entry's.
+    `matchable` holds (action, direction, field names): a rule is supported when its fields are a subset of one entry's. `advice`: why it
+    is no more, and what to do who asks for more; a sentence for operators, empty where there is nothing to say.
     """
 
     matchable: frozenset[tuple[Action, Direction, frozenset[str]]]
@@ -75,6 +76,7 @@ class Capabilities:
     counters: bool = False
     preview: bool = False
     events: bool = False
+    advice: str = ""
 
     def unsupported(self, rules: RuleSet) -> list[str]:
         """One sentence for each rule that this driver cannot render; empty when it can render all of them."""

@@ -195,6 +195,11 @@ class BesideOpenFlowDriver(OpenFlowDriver):
         ),
         counters=True,
         events=True,
+        advice=(
+            "beside another controller (openflow.speaker.role: equal) rules can only drop, with exceptions for MACs on the device's own"
+            " port. Use a profile that needs no more (full, lateral, or one of your own that denies single services), or give the switch to"
+            " Netcordon alone (role: sole)"
+        ),
     )
     layout: ClassVar[Layout] = BESIDE
 

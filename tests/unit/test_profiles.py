@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
+from controller.errors import RefusalCode, Refused
 from controller.model import FULL, Endpoint, Entry, Peers, Profile, Way
 from controller.plan import make_plan
 from controller.profiles import LATERAL, MONITOR, catalogue, compile_rules, remediation
@@ -14,7 +15,9 @@ from controller.prove import prove
 from drivers.base import Capabilities, PreState
 from drivers.memory import MemoryDriver
 from drivers.openflow.converge import Renderer
-from drivers.openflow.driver import OpenFlowDriver
+from drivers.openflow.driver import BesideOpenFlowDriver, OpenFlowDriver
+from drivers.openflow.flows import Flow
+from drivers.openflow.layout import BESIDE
 from drivers.rules import Action, Direction, Match, PortName, PortRange, Protocol, Provenance, Rule, RuleSet
 from drivers.semantics import ETH_ARP, ETH_IPV4, ETH_IPV6, Crossing, Fate, Frame, verdict
 from tests.campus import DECISION, NOW, campus, mac, place, port
@@ -293,3 +296,59 @@ def test_a_match_that_no_frame_could_mean_is_refused(wrong: dict[str, object], w
 def test_a_rule_without_the_new_fields_keeps_its_name() -> None:
     """Rules that stand on switches and in databases since before."""
     assert Rule(Match(Direction.FROM, port=PortName("p1")), Action.DENY, Provenance("c")).id == "75ea37470049"
+
+
+# --- beside another controller, decision 0009 -------------------------------------------------------------------------
+
+BUILT_IN = catalogue([ip_network("10.0.0.9")], [ip_network("10.0.0.53")], [])
+REFUSED_BESIDE = {
+    "remediation": "permit to on mac+protocol; permit from on port+protocol; permit from on ip+port+protocol (and",
+    "monitor": "count to on mac; count from on port",
+    "directory": "permit to on mac+protocol; permit from on port+protocol; permit from on ip+port+protocol (and",
+}
+"""What the driver cannot do of each, and why not; the rest it holds."""
+ADVICE = "Use a profile that needs no more (full, lateral, or one of your own that denies single services)"
+
+
+def beside(profile: Profile, endpoint: Endpoint) -> RuleSet:
+    graph = campus().network.graph
+    plan = make_plan(
+        "c-1", endpoint, replace(DECISION, profile=profile), NOW + 60, graph, BesideOpenFlowDriver.capabilities
+    )
+    return plan.rules[endpoint.attachment.device]
+
+
+@pytest.mark.parametrize("endpoint", [DEVICE, SHARED], ids=["alone", "shared"])
+@pytest.mark.parametrize("name", [name for name in BUILT_IN if name not in REFUSED_BESIDE])
+def test_what_can_be_held_beside_another_controller_is_held_there_by_drops(name: str, endpoint: Endpoint) -> None:
+    rules = beside(BUILT_IN[name], endpoint)
+    table = FlowTable(PORTS, BESIDE)
+    theirs = Flow(0, 1, 0xFA, (), None, "normal")
+    table.flows[theirs.key] = theirs
+    change = Renderer("of:1", BesideOpenFlowDriver.capabilities, BESIDE).change(rules, table.observed(), PreState())
+    assert change.rule_ids == rules.ids, "each rule has flows"
+    assert not [m for m in change.messages if m["kind"] == "flow" and (m["goto"] is not None or m["output"])]
+    table.take(change.messages)
+    for crossing in (sent(6, 40000, 445), got(6, 40000, 445), sent(6, 40000, 443), sent(6, 40000, 445, who=70)):
+        assert table.forward(crossing) is verdict(rules, crossing).fate
+    assert table.forward(sent(6, 40000, 445)) is Fate.DROP
+
+
+@pytest.mark.parametrize("endpoint", [DEVICE, SHARED], ids=["alone", "shared"])
+@pytest.mark.parametrize("profile", [BUILT_IN["remediation"], MONITOR, DIRECTORY], ids=lambda profile: profile.name)
+def test_what_cannot_be_held_there_is_refused_with_what_to_do(profile: Profile, endpoint: Endpoint) -> None:
+    with pytest.raises(Refused) as caught:
+        beside(profile, endpoint)
+    said = str(caught.value)
+    assert caught.value.code is RefusalCode.UNSUPPORTED
+    assert f"s1:s1-eth3: profile {profile.name} asks for what the driver there cannot do: " in said
+    if endpoint is DEVICE:
+        assert REFUSED_BESIDE[profile.name] in said
+    assert "beside another controller (openflow.speaker.role: equal)" in said.lower()
+    assert ADVICE in said
+    assert "or give the switch to Netcordon alone (role: sole)" in said
+    assert len(said) < 500
+
+
+def test_each_built_in_profile_is_looked_at_beside_another_controller() -> None:
+    assert BUILT_IN.keys() == {"full", "remediation", "lateral", "monitor"}
