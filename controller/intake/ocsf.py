@@ -141,7 +141,7 @@ def _when(event: _Finding) -> When:
     told = (event.end_dt, event.end, event.info.last_seen_dt, event.info.last_seen, event.time_dt, event.time)
     when = next((one for one in told if one is not None), None)
     if when is None:
-        raise InvalidInput("ocsf: time: Field required")
+        raise InvalidInput("ocsf: time: is missing")
     return when
 
 

@@ -271,7 +271,7 @@ async def test_a_dead_letter_that_still_cannot_be_read_stays_with_the_reason_of_
     reasons = await _waiting(api)
     assert set(reasons) == {broken, half, foreign}
     assert "not JSON" in reasons[broken]
-    assert "Field required" in reasons[half]
+    assert "is missing" in reasons[half]
     assert "no alert source 'snort' any more" in reasons[foreign]
     assert len(api.service.taken) == 1  # what could be read of it was, and is a duplicate the next time
     told = (await api("POST", f"/api/v1/dead-letters/{half}/replay")).json()

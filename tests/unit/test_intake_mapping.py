@@ -151,7 +151,7 @@ def test_a_confidence_beyond_certainty_is_refused() -> None:
         ("events: /a/*", 8, "events: not where a list is"),
         ("severity: {words: {P1: 6}}", 8, "severity.words.P1: "),
         ("when: {kind: [x]}", 8, "when.kind"),
-        ("zonne: UTC", 8, "zonne: Extra inputs"),
+        ("zonne: UTC", 8, "zonne: unknown key; did you mean zone?"),
     ],
 )
 def test_a_mistake_in_a_mapping_is_named_with_its_line(change: str, line: int, problem: str) -> None:

@@ -97,7 +97,7 @@ def test_what_is_no_alert(event: dict[str, Any]) -> None:
         ({"evidences": [{}, endpoint(ip="ten")]}, "evidences.1.src_endpoint.ip: "),
         ({"end_time": 1723564700}, "end_time: not a time"),
         ({"confidence_score": 101}, "confidence_score: "),
-        ({"finding_info": {"uid": "x"}, "time": None, "time_dt": None}, "time: Field required"),
+        ({"finding_info": {"uid": "x"}, "time": None, "time_dt": None}, "time: is missing"),
     ],
 )
 def test_what_cannot_be_read_says_which_field(change: dict[str, Any], reason: str) -> None:
