@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from controller.intake import cef, crowdsec, defender, elastic, generic, graph, ocsf, stix, suricata, wazuh, zeek
+from controller.intake import (
+    cef,
+    crowdsec,
+    defender,
+    elastic,
+    generic,
+    graph,
+    ocsf,
+    stix,
+    stix_bundle,
+    suricata,
+    wazuh,
+    zeek,
+)
 from controller.intake.body import RawEvent, split_body
 from controller.intake.event import NotAnAlert
 from controller.intake.mapping import source_of
@@ -30,7 +43,7 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             one_each(
                 cef.SOURCE, "ArcSight's Common Event Format, with or without syslog around it", cef.parse, cef.split
             ),
-            Source(stix.SOURCE, "STIX 2.1 bundles: sightings, observed data, indicators", stix.read, stix.split),
+            Source(stix.SOURCE, "STIX 2.1 bundles: sightings, observed data, indicators", stix.read, stix_bundle.split),
         )
     }
 )

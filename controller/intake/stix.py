@@ -14,13 +14,13 @@ accuses nobody by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from controller.intake.body import RawEvent, limited, split_body, written
+from controller.errors import InvalidInput
 from controller.intake.event import (
     LONGEST_SIGNATURE,
     UNSAID_SEVERITY,
@@ -28,21 +28,18 @@ from controller.intake.event import (
     NotAnAlert,
     Said,
     Words,
-    attack_ids,
     read_event,
     sentence,
 )
 from controller.intake.moments import IsoMoment, When
+from controller.intake.stix_bundle import ACCUSING, CONTEXT, Context
 from controller.intake.stix_pattern import ADDRESSES, addresses_in, end_of
 from controller.model import Alert, End
-from controller.neutralize import neutralize, storable
+from controller.neutralize import neutralize
 
 SOURCE = "stix"
 NOT_SEEN = "STIX says here what is bad, not when it was seen on this network: send a sighting"
 NOBODY = End()
-_ACCUSING = ("indicator", "sighting", "observed-data", *ADDRESSES)
-_CONTEXT = "_context"
-"""Where an event has its bundle; a sender has no way to write one."""
 _MOST_SUSPECTS = 200
 
 
@@ -72,68 +69,11 @@ class _Object(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class _Context:
-    """The other objects of the same bundle by id, and the ATT&CK ids that relationships give some of them."""
-
-    objects: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    techniques: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class _Seen:
     """One address, and the other end of its traffic where that is told."""
 
     suspect: End
     other: End = NOBODY
-
-
-# --- the bundle -------------------------------------------------------------------------------------------------------------
-
-
-def split(body: bytes) -> list[RawEvent]:
-    """An event for each object of each bundle (or TAXII envelope) that accuses, with the others at hand; a bundle
-    without one
-    stays whole. Raises InvalidInput as `split_body` does."""
-    events: list[RawEvent] = []
-    for event in split_body(body):
-        objects = None if event.fields is None else event.fields.get("objects")
-        is_bundle = isinstance(objects, list) and (event.fields or {}).get("type", "bundle") == "bundle"
-        events += _events(objects) or [event] if is_bundle and isinstance(objects, list) else [event]
-    return limited(events)
-
-
-def _events(objects: list[Any]) -> list[RawEvent]:
-    known = {one["id"]: one for one in objects if isinstance(one, dict) and isinstance(one.get("id"), str)}
-    spoken_of = frozenset(_references(known.values()))
-    context = _Context(known, _techniques(known))
-    found = []
-    for one in objects:
-        if not isinstance(one, dict):
-            found.append(RawEvent(storable(written(one)), None, "stix: not an object"))
-        elif one.get("type") in _ACCUSING and (one.get("type") == "sighting" or one.get("id") not in spoken_of):
-            found.append(RawEvent(storable(written(one)), {**one, _CONTEXT: context}))
-    return found
-
-
-def _references(objects: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """What is told of as part of something else that accuses. A relationship accuses nobody: an indicator that has some
-    stays."""
-    for one in objects:
-        kind = one.get("type")
-        if kind == "sighting":
-            yield from (
-                ref
-                for ref in (one.get("sighting_of_ref"), *_list(one.get("observed_data_refs")))
-                if isinstance(ref, str)
-            )
-        elif kind in ("observed-data", "network-traffic", *ADDRESSES):
-            lists = [*_list(one.get("object_refs")), *_list(one.get("resolves_to_refs"))]
-            told = [*lists, one.get("src_ref"), one.get("dst_ref")]
-            yield from (ref for ref in told if isinstance(ref, str))
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 # --- one object --------------------------------------------------------------------------------------------------------------
@@ -143,17 +83,19 @@ def read(raw: Mapping[str, Any], received_at: float) -> tuple[Alert, ...]:
     """An alert for each address that the object accuses. Raises NotAnAlert for what accuses no address, was revoked or is over;
     InvalidInput that names the field for a pattern or an address that cannot be read."""
     kind = raw.get("type")
-    if kind not in _ACCUSING:
+    if kind not in ACCUSING:
         raise NotAnAlert(
             f"stix: {neutralize(str(kind), 40)!r} accuses nobody: no indicator, sighting, observed data or address"
         )
-    others = raw.get(_CONTEXT)
-    context = others if isinstance(others, _Context) else _Context()
-    event = read_event({key: value for key, value in raw.items() if key != _CONTEXT}, _Object, SOURCE)
+    others = raw.get(CONTEXT)
+    context = others if isinstance(others, Context) else Context()
+    event = read_event({key: value for key, value in raw.items() if key != CONTEXT}, _Object, SOURCE)
     if event.revoked or (event.valid_until is not None and event.valid_until.at <= received_at):
         raise NotAnAlert("stix: it was revoked, or its valid_until is past")
     subject = _subject(event, context.objects)
     seen = _accused(event, subject, context.objects)
+    if not seen and event.type == "sighting" and subject is event and event.sighting_of_ref.startswith("indicator--"):
+        raise InvalidInput(neutralize(f"stix: sighting_of_ref: {event.sighting_of_ref} is not in the bundle"))
     if not seen:
         raise NotAnAlert(f"stix: the {kind} is about no address")
     when = _when(event, received_at)
@@ -219,22 +161,6 @@ def _end_of(observable: Mapping[str, Any], where: str) -> list[End]:
 
 
 # --- the alert -------------------------------------------------------------------------------------------------------------
-
-
-def _techniques(known: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
-    """For each object that relationships tie to attack patterns, the ATT&CK ids of those."""
-    found: dict[str, list[str]] = {}
-    for one in known.values():
-        source, target = one.get("source_ref"), one.get("target_ref")
-        if one.get("type") == "relationship" and isinstance(source, str) and isinstance(target, str):
-            found.setdefault(source, []).extend(_attack_ids(known.get(target, {})))
-    return {source: attack_ids(ids) for source, ids in found.items() if ids}
-
-
-def _attack_ids(pattern: Mapping[str, Any]) -> list[str]:
-    references = _list(pattern.get("external_references")) if pattern.get("type") == "attack-pattern" else []
-    mitres = [one for one in references if isinstance(one, dict) and one.get("source_name") == "mitre-attack"]
-    return [one["external_id"] for one in mitres if isinstance(one.get("external_id"), str)]
 
 
 def _alert(

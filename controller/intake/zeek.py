@@ -128,6 +128,16 @@ class _Header:
         elif name == "empty_field":
             self.empty = value
 
+    def over(self, line: str) -> str:
+        """The line as a table of its own, so that what is kept of it can be read again."""
+        said = {"unset_field": self.unset, "empty_field": self.empty, "path": self.path}
+        lines = [
+            f"#separator \\x{ord(self.separator):02x}",
+            *(f"#{name}{self.separator}{value}" for name, value in said.items()),
+        ]
+        fields = self.separator.join(["#fields", *self.fields])
+        return storable("\n".join([*lines, fields, line] if self.fields else [*lines, line]))
+
 
 def split(body: bytes) -> list[RawEvent]:
     """The notices in `body`: JSON as any source's, or the table, which begins with its header. Raises InvalidInput as `split_body` does."""
@@ -148,16 +158,16 @@ def split(body: bytes) -> list[RawEvent]:
 
 def _row(line: str, header: _Header) -> RawEvent:
     if not header.fields:
-        return RawEvent(storable(line), None, "zeek: a line of a table before its #fields header")
+        return RawEvent(header.over(line), None, "zeek: a line of a table before its #fields header")
     values = line.split(header.separator)
     if len(values) != len(header.fields):
         problem = f"zeek: {len(values)} values under a #fields header that names {len(header.fields)}"
-        return RawEvent(storable(line), None, problem)
+        return RawEvent(header.over(line), None, problem)
     said = {name: value for name, value in zip(header.fields, values, strict=True) if value != header.unset}
     fields: dict[str, Any] = {"_path": header.path}
     for name, value in said.items():
         fields[name] = _typed(name, "" if value == header.empty else value)
-    return RawEvent(storable(line), fields)
+    return RawEvent(header.over(line), fields)
 
 
 def _typed(name: str, value: str) -> Any:
@@ -174,7 +184,7 @@ def _unescaped(text: str) -> str:
     """\\x09 is a tab: the one way in which a header writes its separator."""
     if text.startswith("\\x"):
         try:
-            return chr(int(text[2:4], 16))
+            return chr(int(text[2:4], 16)).strip("\n\r#")
         except ValueError:
             return ""
     return text

@@ -15,12 +15,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import create_engine, make_url, text
 
 from controller.store import Store
 from tests.unit.store_cases import Clock
 
 _DEADLINE = 60.0
+
+settings.register_profile("thorough", max_examples=10_000, deadline=None)
 
 
 @pytest.fixture

@@ -142,3 +142,43 @@ def test_observed_data_of_stix_2_0_has_its_objects_inside() -> None:
     old = {"type": "observed-data", "id": "observed-data--1", "last_observed": "2026-01-31T12:00:00Z"}
     old["objects"] = {"0": {"type": "ipv4-addr", "value": "10.0.0.66"}, "1": {"type": "file", "name": "x"}}  # type: ignore[assignment]
     assert [named(alert) for alert in SOURCES["stix"].read(old, NOW)] == ["10.0.0.66"]
+
+
+def bundle(*objects: dict[str, Any]) -> bytes:
+    return json.dumps({"type": "bundle", "objects": objects}).encode()
+
+
+def test_objects_that_refer_to_each_other_or_themselves_are_not_lost() -> None:
+    data = {"type": "observed-data", "last_observed": "2026-01-31T12:00:00Z"}
+    one = data | {"id": "observed-data--1", "object_refs": ["observed-data--2", "ipv4-addr--1"]}
+    two = data | {"id": "observed-data--2", "object_refs": ["observed-data--1", "observed-data--2", "ipv4-addr--1"]}
+    address = {"type": "ipv4-addr", "id": "ipv4-addr--1", "value": "10.0.0.66", "resolves_to_refs": ["ipv4-addr--1"]}
+    assert [named(alert) for alert in alerts("stix", bundle(one, two, address))] == ["10.0.0.66", "10.0.0.66"]
+    assert [named(alert) for alert in alerts("stix", bundle(address))] == ["10.0.0.66"]
+
+
+def test_a_sighting_of_what_is_not_in_the_bundle_waits_as_a_dead_letter() -> None:
+    sighting = {
+        "type": "sighting",
+        "id": "sighting--1",
+        "last_seen": "2026-01-31T12:00:00Z",
+        "sighting_of_ref": "indicator--9",
+    }
+    with pytest.raises(InvalidInput, match="indicator--9 is not in the bundle"):
+        alerts("stix", bundle(sighting))
+    with pytest.raises(NotAnAlert):
+        SOURCES["stix"].read(sighting | {"sighting_of_ref": "malware--9"}, NOW)
+
+
+def test_a_bundle_is_cut_in_one_pass() -> None:
+    """Ten thousand objects, each referring to the next: not ten thousand times ten thousand."""
+    chain = [
+        {
+            "type": "ipv4-addr",
+            "id": f"ipv4-addr--{n}",
+            "value": "10.0.0.66",
+            "resolves_to_refs": [f"ipv4-addr--{n + 1}"],
+        }
+        for n in range(9_000)
+    ]
+    assert len(SOURCES["stix"].split(bundle(*chain))) == 9_000
