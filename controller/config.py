@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, IPvAnyAddress, model_validator
 
-from controller.durations import parse_duration
+from controller.durations import parse_duration, show_duration
 from controller.errors import ConfigError
 from controller.mapping_file import IntakeSection
 from controller.model import DEFAULT_REALM, Address, Managed, OnExpiry, Profile
@@ -33,6 +33,7 @@ Seconds = Annotated[float, BeforeValidator(parse_duration)]
 MacField = Annotated[Mac, BeforeValidator(lambda text: parse_mac(str(text)))]
 AddressField = Annotated[Address, BeforeValidator(lambda text: parse_address(str(text)))]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(unmapped)]
+NEVER = "never"
 _DATAPATH_ID = re.compile(r"of:([0-9a-f]{1,16})(?![0-9a-f])", re.IGNORECASE)
 
 
@@ -233,6 +234,24 @@ class MetricsSection(Section):
     without_token: bool = False
 
 
+def _age(text: object) -> float | None:
+    return None if text == NEVER else parse_duration(str(text))
+
+
+Age = Annotated[float | None, BeforeValidator(_age)]
+
+
+class Retention(Section):
+    """For how long the database keeps what is over: a span, or `never`, which deletes nothing of it. An alert counts from when it came, a
+    proposal from when it could be answered last, a binding from when it was seen last. What an open containment or proposal names stays,
+    and so does the audit log."""
+
+    alerts: Age = 90 * 86400.0
+    dead_letters: Age = 30 * 86400.0
+    proposals: Age = 90 * 86400.0
+    bindings: Age = 30 * 86400.0
+
+
 class Remediation(Section):
     """What the profile `remediation` leaves open: `hosts` where a device is mended, and the `dns` servers that find them by name."""
 
@@ -263,6 +282,7 @@ class Config(Section):
     on_expiry: OnExpiry = OnExpiry.RELEASE
     proposal_expires: Seconds = 24 * 3600.0
     intake: IntakeSection = IntakeSection()
+    retention: Retention = Retention()
     policy: PolicyFile = PolicyFile()
     policy_file: PathField | None = None
 
@@ -292,6 +312,19 @@ class Config(Section):
             for index, name in enumerate(names):
                 if name in SOURCES or name in names[:index]:
                     raise LocatedError(("intake", "mappings", index, "name"), f"there is a source {name!r} already")
+        return self
+
+    @model_validator(mode="after")
+    def _kept_as_long_as_needed(self) -> Self:
+        """An alert that may still be acted upon is known when it comes again, and so is who had which address then."""
+        for name in ("alerts", "bindings"):
+            age = getattr(self.retention, name)
+            if age is not None and age < self.locate.too_old:
+                least = show_duration(self.locate.too_old)
+                raise LocatedError(
+                    ("retention", name),
+                    f"alerts are acted upon for {least} (locate.too_old): keep them at least as long",
+                )
         return self
 
     @model_validator(mode="after")

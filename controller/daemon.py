@@ -50,6 +50,7 @@ from controller.model import (
 )
 from controller.network.view import NetworkView
 from controller.requests import AlertAnswer, Approval, ContainRequest, DeviceView, Disposition, Preview
+from controller.retention import Pruning
 from controller.scrape import scrape
 from controller.store import Accepted, Extension, Proposal, Store
 from controller.switches import OpenFlowSwitches
@@ -129,6 +130,7 @@ class Daemon:
         )
         self.switches = OpenFlowSwitches(config, self.fleet)
         self.expiry = Expiry(store, now, self._ended, self.live.publish)
+        self.pruning = Pruning(store, config.retention, now, self._metrics.pruned)
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -143,6 +145,7 @@ class Daemon:
             (daemon._save_stages, "stages"),
             (daemon._keep_baseline, "baseline"),
             (daemon._forget_old_bindings, "old bindings"),
+            (daemon.pruning.look, "retention"),
             (daemon.switches.keep_speaker, "speaker"),
             (daemon._metrics.measure_lag, "event loop lag"),
         ):
@@ -338,6 +341,7 @@ class Daemon:
                 self.switches.troubles(),
                 gateways(),
                 resolvers(),
+                await self.store.size(),
             )
         )
 

@@ -18,7 +18,7 @@ from controller.config import BudgetLimits
 from controller.errors import RefusalCode
 from controller.model import Containment, Outcome, Stage, Want
 from controller.requests import AlertAnswer
-from controller.store import Totals
+from controller.store import Prunable, Totals
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -94,6 +94,12 @@ class Metrics:
         self._drift = Counter(
             "netcordon_drift", "Containments found changed on a device behind our back.", ["device"], registry=own
         )
+        self._pruned = Counter(
+            "netcordon_pruned",
+            "Records that were deleted because they were older than `retention` says.",
+            ["of"],
+            registry=own,
+        )
         self._writes = Histogram(
             "netcordon_store_write_seconds",
             "Time until a write to the database was durable, waiting included.",
@@ -112,6 +118,8 @@ class Metrics:
             self._whole.labels(stage.value)
         for code in RefusalCode:
             self._refusals.labels(code.value)
+        for what in Prunable:
+            self._pruned.labels(what.value)
 
     # --- what happens -------------------------------------------------------------------------------------------------
 
@@ -174,6 +182,9 @@ class Metrics:
     def refused(self, code: RefusalCode) -> None:
         self._refusals.labels(code.value).inc()
 
+    def pruned(self, what: Prunable, count: int) -> None:
+        self._pruned.labels(what.value).inc(count)
+
     def wrote(self, seconds: float) -> None:
         self._writes.observe(seconds)
 
@@ -224,6 +235,7 @@ def _cases(totals: Totals) -> Iterator[Metric]:
     yield _one(
         "netcordon_dead_letters", "What could not be read as an alert, and waits to be replayed.", totals.dead_letters
     )
+    yield _one("netcordon_store_bytes", "How large the database is.", totals.store.bytes)
     yield _one("netcordon_audit_head_sequence", "Number of the audit log's last record.", totals.audit_seq)
 
 

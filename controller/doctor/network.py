@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from controller.config import Config, Protected
+from controller.config import NEVER, Config, Protected
 from controller.discovery.desk import SensorView
 from controller.doctor.finding import Finding, error, info, warning
 from controller.doctor.switches import target_for
+from controller.durations import show_duration
 from controller.model import Address, Endpoint, Mode
 from controller.network.inventory import Inventory, describe
 from controller.network.view import NetworkView
 from controller.roles import Role
-from controller.store import TokenRecord
+from controller.store import Size, TokenRecord
 from drivers.base import Management
 from drivers.rules import Mac
 
@@ -34,6 +36,7 @@ class Seen:
     speaker: Sequence[str]
     gateways: Sequence[Address]
     resolvers: Sequence[Address]
+    store: Size | None = None
 
 
 def examine(seen: Seen) -> list[Finding]:
@@ -47,6 +50,7 @@ def examine(seen: Seen) -> list[Finding]:
         *_stale_protection(seen),
         *_sensors(seen),
         *_tokens(seen.tokens),
+        *_store(seen),
     ]
 
 
@@ -73,6 +77,23 @@ def _devices(seen: Seen) -> Iterator[Finding]:
                 f"{name}: how it is managed is unknown, which stops automatic action there",
                 f"devices: [{{id: {id}, management: oob}}]  # or in-band, with management_port",
             )
+
+
+def _store(seen: Seen) -> Iterator[Finding]:
+    if seen.store is None:
+        return
+    size, kept = seen.store, seen.config.retention
+    free = f", {size.free / 1e6:.1f} MB of it free for reuse" if size.free else ""
+    since = (
+        "" if size.oldest_alert is None else f", alerts since {datetime.fromtimestamp(size.oldest_alert, UTC):%Y-%m-%d}"
+    )
+    ages = ", ".join(
+        f"{name.replace('_', ' ')} {NEVER if age is None else show_duration(age)}"
+        for name, age in kept.model_dump().items()
+    )
+    never = [name for name, age in kept.model_dump().items() if age is None]
+    mend = f"retention: {{{never[0]}: 90d}}  # or see that the disk is large enough" if never else ""
+    yield info("store", f"{size.bytes / 1e6:.1f} MB{free}{since}; deleted after: {ages}", mend)
 
 
 def _policy(config: Config) -> Iterator[Finding]:

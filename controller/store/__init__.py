@@ -2,6 +2,7 @@
 
 from controller.store.audit_log import verify_file
 from controller.store.dead_letters import replayed_before
+from controller.store.retention import Prunable, Size
 from controller.store.store import Store
 from controller.store.totals import Totals
 from controller.store.values import (
@@ -36,8 +37,10 @@ __all__ = [
     "Move",
     "Proposal",
     "ProposalState",
+    "Prunable",
     "Replayed",
     "Setting",
+    "Size",
     "Store",
     "Taken",
     "TokenRecord",

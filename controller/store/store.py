@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
@@ -34,6 +34,7 @@ from controller.store import (
     moves,
     proposals,
     release,
+    retention,
     tokens,
 )
 from controller.store import outcomes as seen
@@ -43,6 +44,7 @@ from controller.store.failures import translated
 from controller.store.gathered import Gathered
 from controller.store.migrate import upgrade
 from controller.store.proposals import Proposed
+from controller.store.retention import Prunable, Size
 from controller.store.totals import Totals, totals
 from controller.store.values import (
     Accepted,
@@ -377,6 +379,30 @@ class Store:
     async def expire_proposals(self, now: float) -> list[Proposal]:
         """Close what nobody answered by `now`; those that were closed by this very call."""
         return await self._write(lambda t: proposals.expire_due(t, now))
+
+    # --- what is old ------------------------------------------------------------------------------------------------------
+
+    async def old(
+        self, what: Prunable, before: float, after: retention.Key | None = None, names: Set[str] = frozenset()
+    ) -> tuple[list[retention.Key], retention.Key | None]:
+        """Some that were over before then, oldest first, and the place behind which to look for more; None: that is all. Bindings of
+        `names` (MACs, addresses) are left out."""
+        return await self._read(lambda c: retention.old(c, what, before, after, names))
+
+    async def named(self) -> Set[str]:
+        """The MACs and addresses that an open containment or proposal is about."""
+        return await self._read(retention.named)
+
+    async def prune(self, what: Prunable, before: float, keys: Sequence[retention.Key]) -> int:
+        """Delete those of them that are over still, and that nothing open names; how many."""
+        return await self._write(lambda t: retention.prune(t, what, before, keys))
+
+    async def forget_keys(self) -> None:
+        """Idempotency keys that are too old to be asked under again."""
+        await self._write(keys.forget_old)
+
+    async def size(self) -> Size:
+        return await self._read(retention.size)
 
     async def totals(self) -> Totals:
         """How much of everything there is, as of now."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from controller.model import Outcome, Want
-from controller.store import dead_letters, proposals
+from controller.store import dead_letters, proposals, retention
+from controller.store.retention import Size
 from controller.store.tables import HELD, audit_head, containment
 
 _MINUTE = 60.0
@@ -25,6 +26,7 @@ class Totals:
     dead_letters: int
     open_proposals: int
     audit_seq: int
+    store: Size
 
 
 def totals(connection: Connection, now: float) -> Totals:
@@ -41,4 +43,5 @@ def totals(connection: Connection, now: float) -> Totals:
         select(audit_head.c.seq),
     )
     cases = {(Want(want), Outcome(outcome)): number for want, outcome, number in connection.execute(by_state)}
-    return Totals(cases, *(int(connection.execute(count).scalar_one()) for count in counts))
+    recent, held, letters, waiting, seq = (int(connection.execute(count).scalar_one()) for count in counts)
+    return Totals(cases, recent, held, letters, waiting, seq, retention.size(connection))

@@ -51,6 +51,17 @@ def test_nothing_said_is_safe() -> None:
         ("protected:\n- prefix: 2001:db8::5/64\n", "netcordon.yaml:2: protected.0.prefix"),
         ("assets:\n- name: printer\n", "named by its mac or its ip"),
         ("network:\n  routers:\n  - name: gw\n    macs: [nonsense]\n", "not a MAC address: 'nonsense'"),
+        (
+            "retention:\n  alerts: 30 years\n",
+            "netcordon.yaml:2: retention.alerts: not a span of time: '30 years'; write it",
+        ),
+        ("retention:\n  alerts:\n", "netcordon.yaml:2: retention.alerts: not a span of time"),
+        ("retention:\n  audit: 1d\n", "netcordon.yaml:2: retention.audit: unknown key; known are alerts"),
+        (
+            "retention:\n  bindings: 12h\n",
+            "netcordon.yaml:2: retention.bindings: alerts are acted upon for 1d (locate.too_old): keep them at least as long",
+        ),
+        ("locate:\n  too_old: 100d\n", "netcordon.yaml:1: retention.alerts: alerts are acted upon for 100d"),
         ("locate:\n  skew: soon\n", "netcordon.yaml:2: locate.skew: not a span of time: 'soon'"),
         ("duration: 0s\n", "not a span of time"),
         ("duration: 20000d\n", "longer than ten years"),
@@ -98,6 +109,11 @@ def test_ipv4_that_is_written_as_ipv6_is_ipv4() -> None:
     assert [str(prefix) for prefix in config.network.on_link] == ["10.0.0.0/24", "2001:db8::/64"]
     assert [str(ip) for router in config.network.routers for ip in router.ips] == ["10.0.0.1"]
     assert [str(asset.ip) for asset in config.assets] == ["10.0.0.2"]
+
+
+def test_what_is_kept_for_ever() -> None:
+    kept = read("retention:\n  alerts: never\n  bindings: 7d\n  dead_letters: 1h\n").retention
+    assert (kept.alerts, kept.bindings, kept.dead_letters, kept.proposals) == (None, 7 * 86400, 3600, 90 * 86400)
 
 
 def test_a_policy_rule_proposes_until_it_is_raised() -> None:

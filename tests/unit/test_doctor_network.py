@@ -13,7 +13,7 @@ from controller.discovery.desk import SensorView
 from controller.doctor.finding import Severity, worst
 from controller.doctor.network import Seen, examine
 from controller.roles import Role
-from controller.store import TokenRecord
+from controller.store import Size, TokenRecord
 from drivers.base import ROUTER_ADVERTISEMENT, Management, Sighting
 from tests.campus import NOW, S1, S2, Campus, campus, mac, place, port
 
@@ -192,3 +192,15 @@ def test_places_are_told_by_every_name_of_theirs() -> None:
     net, good = network(protected=[*GOOD["protected"], {"port": f"s1:{port(3)}"}])
     assert f"s1:{port(3)}" in net.network.graph.names(place(3))
     assert examine(good) == []
+
+
+def test_the_size_of_the_database_is_good_to_know() -> None:
+    _, good = network(retention={"alerts": "never"})
+    seen = replace(good, store=Size(12_300_000, 4_000_000, 1_769_860_800.0))
+    (finding,) = examine(seen)
+    assert (finding.check, finding.severity) == ("store", Severity.INFO)
+    said = (
+        "12.3 MB, 4.0 MB of it free for reuse, alerts since 2026-01-31; deleted after: alerts never, dead letters 30d"
+    )
+    assert finding.seen.startswith(said)
+    assert "retention: {alerts: 90d}" in finding.mend

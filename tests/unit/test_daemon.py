@@ -1,4 +1,4 @@
-"""What the daemon tells of proposals: made, voted on, refused by a guard after all, and closed because nobody answered."""
+"""What the daemon does by itself, and what it tells: of proposals from made to closed, and of old records that it deletes."""
 
 from __future__ import annotations
 
@@ -102,3 +102,20 @@ async def test_the_timer_hears_of_a_new_proposal(daemon: Daemon) -> None:
     await daemon.take_alert(alert(), "{}")
     await asyncio.wait_for(looking, 20)
     assert await daemon.store.next_proposal_expiry() == NOW + 3600
+
+
+async def test_what_is_old_is_deleted_and_counted(daemon: Daemon) -> None:
+    await daemon.take_alert(alert(), "{}")
+    clock = daemon._now
+    assert isinstance(clock, Clock)
+    clock.now += 100 * 86400
+    await daemon.pruning.prune()
+    assert len(await daemon.store.alerts()) == 1, "its proposal is open until somebody closes it"
+    await daemon.expiry.look()
+    await daemon.pruning.prune()
+    page = (await daemon.metrics()).decode()
+    assert 'netcordon_pruned_total{of="alerts"} 1.0' in page
+    assert 'netcordon_pruned_total{of="proposals"} 1.0' in page
+    assert 'netcordon_pruned_total{of="bindings"} 0.0' in page
+    (finding,) = [one for one in await daemon.findings() if one.check == "store"]
+    assert "alerts 90d" in finding.seen
