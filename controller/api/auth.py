@@ -16,20 +16,24 @@ BEARER = HTTPBearer(auto_error=False, description="a token as `netcordon token a
 _CHALLENGE = 'Bearer realm="netcordon"'
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:
+    """A coroutine, though it waits for nothing: FastAPI calls a plain function in another thread, for each request."""
+    return _service(request)
+
+
+def _service(request: Request) -> Service:
     return cast(Service, request.app.state.service)
 
 
 TheService = Annotated[Service, Depends(service_of)]
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
 
 
-async def bearer(
-    service: TheService, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
-) -> TokenRecord:
+async def bearer(request: Request, credentials: Credentials) -> TokenRecord:
     """The token that the request bears; 401 without one, or with one that is nobody's."""
     if credentials is None:
         raise HTTPException(401, "this needs a token", {"WWW-Authenticate": _CHALLENGE})
-    token = await service.store.token(credentials.credentials)
+    token = await _service(request).store.token(credentials.credentials)
     if token is None:
         raise HTTPException(
             401, "the token is unknown or was revoked", {"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'}
@@ -53,8 +57,8 @@ def allowed(token: TokenRecord, permission: Permission) -> TokenRecord:
 
 
 def _needs(permission: Permission) -> Callable[[TokenRecord], Awaitable[TokenRecord]]:
-    async def check(token: Bearer) -> TokenRecord:
-        return allowed(token, permission)
+    async def check(request: Request, credentials: Credentials) -> TokenRecord:
+        return allowed(await bearer(request, credentials), permission)
 
     return check
 

@@ -24,7 +24,7 @@ async def _scraper(
     if credentials is None and service.metrics_without_token and _from_loopback(request):
         return
     try:
-        allowed(await bearer(service, credentials), Permission.READ)
+        allowed(await bearer(request, credentials), Permission.READ)
     except HTTPException as error:
         if service.metrics_without_token and error.status_code == 401:
             error.detail = f"{error.detail}: without one, only 127.0.0.1 may read the metrics"
