@@ -8,7 +8,7 @@ is SHUT go nowhere, in either direction; a MOVE_VLAN puts what the port sends an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
@@ -71,6 +71,10 @@ class Verdict:
     vlan_out: int | None = None
 
 
+UNTOUCHED = Verdict(Fate.PASS)
+"""No rule spoke."""
+
+
 def matches(match: Match, crossing: Crossing) -> bool:
     """Whether the rule's match speaks of this crossing."""
     frame = crossing.frame
@@ -103,18 +107,25 @@ def is_hidden(frame: Frame) -> bool:
 
 def verdict(rules: Iterable[Rule], crossing: Crossing) -> Verdict:
     """The fate of one crossing under `rules`."""
-    hits = [rule for rule in rules if _speaks_of(rule, crossing)]
-    moved = {rule.match.direction: rule.vlan for rule in hits if rule.action is Action.MOVE_VLAN}
-    shut = next((rule for rule in hits if rule.action is Action.SHUT), None)
-    denied = shut or _denied(hits)
+    hits: dict[Action, list[Rule]] = {}
+    for rule in rules:
+        if _speaks_of(rule, crossing):
+            hits.setdefault(rule.action, []).append(rule)
+    if not hits:
+        return UNTOUCHED
+    moved = {rule.match.direction: rule.vlan for rule in hits.get(Action.MOVE_VLAN, ())}
+    shut, permits = hits.get(Action.SHUT), hits.get(Action.PERMIT, ())
+    denied = shut[0] if shut else _denied(hits.get(Action.DENY, ()), permits)
     fate = Fate.DROP if denied else Fate.PASS
-    deciding = denied or next((rule for rule in hits if rule.action is Action.PERMIT), None)
+    deciding = denied or (permits[0] if permits else None)
     return Verdict(fate, deciding, moved.get(Direction.FROM), moved.get(Direction.TO))
 
 
-def _denied(hits: list[Rule]) -> Rule | None:
-    permitting = {_voice(rule) for rule in hits if rule.action is Action.PERMIT}
-    return next((rule for rule in hits if rule.action is Action.DENY and _voice(rule) not in permitting), None)
+def _denied(denies: Sequence[Rule], permits: Sequence[Rule]) -> Rule | None:
+    if not denies or not permits:
+        return denies[0] if denies else None
+    permitting = {_voice(rule) for rule in permits}
+    return next((rule for rule in denies if _voice(rule) not in permitting), None)
 
 
 def _voice(rule: Rule) -> tuple[str, Direction]:
