@@ -56,7 +56,7 @@ def allowed(token: TokenRecord, permission: Permission) -> TokenRecord:
     return token
 
 
-def _needs(permission: Permission) -> Callable[[TokenRecord], Awaitable[TokenRecord]]:
+def _needs(permission: Permission) -> Callable[..., Awaitable[TokenRecord]]:
     async def check(request: Request, credentials: Credentials) -> TokenRecord:
         return allowed(await bearer(request, credentials), permission)
 
