@@ -19,6 +19,22 @@ class Permission(StrEnum):
     TOKENS = "tokens"
     SENSE = "sense"
 
+    @property
+    def words(self) -> str:
+        """As a sentence goes on behind `may not`."""
+        return _IN_WORDS.get(self, self.value)
+
+
+_IN_WORDS = {
+    Permission.READ: "look at anything",
+    Permission.ALERT: "send alerts",
+    Permission.APPROVE: "answer proposals",
+    Permission.OVERRIDE: "contain what is protected",
+    Permission.AUDIT: "read the audit log, or ask the doctor",
+    Permission.TOKENS: "see or make tokens",
+    Permission.SENSE: "be a sensor",
+}
+
 
 class Role(StrEnum):
     ADMIN = "admin"

@@ -50,7 +50,7 @@ def allowed(token: TokenRecord, permission: Permission) -> TokenRecord:
         roles = ", ".join(role.value for role in Role if role.may(permission))
         raise HTTPException(
             403,
-            f"token {token.name!r} has role {token.role.value}, which may not {permission.value}; needed: {roles}",
+            f"token {token.name!r} has role {token.role.value}, which may not {permission.words}; needed: {roles}",
             {"WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope", scope="{permission.value}"'},
         )
     return token

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from controller.cli import output
+from controller.cli import arguments, output
 from controller.cli.exit_codes import ExitCode
-from controller.cli.look import moment
 from controller.cli.options import Json, Target, connect
 from controller.cli.places import place, switch_names
 from controller.errors import InvalidInput
@@ -31,10 +30,9 @@ def bindings(
     wanted = parse_target(target)
     if wanted.place is not None:
         raise InvalidInput(f"{target} is a place, and bindings are of an IP or a MAC; try: netcordon locate {target}")
+    when = None if at is None else arguments.moment(at, "--at")
     with connect() as client:
-        found = client.bindings(
-            ip=None if wanted.ip is None else str(wanted.ip), mac=wanted.mac, at=None if at is None else moment(at)
-        )
+        found = client.bindings(ip=None if wanted.ip is None else str(wanted.ip), mac=wanted.mac, at=when)
         names = {} if as_json else switch_names(client)
     if as_json:
         output.print_json(found)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from controller.api.schemas import AcceptedView, ContainmentView, PreviewView
-from controller.cli import case_view, completion, output, plan_view, waiting
+from controller.cli import arguments, case_view, completion, output, plan_view, waiting
 from controller.cli.exit_codes import ExitCode
 from controller.cli.options import Json, Reason, Target, Timeout, Wait, connect
 from controller.cli.places import switch_names
 from controller.client import Client
-from controller.durations import parse_duration
 from controller.errors import InvalidInput
 from controller.model import OnExpiry
 
@@ -42,8 +40,9 @@ def contain(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, and do nothing.")] = False,
     wait: Wait = False,
     until: Annotated[
-        Until, typer.Option(help="What --wait waits for; installed is the read-back alone.")
-    ] = Until.PROVEN,
+        Until | None,
+        typer.Option(help="What --wait waits for; installed is the read-back alone.", show_default="proven"),
+    ] = None,
     timeout: Timeout = "15s",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     override: Override = False,
@@ -62,6 +61,9 @@ def contain(
 
     Example: netcordon contain 10.0.0.1 --for 1h --wait
     """
+    arguments.check(target, duration)
+    if until is not None and not wait:
+        raise InvalidInput("--until says what --wait waits for: add --wait")
     if propose:
         if dry_run or wait:
             raise InvalidInput(
@@ -72,16 +74,16 @@ def contain(
     if dry_run:
         plan(target, profile, duration, reason, override, as_json)
         return
-    seconds = _seconds(timeout, "--timeout")
+    seconds = arguments.seconds(timeout, "--timeout")
     if as_json and not yes:
         raise InvalidInput("--json asks nobody: add --yes, or --dry-run to see the plan first")
     with connect() as client:
         if not as_json:
             preview = client.plan(target, profile=profile, duration=duration, reason=reason, override=override)
             plan_view.show_preview(output.stdout(), preview, switch_names(client))
-            _refused(preview)
+            _refused(preview, target)
             if not yes:
-                _ask(target)
+                arguments.ask(f"Contain {target}?", f"netcordon contain {target} --yes")
         accepted = client.contain(
             target,
             profile=profile,
@@ -92,7 +94,7 @@ def contain(
         )
         if not as_json:
             _tell_accepted(accepted)
-        code = _finish(client, accepted, until if wait else None, seconds, as_json)
+        code = _finish(client, accepted, (until or Until.PROVEN) if wait else None, seconds, as_json)
     raise typer.Exit(code)
 
 
@@ -112,7 +114,7 @@ def _propose(
         if not as_json:
             preview = client.plan(target, profile=profile, duration=duration, reason=reason, override=override)
             plan_view.show_preview(output.stdout(), preview, switch_names(client))
-            _refused(preview)
+            _refused(preview, target)
         proposal = client.propose(
             target,
             profile=profile,
@@ -142,6 +144,7 @@ def plan(
 
     Example: netcordon plan 10.0.0.1
     """
+    arguments.check(target, duration)
     with connect() as client:
         preview = client.plan(target, profile=profile, duration=duration, reason=reason, override=override)
         names = {} if as_json else switch_names(client)
@@ -149,27 +152,15 @@ def plan(
         output.print_json(preview)
         raise typer.Exit(ExitCode.OK if preview.refusal is None else ExitCode.REFUSED)
     plan_view.show_preview(output.stdout(), preview, names)
-    _refused(preview)
+    _refused(preview, target)
     output.note(f"Nothing was changed. To do it: netcordon contain {target}")
 
 
-def _refused(preview: PreviewView) -> None:
+def _refused(preview: PreviewView, target: str) -> None:
     """The reason stands under the location already; what to do next comes here."""
     if preview.refusal is not None:
-        output.show_hint(preview.refusal.hint)
+        output.show_hint(preview.refusal.hint.replace("TARGET", target))
         raise typer.Exit(ExitCode.REFUSED)
-
-
-def _ask(target: str) -> None:
-    """Only the whole word counts. Without a terminal, nobody could give it."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise InvalidInput(
-            f"not on a terminal, so nobody was asked and nothing was done: `netcordon contain {target} --yes` acts at once"
-        )
-    output.stderr().print(output.said(f"Contain {target}? Only 'yes' is taken for an answer: "), end="")
-    if sys.stdin.readline().strip() != "yes":
-        output.note("Nothing was changed.")
-        raise typer.Exit(ExitCode.ERROR)
 
 
 def _tell_accepted(accepted: AcceptedView) -> None:
@@ -198,10 +189,3 @@ def _finish(client: Client, accepted: AcceptedView, until: Until | None, timeout
 
 def _silent(case: ContainmentView) -> None:
     """With --json, the end alone is told."""
-
-
-def _seconds(text: str, option: str) -> float:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise InvalidInput(f"{option}: {error}") from error

@@ -62,6 +62,8 @@ def _online() -> tuple[bool, list[Finding]]:
         return False, [error("daemon", str(problem), "netcordon serve")]
     except Denied as problem:
         mend = "netcordon token add NAME --role operator --offline --save  # while no daemon runs"
+        if problem.code == "forbidden":
+            mend = "netcordon token add NAME --role operator  # with an admin's token"
         return True, [warning("token", f"the daemon answers, and was not asked: {problem}", mend)]
     except ApiError as problem:
         return True, [error("daemon", str(problem), problem.hint)]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from controller.api.schemas import ContainmentView, LocationView
-from controller.cli import case_view, completion, output, plan_view
+from controller.cli import arguments, case_view, completion, output, plan_view
 from controller.cli.exit_codes import ExitCode
 from controller.cli.options import Json, Limit, Target, connect
 from controller.cli.places import place, switch_names
-from controller.durations import parse_duration
+from controller.errors import NotFound
 from controller.model import Located
 
 if TYPE_CHECKING:
@@ -36,12 +34,25 @@ def list_(
     Example: netcordon list --all
     """
     with connect() as client:
+        device = None if device is None else _device(client, device)
         cases = client.containments(None if everything else "held", device, limit)
         names = {} if as_json else switch_names(client)
     if as_json:
         output.print_json({"containments": [case.model_dump(mode="json") for case in cases]})
     else:
         case_view.show_list(cases, names, "nothing is contained" + ("" if everything else " (--all shows what was)"))
+
+
+def _device(client: Client, named: str) -> str:
+    """The id of a device by its id, or by its name. Raises NotFound."""
+    known = client.devices()
+    found = [one.id for one in known if named.lower() == one.id] or [
+        one.id for one in known if named == one.description
+    ]
+    if len(found) != 1:
+        what = "no device" if not found else "more than one device"
+        raise NotFound(f"there is {what} {named!r}: `netcordon devices` lists their ids and names")
+    return found[0]
 
 
 def show(
@@ -58,6 +69,7 @@ def show(
 
     Example: netcordon show 10.0.0.1
     """
+    arguments.check_case(id)
     with connect() as client:
         case = find_case(client, id)
         names = {} if as_json else switch_names(client)
@@ -69,16 +81,18 @@ def show(
 
 def find_case(client: Client, which: str) -> ContainmentView:
     """A containment by its id or its beginning, or the open one that holds a target."""
-    return client.containment(which if which.startswith("c-") else _held(client, which))
+    return client.containment(which if which.startswith(arguments.CONTAINMENT) else _held(client, which))
 
 
 def _held(client: Client, target: str) -> str:
-    """The id of the open containment that holds the target, else the target itself for the API to judge as an id."""
+    """The id of the open containment that holds the target. Raises NotFound."""
     for case in client.containments(want="held", limit=MOST_SEARCHED):
         names = {case.target, *case.endpoint.macs, *case.endpoint.ips}
         if target in names or target.lower() in names:
             return case.id
-    return target
+    raise NotFound(
+        f"nothing holds {target} now: `netcordon list --all` shows what did, `netcordon contain {target}` contains it"
+    )
 
 
 def locate(
@@ -94,8 +108,10 @@ def locate(
 
     Example: netcordon locate 10.0.0.1 --at 10m
     """
+    arguments.check(target)
+    when = None if at is None else arguments.moment(at, "--at")
     with connect() as client:
-        location = client.locate(target, None if at is None else moment(at))
+        location = client.locate(target, when)
         names = {} if as_json else switch_names(client)
     if as_json:
         output.print_json(location)
@@ -109,13 +125,6 @@ def _located(location: LocationView) -> ExitCode:
     return {Located.FOUND: ExitCode.OK, Located.UNKNOWN: ExitCode.NOT_FOUND}.get(
         Located(location.status), ExitCode.REFUSED
     )
-
-
-def moment(text: str) -> str:
-    """What is no span of time goes to the daemon as it is: it says what it accepts."""
-    if not re.fullmatch(r"[\d.]+[smhd]", text):
-        return text
-    return (datetime.now(UTC) - timedelta(seconds=parse_duration(text))).isoformat()
 
 
 def devices(as_json: Json = False) -> None:

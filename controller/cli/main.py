@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from controller.cli.exit_codes import ExitCode
-from controller.errors import ConfigError, InvalidInput, NetcordonError, NotFound, Refused
+from controller.errors import ConfigError, Conflict, InvalidInput, NetcordonError, NotFound, Refused, StoreUnavailable
 
 ENTRY_POINTS = "netcordon.cli"
 DEBUG_VARIABLE = "NETCORDON_DEBUG"
@@ -159,24 +160,36 @@ def run(arguments: Sequence[str]) -> int:
     all."""
     as_json = "--json" in arguments
     try:
-        code = group().main(list(arguments), prog_name="netcordon", standalone_mode=not as_json)
+        code = group().main(list(arguments), prog_name="netcordon", standalone_mode=False)
     except SystemExit as end:
         code = end.code
     except NetcordonError as error:
-        return _told(error, as_json=as_json)
+        return _told(error, _called(arguments), as_json=as_json)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (until the process ends: what is buffered has nowhere to go)
         return ExitCode.ERROR
     except Exception as error:  # noqa: BLE001 (the process's outermost loop)
-        return _told_usage(error) if isinstance(error, _CLICK_ERROR) else _told_other(error, as_json=as_json)
+        if isinstance(error, _CLICK_ERROR):
+            return _told_usage(error, as_json=as_json)
+        if isinstance(error, typer.Abort):
+            return _told(InvalidInput("no answer came, and nothing was done"), _called(arguments), as_json=as_json)
+        return _told_other(error, as_json=as_json)
     return code if isinstance(code, int) else ExitCode.OK if code is None else ExitCode.ERROR
 
 
-def _told(error: NetcordonError, *, as_json: bool) -> int:
+def _called(arguments: Sequence[str]) -> str:
+    """The command without what it was given: `netcordon alert send`."""
+    words = list(itertools.takewhile(lambda word: not word.startswith("-"), arguments))
+    groups = [name for name, entry in COMMANDS.items() if entry.object.endswith("_app")] + [*EXTERNAL_HELP]
+    return " ".join(["netcordon", *words[: 2 if words and words[0] in groups else 1]])
+
+
+def _told(error: NetcordonError, command: str, *, as_json: bool) -> int:
     from controller.cli.output import show_error
 
     code = getattr(error, "code", None) or _WORDS.get(type(error), "error")
-    show_error(str(code), str(error), getattr(error, "hint", ""), as_json=as_json)
+    hint = getattr(error, "hint", "").replace("netcordon COMMAND", command)
+    show_error(str(code), str(error), hint, as_json=as_json)
     return int(getattr(error, "exit_code", _CODES.get(type(error), ExitCode.ERROR)))
 
 
@@ -186,17 +199,28 @@ _CODES: Mapping[type[NetcordonError], ExitCode] = {
     Refused: ExitCode.REFUSED,
     NotFound: ExitCode.NOT_FOUND,
 }
-_WORDS: Mapping[type[NetcordonError], str] = {InvalidInput: "invalid-input", ConfigError: "configuration"}
+_WORDS: Mapping[type[NetcordonError], str] = {
+    InvalidInput: "invalid-input",
+    ConfigError: "configuration",
+    NotFound: "not-found",
+    Conflict: "conflict",
+    StoreUnavailable: "store-unavailable",
+}
 
 
 _CLICK_ERROR = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 """What a wrong command line raises. Typer brings a Click of its own, or uses the real one, by its version."""
 
 
-def _told_usage(error: Any) -> int:
-    """A wrong command line, for a program; people are told by Click itself."""
+def _told_usage(error: Any, *, as_json: bool) -> int:
+    """A wrong command line. People are told by Click itself, which shows how it is called, too."""
     from controller.cli.output import show_error
 
+    if isinstance(message := getattr(error, "message", None), str):
+        error.message = message.replace("Value error, ", "").replace("Input should be", "it should be")
+    if not as_json:
+        error.show()
+        return int(error.exit_code)
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "netcordon"
     show_error("usage", error.format_message(), f"`{path} --help` shows how it is called", as_json=True)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from controller.cli import case_view, completion, output, waiting
+from controller.cli import arguments, case_view, completion, output, waiting
 from controller.cli.exit_codes import ExitCode
+from controller.cli.look import MOST_SEARCHED
 from controller.cli.options import Json, Reason, Timeout, Wait, connect
 from controller.cli.places import switch_names
-from controller.durations import parse_duration
 from controller.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from controller.client import Client
 
 
 def release(
@@ -23,6 +26,7 @@ def release(
     reason: Reason = "",
     wait: Wait = False,
     timeout: Timeout = "15s",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; only --all asks.")] = False,
     as_json: Json = False,
 ) -> None:
     """Release a device; what was there before is put back. With --wait it ends well only when the rules were read back
@@ -32,11 +36,14 @@ def release(
     """
     if (target is None) != everything:
         raise InvalidInput("name one target or containment, or --all; `netcordon list` shows what is held")
-    try:
-        seconds = parse_duration(timeout)
-    except ValueError as error:
-        raise InvalidInput(f"--timeout: {error}") from error
+    seconds = arguments.seconds(timeout, "--timeout")
+    if target is not None:
+        arguments.check_case(target)
+    elif as_json and not yes:
+        raise InvalidInput("--json asks nobody: add --yes; `netcordon list` shows what would be released")
     with connect() as client:
+        if target is None and not yes:
+            _ask(client)
         cases = client.release_all(reason=reason) if target is None else client.release(target, reason=reason)
         code = ExitCode.OK
         if wait:
@@ -50,3 +57,12 @@ def release(
     else:
         case_view.show_list(cases, names, "nothing was held")
     raise typer.Exit(code)
+
+
+def _ask(client: Client) -> None:
+    """One word ends every block: what would be let out is shown first."""
+    held = client.containments("held", limit=MOST_SEARCHED)
+    if held:
+        case_view.show_list(held, switch_names(client), "")
+        which = "the one that is held" if len(held) == 1 else f"all {len(held)} that are held"
+        arguments.ask(f"Release {which}?", "netcordon release --all --yes")

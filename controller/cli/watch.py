@@ -14,7 +14,7 @@ from rich.text import Text
 
 from controller.api.live_views import EventView
 from controller.api.schemas import ContainmentView
-from controller.cli import completion, output
+from controller.cli import arguments, completion, output
 from controller.cli.case_view import WAITING
 from controller.cli.exit_codes import ExitCode
 from controller.cli.look import find_case
@@ -48,12 +48,13 @@ def watch(
 
     Example: netcordon watch
     """
-    with connect() as client:
-        watching = _Watching(client, None if id is None else find_case(client, id).id, as_json)
-        try:
-            watching.run()
-        except KeyboardInterrupt:
-            raise typer.Exit(ExitCode.OK if id is None else INTERRUPTED) from None
+    if id is not None:
+        arguments.check_case(id)
+    try:
+        with connect() as client:
+            _Watching(client, None if id is None else find_case(client, id).id, as_json).run()
+    except KeyboardInterrupt:
+        raise typer.Exit(ExitCode.OK if id is None else INTERRUPTED) from None
 
 
 class _Watching:

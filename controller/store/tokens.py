@@ -27,7 +27,9 @@ def add(transaction: Transaction, name: str, role: Role, by: str) -> str:
     if not name.strip():
         raise InvalidInput("a token needs a name, so that it can be revoked")
     if transaction.execute(select(token.c.name).where(token.c.name == name)).first():
-        raise Conflict(f"there is a token named {name!r} already: revoke it, or choose another name")
+        raise Conflict(
+            f"there is a token named {name!r} already: `netcordon token revoke {name}` first, or choose another name"
+        )
     secret = PREFIX + secrets.token_urlsafe(32)
     row = {"name": name, "role": role.value, "digest": digest(secret), "created_at": transaction.now()}
     transaction.execute(insert(token), row)
@@ -37,7 +39,7 @@ def add(transaction: Transaction, name: str, role: Role, by: str) -> str:
 
 def revoke(transaction: Transaction, name: str, by: str) -> None:
     if transaction.execute(delete(token).where(token.c.name == name)).rowcount != 1:
-        raise NotFound(f"no token named {name!r}")
+        raise NotFound(f"no token named {name!r}: `netcordon token list` names them")
     transaction.audit(by, "token-revoke", name, {})
 
 

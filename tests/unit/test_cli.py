@@ -318,11 +318,69 @@ def test_release_by_target_by_id_and_all(daemon: Daemon, command: Command) -> No
     assert (released["want"], released["outcome"]) == ("released", "removed")
     second = next(c for c in command("list", "--json").json["containments"] if c["target"] == "10.0.0.2")
     assert command("release", second["id"]).code == ExitCode.OK
-    assert len(command("release", "--all", "--json").json["released"]) == 2
+    unasked = command("release", "--all", "--json")
+    assert (unasked.code, unasked.json["error"]) == (ExitCode.USAGE, "invalid-input")
+    assert "netcordon release --all --yes" in command("release", "--all").err
+    assert len(command("release", "--all", "--json", "--yes").json["released"]) == 2
+    assert command("release", "--all").code == ExitCode.OK  # there is nothing to ask about
     assert command("release", "10.0.0.1").code == ExitCode.NOT_FOUND
     assert command("release").code == command("release", "10.0.0.1", "--all").code == ExitCode.USAGE
     assert "nothing is contained" in command("list").err
     assert command("list", "--all").out.count("released") == 4
+
+
+def test_releasing_all_shows_what_is_held_and_asks_on_a_terminal(daemon: Daemon, command: Command) -> None:
+    for number in (1, 2):
+        command("contain", f"10.0.0.{number}", "--yes", "--json")
+    assert _on_a_terminal("y\n", "release", "--all") == ExitCode.ERROR
+    assert len(command("list", "--json").json["containments"]) == 2
+    assert _on_a_terminal("yes\n", "release", "--all") == ExitCode.OK
+    assert command("list", "--json").json["containments"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["plan", "printer"], "not a target: 'printer'"),
+        (["plan", "10.0.0.1", "--for", "3x"], "--for: not a span of time: '3x'"),
+        (["contain", "10.0.0.1", "--yes", "--for", "soon"], "--for: not a span of time: 'soon'"),
+        (["contain", "10.0.0.1", "--yes", "--timeout", "x"], "--timeout: not a span of time"),
+        (["contain", "10.0.0.1", "--yes", "--until", "installed"], "add --wait"),
+        (["release", "printer"], "or a containment's id"),
+        (["extend", "10.0.0.1", "--for", "3x"], "--for: not a span of time: '3x'"),
+        (["extend", "10.0.0.1", "--until", "yesterday"], "--until: not a time: 'yesterday'"),
+        (["extend", "10.0.0.1", "--until", "2030-01-01T00:00:00"], "has no time zone: write 2030-01-01T00:00:00Z"),
+        (["show", "printer"], "or a containment's id"),
+        (["watch", "printer"], "or a containment's id"),
+        (["locate", "printer"], "not a target"),
+        (["locate", "10.0.0.1", "--at", "1.2.3m"], "--at: not a time: '1.2.3m'; write it as"),
+        (["bindings", "10.0.0.1", "--at", "0m"], "--at: not a time: '0m'"),
+    ],
+)
+def test_what_is_mistyped_is_said_to_be_so_also_where_no_daemon_runs(
+    words: list[str], says: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NETCORDON_URL", "http://127.0.0.1:1")
+    ended = command(*words)
+    assert ended.code == ExitCode.USAGE
+    assert says in ended.err
+
+
+def test_a_device_is_named_by_its_id_or_its_own_name(daemon: Daemon, command: Command) -> None:
+    command("contain", "10.0.0.1", "--yes", "--json")
+    (device,) = {one["id"]: one for one in command("devices", "--json").json if one["id"] == "s1"}.values()
+    for name in (device["id"], device["description"] or device["id"]):
+        assert len(command("list", "--device", name, "--json").json["containments"]) == 1
+    unknown = command("list", "--device", "s9", "--json")
+    assert (unknown.code, unknown.json["error"]) == (ExitCode.NOT_FOUND, "not-found")
+    assert "`netcordon devices` lists" in unknown.json["message"]
+
+
+def test_hints_name_the_command_that_was_typed(daemon: Daemon, command: Command) -> None:
+    assert "`netcordon token add --help` has an example" in command("token", "add", "a b", "--role", "viewer").err
+    assert "`netcordon token revoke admin` first" in command("token", "add", "admin", "--role", "viewer").err
+    assert "`netcordon token list` names them" in command("token", "revoke", "nobody").err
+    assert "Value error" not in command("token", "add", "x", "--role", "boss").err
 
 
 def test_extending_moves_the_end_and_tells_what_to_do_when_it_is_over(daemon: Daemon, command: Command) -> None:
@@ -348,7 +406,7 @@ def test_extending_moves_the_end_and_tells_what_to_do_when_it_is_over(daemon: Da
 
 def test_what_waits_for_a_person_says_so(daemon: Daemon, command: Command) -> None:
     id = command("contain", "10.0.0.1", "--yes", "--json").json["containment"]["id"]
-    made = draft(2, expires_at=START + 1, on_expiry=OnExpiry.ASK)
+    made = draft(2, containment="c-000000000002", expires_at=START + 1, on_expiry=OnExpiry.ASK)
     waiting = daemon.tell(daemon.service.store.accept(made, recheck=nothing)).containment.id
     daemon.tell(daemon.service.store.expire_due(START + 2))
     line = next(line for line in command("list").out.splitlines() if waiting in line)
