@@ -302,9 +302,9 @@ def test_a_rule_without_the_new_fields_keeps_its_name() -> None:
 
 BUILT_IN = catalogue([ip_network("10.0.0.9")], [ip_network("10.0.0.53")], [])
 REFUSED_BESIDE = {
-    "remediation": "permit to on mac+protocol; permit from on port+protocol; permit from on ip+port+protocol (and",
+    "remediation": "permit to on mac+protocol; permit ",
     "monitor": "count to on mac; count from on port",
-    "directory": "permit to on mac+protocol; permit from on port+protocol; permit from on ip+port+protocol (and",
+    "directory": "permit to on mac+protocol; permit ",
 }
 """What the driver cannot do of each, and why not; the rest it holds."""
 ADVICE = "Use a profile that needs no more (full, lateral, or one of your own that denies single services)"
