@@ -34,7 +34,8 @@ class EosNode(EdgeSwitch):
         mac_lists_filter_ip: bool = True,
         **params: Any,
     ) -> None:
-        super().__init__(name, **params)
+        # Mininet would start all bridges at once after `start`, and the management plane needs its own right then.
+        super().__init__(name, **params | {"batch": False})
         self._own = tempfile.TemporaryDirectory(prefix=f"eos-{name}-") if flash is None else None
         self.flash = Path(self._own.name if self._own is not None else str(flash))
         self._users = users or {"admin": "admin"}
