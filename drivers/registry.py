@@ -13,6 +13,7 @@ from drivers.base import DriverError, DriverNotInstalled
 ENTRY_POINT_GROUP = "netcordon.drivers"
 BUILT_IN: Mapping[str, str] = {
     "memory": "drivers.memory:MemoryDriver",
+    "napalm": "drivers.napalm_config.driver:NapalmDriver",
     "openflow": "drivers.openflow.driver:OpenFlowDriver",
 }
 

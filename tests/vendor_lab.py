@@ -21,7 +21,9 @@ def start_eos(hosts: int, flash: Path, **options: Any) -> tuple[Any, EosNode]:
     from mininet.net import Mininet
 
     net = Mininet(controller=None, build=False)
-    node = net.addSwitch(next(NAMES), cls=EosNode, dpid=os.urandom(7).hex().zfill(16), flash=flash, batch=True, **options)
+    node = net.addSwitch(
+        next(NAMES), cls=EosNode, dpid=os.urandom(7).hex().zfill(16), flash=flash, batch=True, **options
+    )
     for number in range(1, hosts + 1):
         net.addHost(f"h{number}", ip=f"10.0.0.{number}/24", mac=f"02:00:00:00:00:{number:02x}")
         net.addLink(f"h{number}", node, port2=number)

@@ -14,7 +14,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address, ip_network
 from typing import Protocol as Shape
 
-from drivers.base import Change, Driver, ObservedState, PreState, Receipt
+from drivers.base import Change, Driver, ObservedState, PreState, Receipt, ReceiptStatus
 from drivers.rules import Action, Direction, Mac, Match, PortName, PortRange, Protocol, Provenance, Rule, RuleSet
 
 SERVICE = 8080
@@ -83,7 +83,7 @@ class Bench(Shape):
 
 @dataclass
 class Loop:
-    """Converges as the engine does: look, keep what was there before a first touch, render, push."""
+    """Converges as the engine does: look, keep what was there before a first touch, render, push, confirm."""
 
     driver: Driver
     before: dict[PortName, Mapping[str, str | int | bool | None]] = field(default_factory=dict)
@@ -98,7 +98,8 @@ class Loop:
         return change
 
     async def converge(self, desired: RuleSet) -> Receipt:
-        return await self.driver.apply(await self.render(desired), DEADLINE)
+        receipt = await self.driver.apply(await self.render(desired), DEADLINE)
+        return await self.driver.confirm(receipt) if receipt.status is ReceiptStatus.UNCONFIRMED else receipt
 
     async def stands(self, desired: RuleSet) -> bool:
         """The engine's word `installed`: nothing is left to change, by the device's own read-back."""

@@ -8,13 +8,21 @@ from contextlib import ExitStack
 import pytest
 
 from tests.contract.bench import Bench, Loop
+from tests.contract.eos_bench import EosLab, running_eos
 from tests.contract.memory_bench import MemoryBench
 from tests.contract.openflow_bench import Lab, running_lab
 from tests.openflow_lab import RUNTIMES
 
+ON_REAL_SWITCHES = ("eos", *(f"openflow-{name}" for name in RUNTIMES))
 
-@pytest.fixture(params=["memory", *(pytest.param(f"openflow-{name}", marks=pytest.mark.mininet) for name in RUNTIMES)])
+
+@pytest.fixture(params=["memory", *(pytest.param(name, marks=pytest.mark.mininet) for name in ON_REAL_SWITCHES)])
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    if request.param == "eos":
+        eos: EosLab = request.getfixturevalue("eos_lab")
+        async with eos.bench() as on_eos:
+            yield on_eos
+        return
     if request.param != "memory":
         lab: Lab = request.getfixturevalue("labs")(request.param.removeprefix("openflow-"))
         async with lab.bench() as on_a_switch:
@@ -36,6 +44,12 @@ def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], L
                 running[runtime] = stack.enter_context(running_lab(tmp_path_factory.mktemp(runtime), runtime))
             return running[runtime]
 
+        yield lab
+
+
+@pytest.fixture(scope="session")
+def eos_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EosLab]:
+    with running_eos(tmp_path_factory.mktemp("eos")) as lab:
         yield lab
 
 

@@ -89,12 +89,16 @@ class EosSwitch:
     def hostname(self) -> str:
         return next((line.split()[1] for line in self.running.lines if line.startswith("hostname ")), "localhost")
 
+    def factory(self) -> Configuration:
+        """As it comes: the interfaces that are there, and nothing on them."""
+        return Configuration([], {f"interface Ethernet{number}": [] for number in sorted(self.hardware.ports())})
+
     def read(self, name: str) -> Configuration:
         """A configuration that lies in flash. Raises CommandFailed."""
         path = self.flash / name
         if not path.is_file():
             raise CommandFailed(1000, f"could not run command: flash:/{name}: No such file or directory")
-        found = Configuration()
+        found = self.factory()
         Editor(GRAMMAR, found).load(path.read_text().splitlines())
         return found
 
@@ -178,7 +182,9 @@ class EosSwitch:
         return after
 
     def _run_by(self, wanted: Configuration) -> None:
-        """Program the hardware, and then call it the running configuration. Raises CommandFailed when it does not fit."""
+        """Program the hardware, and then call it the running configuration. Raises CommandFailed when it does not fit. An interface that is
+        there is shown, whatever is configured (as in every `show running-config` of NAPALM's transcripts)."""
+        wanted.sections = self.factory().sections | wanted.sections
         bound = [
             (family, name)
             for lines in wanted.of("interface").values()

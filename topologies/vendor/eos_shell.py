@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from topologies.vendor.configuration import Configuration, Editor, InvalidInput
+from topologies.vendor.configuration import Editor, InvalidInput
 from topologies.vendor.eos import CommandFailed, EosSwitch
 from topologies.vendor.eos_grammar import GRAMMAR
 
@@ -81,7 +81,7 @@ class Shell:
             return {}
         session = self._switch.named(self._session)
         if words == ["rollback", "clean-config"]:
-            session.clean, session.candidate, session.took = True, Configuration(), []
+            session.clean, session.candidate, session.took = True, self._switch.factory(), []
             self._editor = Editor(GRAMMAR, session.candidate)
         elif words[0] in ("commit", "abort"):
             getattr(self._switch, words[0])(

@@ -1,0 +1,208 @@
+"""What an EOS running configuration says of what Netcordon would touch: ports, their access lists, VLANs. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from drivers.base import ObservedState
+from drivers.napalm_config.eos_ports import PORTS
+from drivers.rules import PortName
+
+FAMILIES = ("ip", "ipv6", "mac")
+WAYS = ("in", "out")
+Place = tuple[str, str]
+"""A family and a way: where a port can have one list."""
+
+PREFIX = "NETCORDON-"
+_OURS = re.compile(rf"{PREFIX}([0-9a-f]{{12}})(-[0-9]{{1,3}})?")
+_NOTE = re.compile(rf"{PREFIX}VLAN-(\S+)")
+_RULE = re.compile(r"remark netcordon rule ([0-9a-f]{12})(?: in ([a-z0-9]+(?:,[a-z0-9]+)*))?")
+_OVER = re.compile(r"remark netcordon over (\S+)")
+_MOVED = re.compile(r"remark netcordon vlan (\d{1,4}) was (\d{1,4})")
+_BOUND = re.compile(r"(ip|ipv6|mac) access-group (\S+) (in|out)")
+_INTERFACE = re.compile(r"(?:Ethernet|Port-Channel)\d+(?:/\d+){0,2}")
+QUARANTINE = "NETCORDON-QUARANTINE"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What an unbound list of ours says about a port that was moved: by which rules, into which VLAN, and where it was."""
+
+    rules: frozenset[str]
+    vlan: int
+    was: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPort:
+    """`unfit`: why nothing of ours belongs on it, where that is so; `fixed_vlan`: why its VLAN is not to be changed."""
+
+    vlan: int = 1
+    bound: Mapping[Place, str] = field(default_factory=dict)
+    unfit: str | None = None
+    fixed_vlan: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """`lists` holds every list's entries by family and name, without their numbers. `unsettled` is a commit of ours that a timer will
+    undo unless it is confirmed."""
+
+    ports: Mapping[PortName, SeenPort] = field(default_factory=dict)
+    lists: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    vlans: Mapping[int, str] = field(default_factory=dict)
+    notes: Mapping[PortName, Note] = field(default_factory=dict)
+    unsettled: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EosState(ObservedState):
+    """A read-back with the configuration that it was read from, which `render` works on."""
+
+    seen: Seen = Seen()
+
+
+def read(text: str, ports: Iterable[PortName], unsettled: str | None = None) -> Seen:
+    """The running configuration as `show running-config` prints it. `ports` are there also when nothing is configured on them."""
+    found: dict[PortName, SeenPort] = {port: SeenPort() for port in ports if _INTERFACE.fullmatch(port)}
+    lists: dict[tuple[str, str], tuple[str, ...]] = {}
+    vlans: dict[int, str] = {1: "default"}
+    for header, lines in _sections(text):
+        match header.split():
+            case ["interface", name] if _INTERFACE.fullmatch(name):
+                found[PortName(name)] = _port(lines)
+            case [family, "access-list", *_, name] if family in FAMILIES:
+                lists[family, name] = tuple(_entries(lines))
+            case ["vlan", ids]:
+                named = next((line.split()[1] for line in lines if line.startswith("name ")), "")
+                vlans |= dict.fromkeys(_ids(ids), named)
+    noted = [(_NOTE.fullmatch(name), body) for (_, name), body in lists.items()]
+    notes = {PortName(name[1]): note for name, body in noted if name is not None and (note := _note(body))}
+    return Seen(found, lists, vlans, notes, unsettled)
+
+
+def is_ours(name: str) -> bool:
+    return _OURS.fullmatch(name) is not None
+
+
+def name_of(port: PortName, place: Place, body: Iterable[str]) -> str:
+    """The name of the list that says this at that place: it follows from what the list says, so that a changed one is told by its name."""
+    said = "\n".join([port, *place, *body])
+    return f"{PREFIX}{sha256(said.encode()).hexdigest()[:12]}"
+
+
+def is_intact(name: str, port: PortName, place: Place, body: Iterable[str]) -> bool:
+    """Whether a list of ours still says what it was made to say. Where it shows a port by a name that is not known, it is believed."""
+    plain = [canonical(entry) for entry in body]
+    if None in plain:
+        return True
+    return name.startswith(name_of(port, place, [entry for entry in plain if entry is not None]))
+
+
+def canonical(entry: str) -> str | None:
+    """An entry with numbers for the names that EOS shows in place of ports; None when one of the names is not known."""
+    words = entry.split()
+    if words[0] == "remark" or words[1] not in ("tcp", "udp"):
+        return entry
+    for index, word in enumerate(words[:-1]):
+        ports = {"eq": 1, "range": 2}.get(word, 0)
+        for at in range(index + 1, index + 1 + ports):
+            if not words[at].isdigit():
+                if words[at] not in PORTS:
+                    return None
+                words[at] = str(PORTS[words[at]])
+    return " ".join(words)
+
+
+def rules_in(body: Iterable[str]) -> Mapping[str, frozenset[str]]:
+    """The rules that a list of ours holds, by their id, with the families of all lists that each of them needs."""
+    found = [named for entry in body if (named := _RULE.fullmatch(entry))]
+    return {one[1]: frozenset((one[2] or "").split(",")) for one in found}
+
+
+def beneath(body: Iterable[str]) -> str | None:
+    """The name of somebody else's list that a list of ours was put over."""
+    return next((found[1] for entry in body if (found := _OVER.fullmatch(entry))), None)
+
+
+def held(seen: Seen) -> Mapping[str, str]:
+    """The rules that stand as they were rendered, with where: those in lists that are bound and intact, in each of them that they need,
+    and those whose port is still in the VLAN that they moved it to."""
+    places: dict[str, list[str]] = {}
+    lacking: dict[str, set[str]] = {}
+    for port, state in seen.ports.items():
+        for place, name in state.bound.items():
+            body = seen.lists.get((place[0], name))
+            if is_ours(name) and body is not None and is_intact(name, port, place, body):
+                for rule, families in rules_in(body).items():
+                    lacking.setdefault(rule, set(families)).discard(place[0])
+                    places.setdefault(rule, []).append(f"{port} {place[0]} access-group {name} {place[1]}")
+    for port, note in seen.notes.items():
+        if port in seen.ports and seen.ports[port].vlan == note.vlan:
+            for rule in note.rules:
+                places.setdefault(rule, []).append(f"{port} switchport access vlan {note.vlan}")
+    return {rule: "; ".join(sorted(where)) for rule, where in places.items() if not lacking.get(rule)}
+
+
+def _sections(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Each header with the lines that are indented under it."""
+    header, lines = "", list[str]()
+    for line in text.splitlines():
+        if not line.strip() or line.lstrip().startswith("!"):
+            continue
+        if line[0].isspace():
+            lines.append(line.strip())
+            continue
+        if header:
+            yield header, lines
+        header, lines = line.strip(), []
+    if header:
+        yield header, lines
+
+
+def _port(lines: list[str]) -> SeenPort:
+    settings = dict(line.rpartition(" ")[::2] for line in lines)
+    bound = {(found[1], found[3]): found[2] for line in lines if (found := _BOUND.fullmatch(line))}
+    vlan = int(settings.get("switchport access vlan", "1"))
+    return SeenPort(vlan, bound, _unfit(lines, settings), _fixed_vlan(lines))
+
+
+def _unfit(lines: list[str], settings: Mapping[str, str]) -> str | None:
+    if group := next((line.split()[1] for line in lines if line.startswith("channel-group ")), None):
+        return f"it is a member of Port-Channel{group}: what is meant for it belongs there"
+    if "no switchport" in lines:
+        return "it is a routed port"
+    mode = settings.get("switchport mode", "access")
+    return None if mode == "access" else f"it is no access port (switchport mode {mode})"
+
+
+def _fixed_vlan(lines: list[str]) -> str | None:
+    if any(line.startswith("dot1x port-control auto") for line in lines):
+        return "802.1X decides in which VLAN this port is"
+    if any(line.startswith(("switchport phone vlan", "switchport voice vlan")) for line in lines):
+        return "a phone is on this port: it is not moved along with what is behind it"
+    return None
+
+
+def _entries(lines: list[str]) -> Iterator[str]:
+    for line in lines:
+        number, _, rest = line.partition(" ")
+        if number.isdigit():
+            yield rest
+        elif number in ("permit", "deny", "remark"):
+            yield line
+
+
+def _note(body: tuple[str, ...]) -> Note | None:
+    moved = next((found for entry in body if (found := _MOVED.fullmatch(entry))), None)
+    return None if moved is None else Note(frozenset(rules_in(body)), int(moved[1]), int(moved[2]))
+
+
+def _ids(text: str) -> Iterator[int]:
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if first.isdigit() and (last or first).isdigit():
+            yield from range(int(first), min(int(last or first), 4094) + 1)

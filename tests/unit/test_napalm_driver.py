@@ -1,0 +1,296 @@
+"""The NAPALM driver against a virtual EOS switch over real HTTPS: sessions, deadlines, timers, saving, and whom it trusts."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from drivers.base import (
+    DeviceRefused,
+    DeviceUnreachable,
+    OutcomeUnknown,
+    PreState,
+    Receipt,
+    ReceiptStatus,
+    UnsupportedAction,
+)
+from drivers.napalm_config.driver import NapalmDriver
+from drivers.napalm_config.options import NapalmOptions, NoCredentials, Save, password, variable_of
+from drivers.rules import Action, Direction, Match, PortName, Provenance, Rule, RuleSet
+from topologies.vendor.eapi import Eapi, self_signed
+from topologies.vendor.eos import PENDING, TIMED, EosSwitch
+from topologies.vendor.eos_grammar import GRAMMAR
+from topologies.vendor.faults import Sever
+from topologies.vendor.forwarding import NoHardware
+
+SECRET = "s3cret-and-nobody-elses"
+DENY = RuleSet([Rule(Match(Direction.FROM, port=PortName("Ethernet1")), Action.DENY, Provenance("c1"))])
+LINE = "ip access-group NETCORDON-"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return self_signed(tmp_path_factory.mktemp("tls"), "127.0.0.1")
+
+
+@dataclass
+class Bench:
+    switch: EosSwitch
+    eapi: Eapi
+    options: NapalmOptions
+    driver: NapalmDriver
+
+    @property
+    def denied(self) -> bool:
+        return LINE in self.switch.running.text(GRAMMAR)
+
+    @property
+    def saved(self) -> bool:
+        return LINE in self.switch.read("startup-config").text(GRAMMAR)
+
+    async def push(self, desired: RuleSet = DENY, deadline: float = 20.0) -> Receipt:
+        change = self.driver.render(desired, await self.driver.observe(), PreState())
+        return await self.driver.apply(change, deadline)
+
+    async def converge(self, desired: RuleSet = DENY) -> Receipt:
+        return await self.driver.confirm(await self.push(desired))
+
+    def with_options(self, **changed: object) -> NapalmDriver:
+        self.driver = NapalmDriver("sw1", self.options.model_copy(update=changed))
+        return self.driver
+
+
+@pytest.fixture
+def served(tmp_path: Path, certificate: tuple[Path, Path]) -> Iterator[tuple[EosSwitch, Eapi, NapalmOptions]]:
+    secret = tmp_path / "password"
+    secret.touch(0o600)
+    secret.write_text(SECRET + "\n")
+    switch = EosSwitch(NoHardware(), tmp_path / "flash", "sw1")
+    switch.save()
+    with Eapi(switch, {"netcordon": SECRET}, certificate) as eapi:
+        reached = {"host": "127.0.0.1", "port": eapi.port, "ca": certificate[0], "password_file": secret}
+        yield switch, eapi, NapalmOptions(platform="eos", username="netcordon", **reached)  # type: ignore[arg-type]
+    switch.close()
+
+
+@pytest.fixture
+async def bench(served: tuple[EosSwitch, Eapi, NapalmOptions]) -> AsyncIterator[Bench]:
+    made = Bench(*served, NapalmDriver("sw1", served[2]))
+    yield made
+    await made.driver.close()
+
+
+async def test_a_push_waits_for_its_confirmation_under_the_devices_timer(bench: Bench) -> None:
+    receipt = await bench.push()
+    assert receipt.status is ReceiptStatus.UNCONFIRMED
+    assert receipt.token is not None
+    assert bench.switch.sessions[receipt.token].state == TIMED
+    assert bench.denied
+    assert (await bench.driver.confirm(receipt)).status is ReceiptStatus.APPLIED
+    assert (await bench.push()).status is ReceiptStatus.UNCHANGED
+
+
+async def test_what_nobody_confirmed_in_time_is_gone_and_not_claimed(bench: Bench) -> None:
+    receipt = await bench.push()
+    assert receipt.token is not None
+    bench.switch._expire(receipt.token, bench.switch.sessions[receipt.token])
+    with pytest.raises(DeviceRefused, match="not confirmed in time"):
+        await bench.driver.confirm(receipt)
+    assert not bench.denied
+    assert not bench.driver.render(DENY, await bench.driver.observe(), PreState()).empty
+    assert (await bench.converge()).status is ReceiptStatus.APPLIED
+
+
+async def test_a_controller_that_crashed_before_the_confirmation_confirms_what_it_reads_back(bench: Bench) -> None:
+    receipt = await bench.push()
+    await bench.driver.close()
+    bench.with_options()
+    change = bench.driver.render(DENY, await bench.driver.observe(), PreState())
+    assert change.rule_ids == frozenset()
+    assert (await bench.driver.apply(change, 20.0)).status is ReceiptStatus.APPLIED
+    assert bench.denied
+    assert receipt.token is not None
+    assert bench.switch.sessions[receipt.token].state != TIMED
+
+
+@pytest.mark.parametrize(
+    ("save", "dirty", "saved"),
+    [
+        (Save.IF_CLEAN_BEFORE, False, True),
+        (Save.IF_CLEAN_BEFORE, True, False),
+        (Save.NEVER, False, False),
+        (Save.ALWAYS, True, True),
+    ],
+)
+async def test_saving_is_the_users_choice(bench: Bench, save: Save, dirty: bool, saved: bool) -> None:
+    if dirty:
+        bench.switch.edit(["dns domain colleague.example"])
+    bench.with_options(save=save)
+    await bench.converge()
+    assert (bench.denied, bench.saved) == (True, saved)
+    assert ("colleague" in bench.switch.read("startup-config").text(GRAMMAR)) is (dirty and saved)
+
+
+async def test_a_change_that_could_not_be_saved_stands(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.switch.faults.lose_saves = True
+    assert (await bench.converge()).status is ReceiptStatus.APPLIED
+    assert (bench.denied, bench.saved) == (True, False)
+    assert "could not be saved" in caplog.text
+
+
+async def test_a_push_that_is_late_is_unknown_and_goes_no_further(bench: Bench) -> None:
+    change = bench.driver.render(DENY, await bench.driver.observe(), PreState())
+    bench.switch.faults.delay = 0.2
+    with pytest.raises((OutcomeUnknown, DeviceUnreachable), match=r"no answer within 1 s"):
+        await bench.driver.apply(change, 1.0)
+    bench.switch.faults.delay = 0.0
+    asked = -1
+    while asked != bench.switch.faults.requests:  # until what was on its way has arrived
+        asked = bench.switch.faults.requests
+        await asyncio.sleep(0.5)
+    assert not bench.denied, "the thread went on after its push was given up"
+    await bench.converge()
+    assert bench.denied
+
+
+async def test_a_refused_line_leaves_nothing(bench: Bench) -> None:
+    bench.switch.faults.refuse = re.compile("^mac access-group")
+    before = bench.switch.running.text(GRAMMAR)
+    with pytest.raises(DeviceRefused, match=r"1002.*invalid command"):
+        await bench.push()
+    assert (bench.switch.running.text(GRAMMAR), bench.switch.sessions) == (before, {})
+
+
+async def test_a_full_table_refuses_the_whole(bench: Bench) -> None:
+    bench.switch.faults.tcam = 2
+    with pytest.raises(DeviceRefused, match="TCAM"):
+        await bench.push()
+    assert not bench.denied
+    assert not [one for one in bench.switch.sessions.values() if one.state == PENDING]
+
+
+async def test_somebody_elses_timed_commit_is_left_alone(bench: Bench) -> None:
+    bench.switch.enter("maintenance")
+    bench.switch.commit("maintenance", 600)
+    with pytest.raises(DeviceRefused, match="Pending commit"):
+        await bench.push()
+    assert bench.switch.sessions["maintenance"].state == TIMED
+    assert not [name for name in bench.switch.sessions if name.startswith("netcordon-")]
+
+
+async def test_a_colleagues_open_session_holds_nobody_up_and_stays(bench: Bench) -> None:
+    bench.switch.enter("colleague")
+    await bench.converge()
+    assert bench.denied
+    assert bench.switch.sessions["colleague"].state == PENDING
+
+
+async def test_sessions_of_ours_that_a_lost_connection_left_are_thrown_away(bench: Bench) -> None:
+    bench.switch.enter("netcordon-0badcafe")
+    await bench.converge()
+    assert "netcordon-0badcafe" not in bench.switch.sessions
+
+
+async def test_a_colleagues_unsaved_edit_survives_both_ways(bench: Bench) -> None:
+    bench.switch.edit(["interface Ethernet2", "description his"])
+    await bench.converge()
+    bench.switch.edit(["interface Ethernet1", "description his too"])
+    await bench.converge(RuleSet())
+    assert bench.switch.running.section("interface Ethernet1") == ["description his too"]
+    assert bench.switch.running.section("interface Ethernet2") == ["description his"]
+
+
+async def test_preview_is_the_devices_own_diff(bench: Bench) -> None:
+    change = bench.driver.render(DENY, await bench.driver.observe(), PreState())
+    told = [line.text for line in await bench.driver.preview(change)]
+    assert any(text.startswith("+   10 remark netcordon rule") for text in told)
+    assert (bench.denied, bench.switch.sessions) == (False, {})
+
+
+async def test_a_user_who_may_only_look_is_refused(bench: Bench) -> None:
+    bench.switch.faults.read_only = frozenset({"netcordon"})
+    with pytest.raises(DeviceRefused, match="1005"):
+        await bench.push()
+
+
+async def test_a_certificate_is_verified_unless_it_is_said_otherwise(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    stranger = bench.with_options(ca=None)
+    with pytest.raises(DeviceUnreachable, match="CERTIFICATE_VERIFY_FAILED"):
+        await stranger.observe()
+    await stranger.close()
+    with pytest.raises(DeviceUnreachable, match="localhost"):
+        await bench.with_options(host="localhost").observe()
+    await bench.with_options(ca=None, verify=False).observe()
+    assert "not verified" in caplog.text
+
+
+async def test_the_password_is_shown_nowhere(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    bench.eapi.users["netcordon"] = "another"
+    with pytest.raises(DeviceUnreachable) as wrong:
+        await bench.driver.observe()
+    assert SECRET not in f"{wrong.value}{caplog.text}{bench.options}{bench.driver.__dict__}"
+
+
+async def test_a_lost_answer_of_the_commit_is_unknown(bench: Bench) -> None:
+    change = bench.driver.render(DENY, await bench.driver.observe(), PreState())
+    bench.switch.faults.sever = (5, Sever.AFTER)
+    with pytest.raises(OutcomeUnknown):
+        await bench.driver.apply(change, 20.0)
+    assert bench.denied
+    bench.switch.faults.unreachable = False
+    assert (await bench.converge()).status is ReceiptStatus.APPLIED
+
+
+async def test_facts(bench: Bench) -> None:
+    facts = await bench.driver.facts()
+    assert facts.description == "sw1 (Netcordon virtual EOS switch, EOS 4.32.2F-virtual)"
+    assert [interface.name for interface in facts.interfaces] == ["Ethernet1", "Ethernet2", "Ethernet3"]
+    assert facts.vlans == (1,)
+    bench.switch.reload()
+    bench.switch.booted += 5
+    assert (await bench.driver.facts()).boot_id != facts.boot_id
+
+
+def test_it_reports_nothing_by_itself(served: tuple[EosSwitch, Eapi, NapalmOptions]) -> None:
+    with pytest.raises(UnsupportedAction):
+        NapalmDriver("sw1", served[2]).events()
+
+
+def test_where_a_password_comes_from(tmp_path: Path) -> None:
+    options = NapalmOptions(platform="eos", host="sw1", username="u")
+    assert variable_of("access-1.example") == "NETCORDON_PASSWORD_ACCESS_1_EXAMPLE"
+    assert password("access-1", options, {"NETCORDON_PASSWORD_ACCESS_1": "from there"}) == "from there"
+    with pytest.raises(NoCredentials, match=r"set \$NETCORDON_PASSWORD_SW1"):
+        password("sw1", options, {})
+    file = tmp_path / "password"
+    file.write_text("open to all")
+    file.chmod(0o644)
+    with pytest.raises(NoCredentials, match="chmod 600") as refused:
+        password("sw1", options.model_copy(update={"password_file": file}), {})
+    assert "open to all" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"host": "sw1; reboot"}, {"username": "a:b"}, {"platform": "vms"}, {"revert_in": 5}, {"passwd": "x"}]
+)
+def test_options_are_checked(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        NapalmDriver("sw1", {"platform": "eos", "host": "sw1", "username": "u", **wrong})
+
+
+def test_the_context_that_is_not_verified_is_made_on_purpose() -> None:
+    from drivers.napalm_config.session import _trust
+
+    options = NapalmOptions(platform="eos", host="sw1", username="u")
+    assert _trust("sw1", options).verify_mode is ssl.CERT_REQUIRED
+    assert _trust("sw1", options.model_copy(update={"verify": False})).verify_mode is ssl.CERT_NONE
