@@ -14,6 +14,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from itertools import islice
 
 import structlog
 
@@ -44,6 +45,8 @@ EVERY = 2**31 - 1
 """As a limit of a list: none."""
 OWN_ECHO = 1.0
 """Seconds after a push in which a port's changed flags are taken for that push's own echo."""
+TOLD_AT_ONCE = 100
+"""Containments whose new outcome is read and told before anything else gets its turn."""
 WITNESS = "witness:"
 """What a driver puts in to count with, and no containment asked for."""
 SEEN_WHOLE = frozenset({Outcome.INSTALLED, Outcome.PROVEN, Outcome.DRIFTED})
@@ -87,6 +90,7 @@ class DeviceLoop:
         self._recalled = False
         self._passing = False
         self._remembered: frozenset[PortName] = frozenset()
+        self._untold: dict[str, None] = {}
         self._failures = 0
         self._epoch: int | None = None
         self._claimed_at = 0.0
@@ -200,7 +204,7 @@ class DeviceLoop:
             await self._record_all(Outcome.FAILED, str(error), epoch)
             raise
         self.up = True
-        self._on_changed(await self._record(done, epoch))
+        await self._tell(await self._record(done, epoch))
         if not done.leftover.empty:
             self._doubt()
             raise DeviceRefused(leftover_reason(done))
@@ -332,7 +336,7 @@ class DeviceLoop:
 
     # --- what it means for each containment ---------------------------------------------------------------------------
 
-    async def _record(self, done: Pass, epoch: int) -> list[Containment]:
+    async def _record(self, done: Pass, epoch: int) -> list[str]:
         now = self._now()
         outcomes = {
             containment: replace(outcome, device=self.device, at=now) for containment, outcome in outcomes_of(done)
@@ -394,7 +398,19 @@ class DeviceLoop:
 
     async def _record_these(self, outcomes: Mapping[str, DeviceOutcome], epoch: int) -> None:
         if outcomes:
-            self._on_changed(await self._store.record(self.device, epoch, None, outcomes, None))
+            await self._tell(await self._store.record(self.device, epoch, None, outcomes, None))
+
+    async def _tell(self, changed: Iterable[str]) -> None:
+        """Say what was recorded, the newest first and some at a time: what is to be pushed meanwhile goes before the rest."""
+        self._untold = dict.fromkeys(changed) | self._untold
+        while self._untold:
+            some = list(islice(self._untold, TOLD_AT_ONCE))
+            cases = await self._store.cases(some)
+            for name in some:
+                self._untold.pop(name, None)
+            self._on_changed(cases)
+            if self._woken.is_set():
+                return
 
     # --- when to look again -----------------------------------------------------------------------------------------
 

@@ -96,7 +96,7 @@ def next_expiry(connection: Connection) -> float | None:
 def by_ids(connection: Connection, ids: Sequence[str]) -> list[Containment]:
     """In the order of `ids`, all of which exist."""
     rows = {}
-    for chunk in _chunks(ids):
+    for chunk in chunks(ids):
         for found in connection.execute(select(containment).where(containment.c.id.in_(chunk))):
             rows[found.id] = found
     return load(connection, [rows[id] for id in ids])
@@ -104,7 +104,7 @@ def by_ids(connection: Connection, ids: Sequence[str]) -> list[Containment]:
 
 def load(connection: Connection, rows: Sequence[Row[Any]]) -> list[Containment]:
     """The rows of `containment` with what belongs to them, in the same order; three queries for each 500."""
-    return [case for chunk in _chunks(rows) for case in _load(connection, chunk)]
+    return [case for chunk in chunks(rows) for case in _load(connection, chunk)]
 
 
 def _load(connection: Connection, rows: Sequence[Row[Any]]) -> list[Containment]:
@@ -148,5 +148,6 @@ def _load(connection: Connection, rows: Sequence[Row[Any]]) -> list[Containment]
     ]
 
 
-def _chunks(items: Sequence[Any]) -> list[Sequence[Any]]:
+def chunks(items: Sequence[Any]) -> list[Sequence[Any]]:
+    """As many as one query may name."""
     return [items[i : i + _CHUNK] for i in range(0, len(items), _CHUNK)]

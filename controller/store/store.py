@@ -175,6 +175,10 @@ class Store:
         """Newest first."""
         return await self._read(lambda c: containments.listed(c, want, limit, device))
 
+    async def cases(self, ids: Sequence[str]) -> list[Containment]:
+        """Containments by their whole ids, in that order. All of them exist."""
+        return await self._read(lambda c: containments.by_ids(c, ids))
+
     async def open_for_endpoint(self, endpoint_id: str) -> Containment | None:
         return await self._read(lambda c: containments.open_for_endpoint(c, endpoint_id))
 
@@ -201,10 +205,10 @@ class Store:
         have_revision: int | None,
         outcomes: Mapping[str, DeviceOutcome],
         boot_id: str | None = None,
-    ) -> list[Containment]:
-        """What a push or a look at `device` showed, by containment; gives back those that it changed. Nothing is written under an
-        epoch that is no longer the device's. `have_revision` is the revision that the device was brought to: installed, proven or
-        removed is not believed of a containment that changed after it. Installed does not take proven back, unless `boot_id` is new."""
+    ) -> list[str]:
+        """What a push or a look at `device` showed, by containment; the ids of those that it changed. Nothing is written under an epoch
+        that is no longer the device's. `have_revision` is the revision that the device was brought to: installed, proven or removed is not
+        believed of a containment that changed after it. Installed does not take proven back, unless `boot_id` is new."""
         copy = dict(outcomes)
         noted = {id: self._noted.pop(id) for id in copy.keys() & self._noted.keys()}
         try:

@@ -42,12 +42,13 @@ async def test_changes_are_audited_and_repetitions_are_not(store: Store) -> None
     epoch = await store.claim("s1", "me", 30)
     assert epoch is not None
     seen = {id: DeviceOutcome("s1", Outcome.FAILED, "table full", START)}
-    assert [case.id for case in await store.record("s1", epoch, 1, seen)] == [id]
+    assert await store.record("s1", epoch, 1, seen) == [id]
     before = await store.audit_head()
     assert await store.record("s1", epoch, 1, seen) == []
     assert await store.audit_head() == before
     other = {id: DeviceOutcome("s1", Outcome.FAILED, "bad match", START)}
-    assert (await store.record("s1", epoch, 1, other))[0].devices[0].reason == "bad match"
+    assert await store.record("s1", epoch, 1, other) == [id]
+    assert (await store.containment(id)).devices[0].reason == "bad match"
     assert await store.audit_head() == before
     assert (await store.audit_records())[-1].action == "outcome"
 
