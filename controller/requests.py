@@ -41,7 +41,7 @@ class Preview:
     plan: Plan | None = None
     proof: Proof | None = None
     refusal: tuple[RefusalCode, str] | None = None
-    changes: Mapping[str, tuple[DiffLine, ...]] = field(default_factory=dict)
+    changes: Mapping[str, DeviceDiff] = field(default_factory=dict)
 
 
 class Disposition(StrEnum):

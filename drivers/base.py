@@ -10,11 +10,11 @@ DriverError
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, overload
 
 from drivers.rules import Action, Direction, Mac, PortName, RuleSet
 
@@ -80,14 +80,16 @@ class Capabilities:
 
     def unsupported(self, rules: RuleSet) -> list[str]:
         """One sentence for each rule that this driver cannot render; empty when it can render all of them."""
+        asked = [(rule.action, rule.match.direction, rule.match.fields()) for rule in rules]
+        lacking = {shape for shape in set(asked) if not self._matches(*shape)}
         return [
-            f"{rule.action.value} {rule.match.direction.value} on {'+'.join(sorted(rule.match.fields()))}"
-            for rule in rules
-            if not any(
-                rule.action is action and rule.match.direction is direction and rule.match.fields() <= fields
-                for action, direction, fields in self.matchable
-            )
+            f"{action.value} {direction.value} on {'+'.join(sorted(fields))}"
+            for action, direction, fields in asked
+            if lacking and (action, direction, fields) in lacking
         ]
+
+    def _matches(self, action: Action, direction: Direction, fields: frozenset[str]) -> bool:
+        return any(action is own and direction is way and fields <= matchable for own, way, matchable in self.matchable)
 
     def require(self, rules: RuleSet) -> None:
         """Raise UnsupportedAction, naming every rule that is outside the declaration."""
@@ -211,7 +213,39 @@ class DiffLine:
     detail: tuple[str, ...] = ()
 
 
-DeviceDiff = tuple[DiffLine, ...]
+DeviceDiff = Sequence[DiffLine]
+
+
+class LinesWhenAsked(Sequence[DiffLine]):
+    """A diff that is worded once somebody reads it: a push of ten thousand rules has as many lines, and hardly ever a reader."""
+
+    def __init__(self, word: Callable[[], tuple[DiffLine, ...]]) -> None:
+        self._word = word
+        self._worded: tuple[DiffLine, ...] | None = None
+
+    def _lines(self) -> tuple[DiffLine, ...]:
+        if self._worded is None:
+            self._worded = self._word()
+        return self._worded
+
+    @overload
+    def __getitem__(self, index: int) -> DiffLine: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[DiffLine, ...]: ...
+    def __getitem__(self, index: int | slice) -> DiffLine | tuple[DiffLine, ...]:
+        return self._lines()[index]
+
+    def __len__(self) -> int:
+        return len(self._lines())
+
+    def __eq__(self, other: object) -> bool:
+        return self._lines() == (other._lines() if isinstance(other, LinesWhenAsked) else other)
+
+    def __hash__(self) -> int:
+        return hash(self._lines())
+
+    def __repr__(self) -> str:
+        return repr(self._lines())
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, KeysView, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from operator import attrgetter
 from typing import Any, NewType
 
 Network = IPv4Network | IPv6Network
@@ -123,7 +124,17 @@ class Match:
 
     def fields(self) -> frozenset[str]:
         """Names of the fields that are set, `direction` left out: what a driver must be able to match on."""
-        return frozenset(name for name in self.__slots__ if name != "direction" and getattr(self, name) is not None)
+        return _named(tuple([value is not None for value in _VALUES(self)]))
+
+
+_FIELDS = Match.__slots__[1:]
+_VALUES = attrgetter(*_FIELDS)
+
+
+@cache
+def _named(said: tuple[bool, ...]) -> frozenset[str]:
+    """The names of the fields of which something is said. Asked for several times a rule, of ten thousand rules."""
+    return frozenset(name for name, one in zip(_FIELDS, said, strict=True) if one)
 
 
 @dataclass(frozen=True, slots=True)

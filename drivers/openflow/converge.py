@@ -14,9 +14,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from drivers.base import Capabilities, Change, DiffLine, ObservedRule, ObservedState, PortState, PreState
+from drivers.base import (
+    Capabilities,
+    Change,
+    DiffLine,
+    LinesWhenAsked,
+    ObservedRule,
+    ObservedState,
+    PortState,
+    PreState,
+)
 from drivers.openflow import flows
-from drivers.openflow.flows import SLOTS, Flow
+from drivers.openflow.flows import SLOTS, Counted, Flow
 from drivers.openflow.layout import ALONE, Layout
 from drivers.openflow.overlaps import intersect
 from drivers.openflow.slots import Crowds, apart
@@ -95,10 +104,9 @@ class Renderer:
             *_removals(wanted, wrong, gone, old, nobodys),
             *port_off,
         )
-        return Change(
-            self._device,
-            messages,
-            (
+
+        def worded() -> tuple[DiffLine, ...]:
+            return (
                 *(_line("+", name, desired.get(name), wanted[name].native) for name in wrong),
                 *(_line("-", name, None, held[name]) for name in gone),
                 *(DiffLine("-", f"{flow.text} (nobody's)") for flow in nobodys),
@@ -107,7 +115,12 @@ class Renderer:
                     for m in (*port_on, *port_off)
                 ),
                 *(DiffLine(" ", f"{name}: {reason}") for name, reason in sorted(unheld.items())),
-            ),
+            )
+
+        return Change(
+            self._device,
+            messages,
+            LinesWhenAsked(worded) if messages else (),
             frozenset(name for name in wrong if name in desired)
             | frozenset(unheld)
             | frozenset(name for m in port_on for name in m["rules"]),
@@ -186,7 +199,7 @@ def _adds(wanted: Mapping[str, Held], wrong: list[str], old: Mapping[str, tuple[
 
 def add_order(flow: Flow) -> tuple[int, int]:
     """Sort key: what stops frames, then what lets frames on, then the pipeline from its last table to the first table's default."""
-    own = flows.rule_id_of(flow.cookie) is None
+    own = not flows.is_rules(flow.cookie)
     return (2, -flow.table) if own else (int(flow.goto is not None), 0)
 
 
@@ -265,26 +278,26 @@ def _native(held: Iterable[Flow], flagged: PortName | None = None) -> str:
 def read_back(
     boot_id: str,
     at: float,
-    found: Iterable[Mapping[str, Any]],
+    found: Iterable[Counted],
     ports: Mapping[PortName, PortState],
     layout: Layout = ALONE,
 ) -> ObservedState:
     """The state from a flow-stats and a port reply. A stranger's flow among those found outranks ours: no others are asked for."""
     names = {state.settings["number"]: name for name, state in ports.items()}
-    grouped: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    grouped: dict[str, list[Counted]] = defaultdict(list)
     rules: list[ObservedRule] = []
     strangers: list[Flow] = []
-    for wire in found:
-        if flows.is_ours(wire["cookie"]):
-            grouped[_name_of(wire, names)].append(wire)
+    for counted in found:
+        if flows.is_ours(counted.flow.cookie):
+            grouped[_name_of(counted.flow, names)].append(counted)
         else:
-            strangers.append(Flow.from_wire(wire))
-    for name, wires in grouped.items():
-        held = [Flow.from_wire(wire) for wire in wires]
-        packets, octets = sum(wire["packets"] for wire in wires), sum(wire["bytes"] for wire in wires)
+            strangers.append(counted.flow)
+    for name, every in grouped.items():
+        held = [one.flow for one in every]
         if layout.is_flag_marker(held[0]):
             rules.append(_flag_rule(name, held, names, ports))
         else:
+            packets, octets = sum([one.packets for one in every]), sum([one.octets for one in every])
             rules.append(ObservedRule(name or None, flows.native(held), packets, octets))
     return ObservedState(boot_id, at, tuple(rules), ports, tuple(sorted([flow.text for flow in strangers])))
 
@@ -298,13 +311,14 @@ def _flag_rule(
     return ObservedRule(None, flows.native(held))
 
 
-def _name_of(wire: Mapping[str, Any], names: Mapping[Any, PortName]) -> str:
+def _name_of(flow: Flow, names: Mapping[Any, PortName]) -> str:
     """The id that a flow's cookie stands for; "" for something with our mark that we never made."""
-    number = wire["cookie"] & ~flows.COOKIE_MASK
+    number = flow.cookie & ~flows.COOKIE_MASK
     if number == flows.PIPELINE_ID:
         return PIPELINE
     if number == flows.WITNESS_ID:
-        port = names.get(wire["match"].get("in_port"), f"#{wire['match'].get('in_port')}")
-        mac = wire["match"].get("eth_src")
+        match = dict(flow.match)
+        port = names.get(match.get("in_port"), f"#{match.get('in_port')}")
+        mac = match.get("eth_src")
         return f"witness:{port}" if mac is None else f"witness:{port}/{mac}"
-    return flows.rule_id_of(wire["cookie"]) or ""
+    return flows.rule_id_of(flow.cookie) or ""

@@ -34,6 +34,7 @@ from drivers.openflow import flows
 from drivers.openflow.converge import PIPELINE, Renderer, read_back
 from drivers.openflow.layout import ALONE, BESIDE, Layout
 from drivers.openflow.link import Events, SpeakerLink
+from drivers.openflow.told import Reader
 from drivers.rules import Action, Direction, Match, PortName, RuleSet, parse_mac
 
 READ_DEADLINE = 10.0
@@ -68,6 +69,7 @@ class OpenFlowDriver:
         self._device, self._dpid, self._link, self._dhcp_ports = device, dpid, link, dhcp_ports
         self._subscribed: list[Events] = []
         self._renderer = Renderer(device, self.capabilities, self.layout)
+        self._reader = Reader()
 
     async def facts(self) -> DeviceFacts:
         """Interfaces as the switch describes them; neighbours by the speaker's LLDP. `description` is the LOCAL port's name."""
@@ -98,7 +100,8 @@ class OpenFlowDriver:
         above = self.layout.outranked_from if whole else None
         told = await self._link.request("observe", READ_DEADLINE, dpid=self._dpid, cookies=cookies, above=above)
         ports = {PortName(port["name"]): _port_state(port) for port in told["ports"]}
-        state = read_back(told["boot_id"], told["at"], told["flows"], ports, self.layout)
+        found = self._reader.read(told["flows"], whole=whole)
+        state = read_back(told["boot_id"], told["at"], found, ports, self.layout)
         rules = tuple(rule for rule in state.rules if scope.rule_ids is None or rule.rule_id in scope.rule_ids)
         kept = {name: port for name, port in ports.items() if scope.ports is None or name in scope.ports}
         return ObservedState(state.boot_id, state.at, rules, kept, state.outranking)

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from drivers.rules import Action, Direction, Match, Network, PortRange, Protocol, Rule
 from drivers.semantics import ETH_ARP, ETH_IPV4, ETH_IPV6, HIDING_PROTOCOLS, HIDING_TYPES, IP_PROTOCOLS, NEIGHBOUR_TYPES
@@ -121,6 +121,14 @@ class Flow:
         )
 
 
+class Counted(NamedTuple):
+    """A flow that a switch told of, and what went through it so far."""
+
+    flow: Flow
+    packets: int
+    octets: int
+
+
 def cookie_of(rule_id: str) -> int:
     return COOKIE_MARK | int(rule_id, 16)
 
@@ -129,10 +137,14 @@ def is_ours(cookie: int) -> bool:
     return cookie & COOKIE_MASK == COOKIE_MARK
 
 
+def is_rules(cookie: int) -> bool:
+    """Whether a cookie names a rule."""
+    return is_ours(cookie) and cookie & ~COOKIE_MASK >= RESERVED_IDS
+
+
 def rule_id_of(cookie: int) -> str | None:
     """The rule that a cookie names; None for the pipeline's own and for strangers."""
-    number = cookie & ~COOKIE_MASK
-    return f"{number:012x}" if is_ours(cookie) and number >= RESERVED_IDS else None
+    return f"{cookie & ~COOKIE_MASK:012x}" if is_rules(cookie) else None
 
 
 def native(flows: Iterable[Flow]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from drivers.base import DeviceRefused, DeviceUnreachable, DriverError, OutcomeUnknown
 
-PROTOCOL = 1
+PROTOCOL = 2
 ANOTHER_SPEAKER = 3  # exit code of a speaker whose socket another one serves
 DEFAULT_LISTEN = "127.0.0.1:6653"
 LONGEST_LINE = 1 << 28

@@ -1,7 +1,7 @@
 """The speaker's Unix socket: JSON lines, many clients, requests answered as the switches answer.
 
     client                                        speaker
-    {"hello": {"protocol": 1}}                    {"hello": {"protocol": 1, "pid": ..., "runtime": ..., "listen": ...}}
+    {"hello": {"protocol": 2}}                    {"hello": {"protocol": 2, "pid": ..., "runtime": ..., "listen": ...}}
     {"id": 7, "op": "push", "dpid": 1, ...}       {"id": 7, "result": {"refused": {"0": "OFPFMFC_TABLE_FULL (...)"}}}
                                                   {"id": 7, "error": "unreachable" | "lost" | "bad-request", "text": ...}
     {"id": 8, "op": "subscribe"}                  {"event": "up", "dpid": 1, "at": ..., "boot_id": ...}   and so on
@@ -23,8 +23,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from drivers.openflow import messages, runtime, staged, wire
-from drivers.openflow.flows import COOKIE_MARK, COOKIE_MASK, Band, is_ours, pipeline
+from drivers.openflow import messages, runtime, staged, told, wire
+from drivers.openflow.flows import COOKIE_MARK, COOKIE_MASK, Band, pipeline
 from drivers.openflow.link import PROTOCOL
 from drivers.openflow.runtime import ofproto, parser
 from drivers.openflow.session import Session, serialized
@@ -228,11 +228,10 @@ class Server:
             counted = [
                 port | dict(zip(("rx", "tx"), stats.get(port["number"], (None, None)), strict=True)) for port in ports
             ]
-            flows = [wire.decode_flow(entry.raw) for body in bodies[2 : 2 + len(pairs)] for entry in body]
+            flows = [entry.raw for body in bodies[2 : 2 + len(pairs)] for entry in body]
             if above is not None:
-                first_table = (wire.decode_flow(entry.raw) for entry in bodies[-1])
-                flows += [flow for flow in first_table if flow["priority"] >= above and not is_ours(flow["cookie"])]
-            reply({"boot_id": session.boot_id, "at": time.time(), "flows": flows, "ports": counted})
+                flows += [entry.raw for entry in bodies[-1] if told.outranks(entry.raw, above)]
+            reply({"boot_id": session.boot_id, "at": time.time(), "flows": told.to_text(flows), "ports": counted})
 
         self._when_done(client, request, _all(asked), answered)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import gc
 import logging
 import os
 import signal
@@ -29,6 +30,11 @@ LOG = logging.getLogger("netcordon.speaker")
 CANNOT_LISTEN, NO_RUNTIME, BAD_CERTIFICATES = 4, 5, 6
 APPLICATIONS = {"sole": "drivers.openflow.app", "equal": "drivers.openflow.app_beside"}
 LOOKED_FOR_SIGNALS = 0.2  # seconds
+COLLECT_EVERY = (
+    10_000,
+    20,
+    20,
+)  # as the daemon's: by default the garbage is looked for all the time that a large push is read
 SWITCH_INTERVAL = 0.0005  # seconds; Python's 5 ms would be the latency of a push while another thread parses
 
 
@@ -39,6 +45,7 @@ def main() -> int:
     )
     os.environ["NETCORDON_OPENFLOW_RUNTIME"] = options.runtime
     sys.setswitchinterval(SWITCH_INTERVAL)
+    gc.set_threshold(*COLLECT_EVERY)
     lock = _lock(options.socket)
     if lock is None:
         LOG.error("another speaker serves %s", options.socket)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -45,7 +46,8 @@ _EXTENSIONS = {  # name: (class, field number, bytes, experimenter)
 """Each is always masked. Open vSwitch has both (ovs-fields(7)); tcp_flags is ONF extension 109 to OpenFlow 1.3."""
 
 _NAMES = {number: name for name, (number, _) in _FIELDS.items()}
-_FLOW_STATS = struct.Struct("!HB9xH6x4xQQQ")  # length, table, priority, cookie, packets, bytes: §7.3.5.2
+_FLOW_STATS = struct.Struct("!HB9xH6x4xQ")  # length, table, priority, cookie: §7.3.5.2
+COUNTED_MATCH = 48  # where its match starts, behind the counts of packets and bytes
 _GOTO_TABLE, _APPLY_ACTIONS, _OUTPUT = 1, 4, 0
 
 
@@ -105,6 +107,7 @@ def _flow_mod(message: Mapping[str, Any], command: int, mask: int, flags: int, i
     return head + struct.pack("!QQBBHHHIIIH2x", *numbers) + rest
 
 
+@lru_cache(maxsize=1024)
 def _instructions(output: str | None, goto: int | None) -> bytes:
     apply = b"" if output is None else struct.pack("!HH4xHHIH6x", 4, 24, 0, 16, _OUTPUTS[output], 0xFFFF)
     return apply if goto is None else apply + struct.pack("!HHB3x", 1, 8, goto)
@@ -112,13 +115,14 @@ def _instructions(output: str | None, goto: int | None) -> bytes:
 
 def _match(fields: Fields) -> bytes:
     """In order of field numbers, so that each field follows what it presupposes."""
-    basic = sorted((*_FIELDS[name], name, value) for name, value in fields.items() if name not in _EXTENSIONS)
-    oxm = b"".join(_oxm(number, width, name, value) for number, width, name, value in basic)
+    basic = sorted([(_FIELDS[name], name) for name in fields if name not in _EXTENSIONS])
+    oxm = b"".join([_oxm(number, width, name, fields[name]) for (number, width), name in basic])
     oxm += b"".join(_extension(name, str(fields[name])) for name in _EXTENSIONS if name in fields)
     length = 4 + len(oxm)
     return struct.pack("!HH", 1, length) + oxm + bytes(-length % 8)
 
 
+@lru_cache(maxsize=65536)
 def _oxm(number: int, width: int, name: str, value: Field) -> bytes:
     if isinstance(value, int):
         return struct.pack("!HBB", _BASIC, number << 1, width) + value.to_bytes(width, "big")
@@ -151,31 +155,29 @@ def _octets(name: str, text: str) -> bytes:
     return ip_address(text).packed
 
 
-def decode_flow(entry: bytes) -> dict[str, Any]:
-    """An entry of a flow-stats reply, in the shape of `Flow.wire` with `packets` and `bytes`. Instructions that we never make are
-    named in `output`, so that a flow that somebody changed is no longer ours."""
-    _, table, priority, cookie, packets, octets = _FLOW_STATS.unpack_from(entry)
-    match, at = decode_match(entry, _FLOW_STATS.size)
-    goto, outputs = None, []
-    while at + 8 <= len(entry):
-        kind, length = struct.unpack_from("!HH", entry, at)
+def decode_flow(entry: bytes) -> Flow:
+    """The flow of an entry of a flow-stats reply. Instructions that we never make are named in `output`, so that a flow that somebody
+    changed is no longer ours."""
+    _, table, priority, cookie = _FLOW_STATS.unpack_from(entry)
+    match, at = decode_match(entry, COUNTED_MATCH)
+    goto, output = _decode_instructions(entry[at:])
+    return Flow(table, priority, cookie, tuple(sorted(match.items())), goto, output)
+
+
+@lru_cache(maxsize=1024)
+def _decode_instructions(octets: bytes) -> tuple[int | None, str | None]:
+    """Where the flow goes on to, and what it puts out."""
+    goto, outputs, at = None, [], 0
+    while at + 8 <= len(octets):
+        kind, length = struct.unpack_from("!HH", octets, at)
         if kind == _GOTO_TABLE:
-            goto = entry[at + 4]
+            goto = octets[at + 4]
         elif kind == _APPLY_ACTIONS:
-            outputs += _action_names(entry[at + 8 : at + length])
+            outputs += _action_names(octets[at + 8 : at + length])
         else:
             outputs.append(f"instruction {kind}")
         at += max(length, 8)
-    return {
-        "table": table,
-        "priority": priority,
-        "cookie": cookie,
-        "match": match,
-        "goto": goto,
-        "output": "+".join(outputs) or None,
-        "packets": packets,
-        "bytes": octets,
-    }
+    return goto, "+".join(outputs) or None
 
 
 def decode_match(data: bytes, at: int) -> tuple[dict[str, Field], int]:
@@ -186,20 +188,26 @@ def decode_match(data: bytes, at: int) -> tuple[dict[str, Field], int]:
     after = end + -length % 8
     at += 4
     while at + 4 <= end:
-        space, field, width = struct.unpack_from("!HBB", data, at)
-        value = data[at + 4 : at + 4 + width]
-        name = _NAMES.get(field >> 1) if space == _BASIC else None
-        if name is None and field & 1 and (extension := _extension_name(space, field >> 1, value)) is not None:
-            name, experimenter = extension
-            half = (width - len(experimenter)) // 2
-            bits, mask = value[-2 * half : -half].hex(), value[-half:].hex()
-            fields[name] = f"0x{bits}/0x{mask}"
-        elif name is None:
-            fields[f"oxm {space:x} {field >> 1}"] = value.hex()
-        else:
-            fields[name] = _plain(name, value, bool(field & 1))
-        at += 4 + width
+        after_field = at + 4 + data[at + 3]
+        name, value = _decode_field(data[at:after_field])
+        fields[name] = value
+        at = after_field
     return fields, after
+
+
+@lru_cache(maxsize=65536)
+def _decode_field(oxm: bytes) -> tuple[str, Field]:
+    """A field with its value. The same few come again in flow after flow, and a device's address in each of its own."""
+    space, field, width = struct.unpack_from("!HBB", oxm)
+    value = oxm[4 : 4 + width]
+    name = _NAMES.get(field >> 1) if space == _BASIC else None
+    if name is not None:
+        return name, _plain(name, value, bool(field & 1))
+    if field & 1 and (extension := _extension_name(space, field >> 1, value)) is not None:
+        name, experimenter = extension
+        half = (width - len(experimenter)) // 2
+        return name, f"0x{value[-2 * half : -half].hex()}/0x{value[-half:].hex()}"
+    return f"oxm {space:x} {field >> 1}", value.hex()
 
 
 def _extension_name(space: int, number: int, value: bytes) -> tuple[str, bytes] | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from drivers.base import ObservedState, PortState
 from drivers.openflow.converge import read_back
-from drivers.openflow.flows import ESTABLISHED, Field, Flow
+from drivers.openflow.flows import ESTABLISHED, Counted, Field, Flow
 from drivers.openflow.layout import ALONE, Layout
 from drivers.rules import PortName
 from drivers.semantics import ETH_ARP, ETH_IPV4, ETH_IPV6, Crossing, Fate, Frame
@@ -52,7 +52,7 @@ class FlowTable:
             )
             for name, number in self.numbers.items()
         }
-        counted = [flow.wire() | {"packets": self.packets.get(flow.key, 0), "bytes": 0} for flow in self.flows.values()]
+        counted = [Counted(flow, self.packets.get(flow.key, 0), 0) for flow in self.flows.values()]
         return read_back("boot", 0.0, counted, ports, self.layout)
 
     def forward(self, crossing: Crossing) -> Fate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from concurrent.futures import Future
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.openflow import flows, lldp, packets, wire
+from drivers.openflow import flows, lldp, packets, told, wire
 from drivers.openflow.app import Application
 from drivers.openflow.app_beside import ApplicationBeside
 from drivers.openflow.flows import Flow
@@ -123,13 +124,41 @@ def test_removals_and_port_flags_are_written_as_os_ken_writes_them(flow: Flow) -
     assert wire.encode({"kind": "port", "number": 7, "hw_addr": MAC, "no_fwd": True}) == _by_os_ken(port)
 
 
-@given(some_flows, st.integers(0, 1 << 40), st.integers(0, 1 << 40))
-def test_a_flow_is_read_back_as_it_was_written(flow: Flow, packets_: int, octets: int) -> None:
+def _entry(flow: Flow, packets_: int, octets: int) -> bytes:
+    """As a flow-stats reply tells of it."""
     body = wire.encode({"kind": "flow", **flow.wire()})[48:]
-    head = wire._FLOW_STATS.pack(48 + len(body), flow.table, flow.priority, flow.cookie, packets_, octets)
-    read = wire.decode_flow(head + body)
-    assert Flow.from_wire(read) == flow
-    assert (read["packets"], read["bytes"]) == (packets_, octets)
+    return told._NUMBERS.pack(48 + len(body), flow.table, flow.priority, flow.cookie, packets_, octets) + body
+
+
+@given(st.lists(st.tuples(some_flows, st.integers(0, 1 << 40), st.integers(0, 1 << 40)), max_size=5))
+def test_flows_are_read_back_as_they_were_written(every: list[tuple[Flow, int, int]]) -> None:
+    text, reader = told.to_text(_entry(*one) for one in every), told.Reader()
+    for whole in (True, False, True):
+        assert [tuple(one) for one in reader.read(text, whole=whole)] == every
+
+
+def test_a_flow_that_was_read_before_is_the_same_one_until_it_has_changed() -> None:
+    one, other = flows.pipeline()[:2]
+    reader = told.Reader()
+    (first,) = reader.read(told.to_text([_entry(one, 1, 2)]), whole=True)
+    again, new = reader.read(told.to_text([_entry(one, 3, 4), _entry(other, 0, 0)]), whole=False)
+    assert (again, new.flow) == ((one, 3, 4), other)
+    assert again.flow is first.flow
+    changed = replace(one, output="normal")
+    (now,) = reader.read(told.to_text([_entry(changed, 3, 4)]), whole=True)
+    assert now.flow == changed
+    cut = _entry(one, 1, 2)[:-1]
+    for broken in (cut, cut[:20]):
+        with pytest.raises(ValueError, match="octets"):
+            reader.read(told.to_text([broken]), whole=True)
+
+
+def test_who_outranks_us_is_told_by_cookie_and_priority() -> None:
+    ours = replace(flows.pipeline()[0], priority=7)
+    assert not told.outranks(_entry(ours, 0, 0), 7)
+    theirs = bytearray(_entry(ours, 0, 0))
+    theirs[24:32] = (5).to_bytes(8, "big")
+    assert [told.outranks(bytes(theirs), above) for above in (6, 7, 8)] == [True, True, False]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,59 @@
+"""What a switch tells of its flows, as it travels from the speaker to the driver: the entries of flow-stats replies (OpenFlow 1.3.5
+§7.3.5.2), one behind the other, as they came. Pure.
+
+A switch with ten thousand rules has many times as many flows, and most look as they did when it was asked last. So the driver keeps each
+flow by the octets that say it, and what it knows is neither read nor worded again.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Iterable
+
+from drivers.openflow import wire
+from drivers.openflow.flows import COOKIE_MARK, COOKIE_MASK, Counted, Flow
+
+_NUMBERS = struct.Struct("!HB9xH6x4xQQQ")  # length, table, priority, cookie, packets, bytes
+_PRIORITY, _COOKIE = slice(12, 14), slice(24, 32)
+_OURS = (COOKIE_MARK >> 48).to_bytes(2, "big")
+_SMALLEST = wire.COUNTED_MATCH
+
+
+def to_text(entries: Iterable[bytes]) -> str:
+    return base64.b64encode(b"".join(entries)).decode("ascii")
+
+
+def outranks(entry: bytes, above: int) -> bool:
+    """Whether it is somebody else's, with this priority or a higher one."""
+    ours = entry[_COOKIE][: COOKIE_MASK.bit_count() // 8] == _OURS
+    return not ours and int.from_bytes(entry[_PRIORITY], "big") >= above
+
+
+class Reader:
+    """Reads what one switch tells; what it gives depends on the argument alone."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int, int, bytes], Flow] = {}
+
+    def read(self, text: str, *, whole: bool) -> list[Counted]:
+        """`whole`: these are all that there are, and the others are forgotten. Raises ValueError for what is cut short."""
+        octets, at = base64.b64decode(text, validate=True), 0
+        seen = {} if whole else self._known
+        found = []
+        while at < len(octets):
+            if len(octets) - at < _SMALLEST:
+                raise ValueError(f"{len(octets) - at} octets are no flow")
+            length, table, priority, cookie, packets, count = _NUMBERS.unpack_from(octets, at)
+            end = at + length
+            if length < _SMALLEST or end > len(octets):
+                raise ValueError(f"a flow of {length} octets where {len(octets) - at} are left")
+            name = (table, priority, cookie, octets[at + _SMALLEST : end])
+            flow = self._known.get(name)
+            if flow is None:
+                flow = wire.decode_flow(octets[at:end])
+            seen[name] = flow
+            found.append(Counted(flow, packets, count))
+            at = end
+        self._known = seen
+        return found
