@@ -12,7 +12,7 @@ from enum import StrEnum
 from controller.errors import RefusalCode
 from controller.model import Containment, Decision, Location, OnExpiry, Plan, Proof, Target
 from controller.store import Accepted, Proposal
-from drivers.base import DiffLine, Interface, Management, Neighbour
+from drivers.base import DeviceDiff, Interface, Management, Neighbour
 
 
 @dataclass(frozen=True, slots=True)
