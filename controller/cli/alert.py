@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from controller.api.listings import AlertResult, AlertsTaken, DeadLetterView, ReplayView
-from controller.cli import completion, output
+from controller.cli import alert_file, completion, output
 from controller.cli.exit_codes import ExitCode
 from controller.cli.options import Config, Json, Limit, connect
+from controller.cli.tables import Form
 from controller.errors import InvalidInput
 
 alert_app = typer.Typer(no_args_is_help=True, help="Send alerts, and look at what came in.")
 
-_AT_ONCE = 4 * 1024 * 1024
-_LINES_AT_ONCE = 5000
 _READ = ("taken", "ignored")
 """What becomes of a dead letter that can be read."""
 
@@ -40,10 +36,16 @@ def send(
 
     Example: netcordon alert send eve.json --source suricata
     """
-    body = _read(file)
-    parts = []
+    body = alert_file.read(file)
+    parts: list[AlertsTaken] = []
     with connect() as client:
-        for part in _parts(body):
+        for part in alert_file.parts(body):
+            if parts and parts[0].malformed == len(parts[0].results):
+                output.note(
+                    "the first part of it is all malformed, so the rest was not sent; see what is read of it:"
+                    f" netcordon alert test {file} --source {source}"
+                )
+                break
             parts.append(client.send_alerts(source, part))
     taken = _together(parts)
     if as_json:
@@ -64,7 +66,9 @@ def sources(as_json: Json = False) -> None:
     if as_json:
         output.print_json(found)
         return
-    output.table(("SOURCE", "WHAT IT IS"), ((one.name, one.says) for one in found), "no source")
+    output.table(
+        Form(("SOURCE", "WHAT IT IS"), folds=("WHAT IT IS",)), ((one.name, one.says) for one in found), "no source"
+    )
 
 
 @alert_app.command("test")
@@ -80,7 +84,7 @@ def try_(
     """
     from controller.cli.alert_trial import show, tried_file, worst
 
-    trials = tried_file(_read(file), source, config)
+    trials = tried_file(alert_file.read(file), source, config)
     show(trials, as_json=as_json)
     raise typer.Exit(worst(trials))
 
@@ -97,7 +101,11 @@ def list_(limit: Limit = 20, as_json: Json = False) -> None:
         output.print_json(found)
         return
     output.table(
-        ("SEEN", "SOURCE", "SEV", "SIGNATURE", "FROM", "TO", "SEE", "WHAT BECAME OF IT"),
+        Form(
+            ("SEEN", "SOURCE", "SEV", "SIGNATURE", "FROM", "TO", "SEE", "WHAT BECAME OF IT"),
+            folds=("SIGNATURE", "WHAT BECAME OF IT"),
+            spare=("SEV", "SOURCE", "TO"),
+        ),
         (
             (
                 output.at(one.observed_at),
@@ -134,7 +142,11 @@ def dead_letters(
         (one.id, output.at(one.received_at), one.source, _fate(one), output.said(one.raw, limit=120)) for one in found
     )
     output.table(
-        ("ID", "CAME", "SOURCE", "REPLAYED" if replayed else "REASON", "TEXT"),
+        Form(
+            ("ID", "CAME", "SOURCE", "REPLAYED" if replayed else "REASON", "TEXT"),
+            folds=("REPLAYED", "REASON", "TEXT"),
+            spare=("TEXT", "SOURCE"),
+        ),
         rows,
         "nothing was replayed" if replayed else "nothing was unreadable",
     )
@@ -181,35 +193,10 @@ def _show_replays(replays: list[ReplayView]) -> None:
                 rows.append((one.id, result.disposition, _about(result), result.reason))
         if one.status != "taken":
             rows.append((one.id, one.status, "", one.reason))
-    output.table(("DEAD LETTER", "CAME TO", "SEE", "REASON"), rows, "no dead letter waits")
+    output.table(Form(("DEAD LETTER", "CAME TO", "SEE", "REASON"), folds=("REASON",)), rows, "no dead letter waits")
     if replays:
         good = sum(one.status in _READ for one in replays)
         output.note(f"{good} of {len(replays)} read; what was not is kept as it was")
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    except OSError as error:
-        raise InvalidInput(f"{file}: {error.strerror}") from error
-
-
-def _parts(body: bytes) -> Iterator[bytes]:
-    """As one, or, what is too long for one request, as several of whole lines, each under the header that the file begins with (a Zeek
-    log's lines of #)."""
-    if len(body) <= _AT_ONCE and body.count(b"\n") <= _LINES_AT_ONCE:
-        yield body
-        return
-    every = body.splitlines(keepends=True)
-    header = list(itertools.takewhile(lambda line: line.startswith(b"#"), every))
-    lines, size = [*header], 0
-    for line in every[len(header) :]:
-        if len(lines) > len(header) and (size + len(line) > _AT_ONCE or len(lines) >= _LINES_AT_ONCE):
-            yield b"".join(lines)
-            lines, size = [*header], 0
-        lines.append(line)
-        size += len(line)
-    yield b"".join(lines)
 
 
 def _together(parts: list[AlertsTaken]) -> AlertsTaken:
@@ -229,7 +216,7 @@ def _together(parts: list[AlertsTaken]) -> AlertsTaken:
 def _show(taken: AlertsTaken) -> None:
     shown = [result for result in taken.results if result.status != "ignored"]
     rows = ((one.index, one.disposition or one.status, _about(one), one.reason) for one in shown)
-    output.table(("EVENT", "CAME TO", "SEE", "REASON"), rows, "no event was an alert")
+    output.table(Form(("EVENT", "CAME TO", "SEE", "REASON"), folds=("REASON", "SEE")), rows, "no event was an alert")
     output.note(
         f"{taken.taken} taken, {taken.ignored} ignored (not alerts), {taken.malformed} malformed, {taken.failed} failed"
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from controller.cli import output
 from controller.cli.exit_codes import ExitCode
+from controller.cli.tables import Form
 from controller.config import load_config
 from controller.errors import NotFound
 from controller.intake import with_mappings
@@ -38,7 +39,11 @@ def show(trials: Sequence[Trial], *, as_json: bool) -> None:
     if as_json:
         output.print_json({"results": [_wire(one) for one in trials]})
         return
-    output.table(("EVENT", "FIELD", "WHAT WOULD BE READ"), (row for one in trials for row in _rows(one)), "no event")
+    output.table(
+        Form(("EVENT", "FIELD", "WHAT WOULD BE READ"), folds=("WHAT WOULD BE READ",)),
+        (row for one in trials for row in _rows(one)),
+        "no event",
+    )
     counts = {word: sum(one.status == word for one in trials) for word in ("taken", "ignored", "malformed")}
     output.note(f"{', '.join(f'{n} {word}' for word, n in counts.items())}; nothing was sent or stored")
 

@@ -11,6 +11,7 @@ from controller.api.listings import AuditVerdict
 from controller.cli import output
 from controller.cli.exit_codes import ExitCode
 from controller.cli.options import Config, Json, Offline, connect
+from controller.cli.tables import Form
 from controller.errors import AuditBroken
 
 audit_app = typer.Typer(no_args_is_help=True, help="Who did what, and whether the record of it is whole.")
@@ -62,7 +63,7 @@ def list_(
         output.print_json(found)
         return
     output.table(
-        ("NO", "WHEN", "WHO", "DID", "WHAT", "DETAIL"),
+        Form(("NO", "WHEN", "WHO", "DID", "WHAT", "DETAIL"), folds=("DETAIL", "WHAT")),
         (
             (
                 one.seq,

@@ -10,6 +10,7 @@ from controller.cli import arguments, output
 from controller.cli.exit_codes import ExitCode
 from controller.cli.options import Json, Target, connect
 from controller.cli.places import place, switch_names
+from controller.cli.tables import Form
 from controller.errors import InvalidInput
 from controller.targets import parse_target
 
@@ -38,7 +39,10 @@ def bindings(
         output.print_json(found)
     else:
         output.table(
-            ("IP", "MAC", "AT", "VLAN", "FROM", "LAST SEEN", "SEEN BY", "LEASE"),
+            Form(
+                ("IP", "MAC", "AT", "VLAN", "FROM", "LAST SEEN", "SEEN BY", "LEASE"),
+                spare=("LEASE", "VLAN", "SEEN BY", "IP"),
+            ),
             (
                 (
                     one.ip,

@@ -12,6 +12,7 @@ from controller.cli import output
 from controller.cli.output import said
 from controller.cli.places import Names, place, switch
 from controller.cli.plan_view import rule_in_words, show_proof
+from controller.cli.tables import Form
 from controller.durations import show_duration
 
 WAITING = "expired, waiting for a person"
@@ -19,7 +20,11 @@ WAITING = "expired, waiting for a person"
 
 def show_list(cases: Sequence[ContainmentView], names: Names, empty: str) -> None:
     output.table(
-        ("ID", "TARGET", "AT", "PROFILE", "WANT", "OUTCOME", "REMAINING", "BY", "REASON"),
+        Form(
+            ("ID", "TARGET", "AT", "PROFILE", "WANT", "OUTCOME", "REMAINING", "BY", "REASON"),
+            folds=("REASON",),
+            spare=("BY", "REASON", "AT", "WANT", "PROFILE"),
+        ),
         (
             (
                 case.id,

@@ -11,12 +11,12 @@ from controller.cli import arguments, case_view, completion, output, plan_view
 from controller.cli.exit_codes import ExitCode
 from controller.cli.options import Json, Limit, Target, connect
 from controller.cli.places import place, switch_names
+from controller.cli.tables import Form
 from controller.errors import NotFound
 from controller.model import Located
 
 if TYPE_CHECKING:
     from controller.client import Client
-
 
 MOST_SEARCHED = 1000
 
@@ -138,7 +138,11 @@ def devices(as_json: Json = False) -> None:
         output.print_json(found)
         return
     output.table(
-        ("ID", "NAME", "DRIVER", "UP", "CONVERGED", "RULES", "MANAGEMENT", "ERROR"),
+        Form(
+            ("ID", "NAME", "DRIVER", "UP", "CONVERGED", "RULES", "MANAGEMENT", "ERROR"),
+            folds=("ERROR",),
+            spare=("DRIVER", "MANAGEMENT", "RULES"),
+        ),
         (
             (
                 one.id,
@@ -168,7 +172,11 @@ def endpoints(as_json: Json = False) -> None:
         output.print_json(found)
         return
     output.table(
-        ("MAC", "IP", "AT", "VLAN", "MANAGED", "TYPE", "ROLE"),
+        Form(
+            ("MAC", "IP", "AT", "VLAN", "MANAGED", "TYPE", "ROLE"),
+            folds=("MAC", "IP"),
+            spare=("VLAN", "TYPE", "MANAGED", "ROLE"),
+        ),
         (
             (
                 ", ".join(one.macs),

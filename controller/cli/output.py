@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from controller.cli.tables import Form, fitted, words
 from controller.neutralize import neutralize
 
 if TYPE_CHECKING:
@@ -71,17 +71,22 @@ def print_json(value: BaseModel | Sequence[BaseModel] | dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(plain, indent=2) + "\n")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """`rows` under `columns`; when there are none, the sentence `empty`."""
-    shown = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for column in columns:
-        shown.add_column(column, overflow="fold")
-    for row in rows:
-        shown.add_row(*(cell if isinstance(cell, Text) else said("-" if cell in (None, "") else cell) for cell in row))
-    if shown.row_count:
-        stdout().print(shown)
-    else:
-        stderr().print(said(empty))
+def cells(row: Sequence[object]) -> list[Text]:
+    return [cell if isinstance(cell, Text) else said("-" if cell in (None, "") else cell) for cell in row]
+
+
+def table(form: Form | Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
+    """`rows` in this form, or under these columns; when there are none, the sentence `empty`."""
+    shown = [cells(row) for row in rows]
+    if not shown:
+        note(empty)
+        return
+    console = stdout()
+    form = form if isinstance(form, Form) else Form(tuple(form))
+    fitting, left_out = fitted(form, shown, console.width)
+    console.print(fitting)
+    if left_out:
+        note(words(left_out))
 
 
 def note(sentence: str) -> None:

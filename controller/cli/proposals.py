@@ -10,6 +10,7 @@ from controller.api.listings import ProposalView
 from controller.cli import case_view, output
 from controller.cli.options import Json, Limit, connect
 from controller.cli.places import switch_names
+from controller.cli.tables import Form
 from controller.durations import show_duration
 
 Id = Annotated[str, typer.Argument(help="The proposal's id: `netcordon proposals` lists them.")]
@@ -82,7 +83,11 @@ def _device(one: ProposalView) -> str:
 
 def _show(found: list[ProposalView]) -> None:
     output.table(
-        ("ID", "STATE", "TARGET", "DEVICE", "PROFILE", "FOR", "WHEN", "TIMES", "APPROVED", "REFUSED", "REASON"),
+        Form(
+            ("ID", "STATE", "TARGET", "DEVICE", "PROFILE", "FOR", "WHEN", "TIMES", "APPROVED", "REFUSED", "REASON"),
+            folds=("STATE", "APPROVED", "REFUSED", "REASON"),
+            spare=("TIMES", "WHEN", "PROFILE", "FOR", "DEVICE", "REFUSED"),
+        ),
         (
             (
                 one.id,

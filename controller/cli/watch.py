@@ -21,6 +21,7 @@ from controller.cli.look import find_case
 from controller.cli.options import connect
 from controller.cli.output import said
 from controller.cli.places import Names, place, switch_names
+from controller.cli.tables import Form, fitted, words
 from controller.durations import show_duration
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 _MOST = 1000
 _REMOVED_SHOWN = 10
-_COLUMNS = ("ID", "TARGET", "AT", "PROFILE", "WANT", "OUTCOME", "REMAINING", "ALERT TO PROVEN")
+_FORM = Form(
+    ("ID", "TARGET", "AT", "PROFILE", "WANT", "OUTCOME", "REMAINING", "ALERT TO PROVEN"),
+    spare=("AT", "ALERT TO PROVEN", "PROFILE", "WANT"),
+)
 
 
 def watch(
@@ -65,6 +69,7 @@ class _Watching:
         self._names: Names = {}
         self._cases: dict[str, ContainmentView] = {}
         self._trouble = ""
+        self._console = output.stdout()
 
     def run(self) -> None:
         """Until the one that is followed came to its end."""
@@ -75,7 +80,7 @@ class _Watching:
             return
         from rich.live import Live
 
-        with Live(get_renderable=self._table, console=output.stdout(), refresh_per_second=2):
+        with Live(get_renderable=self._table, console=self._console, refresh_per_second=2, vertical_overflow="crop"):
             for event in self._events():
                 if self._take(event):
                     return
@@ -141,13 +146,12 @@ class _Watching:
         ]
 
     def _table(self) -> Table:
-        table = Table(box=None, pad_edge=False, header_style="bold", caption=said(self._trouble, "bold red"))
-        for column in _COLUMNS:
-            table.add_column(column, overflow="fold")
-        for case in sorted(self._cases.values(), key=lambda case: case.created_at, reverse=True):
-            table.add_row(*self._row(case))
-        if not table.row_count:
-            table.title = "nothing is contained"
+        """As the terminal is now: it may have been made wider since."""
+        cases = sorted(self._cases.values(), key=lambda case: case.created_at, reverse=True)
+        table, left_out = fitted(_FORM, [self._row(case) for case in cases], self._console.width)
+        table.title = None if cases else "nothing is contained"
+        table.caption = said(self._trouble, "bold red") if self._trouble else said(words(left_out), "dim")
+        table.caption_justify = "left"
         return table
 
     def _lost(self, error: Unreachable) -> None:

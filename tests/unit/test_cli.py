@@ -687,6 +687,17 @@ def test_dead_letters_are_replayed(daemon: Daemon, command: Command) -> None:
     assert (last.code, {one["status"] for one in last.json}) == (ExitCode.FAILED, {"malformed", "cut"})
 
 
+def test_a_long_file_that_is_something_else_is_not_sent_to_its_end(
+    daemon: Daemon, command: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "messages"
+    file.write_text("kernel: something\n" * 5001)
+    sent = command("alert", "send", str(file), "--source", "suricata")
+    assert sent.code == ExitCode.FAILED
+    assert f"netcordon alert test {file} --source suricata" in sent.err
+    assert "0 taken" in sent.err
+
+
 def test_a_long_file_is_sent_in_parts(daemon: Daemon, command: Command, tmp_path: Path) -> None:
     path = tmp_path / "eve.json"
     lines = [json.dumps({"event_type": "flow", "n": n}) for n in range(10_001)]
