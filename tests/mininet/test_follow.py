@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from controller.api.schemas import ContainmentView
+from controller.roles import Role
 from labs.octets import arp_request
 from tests.mininet.estate import Estate, Stream, estate, grown, ofctl
 from tests.mininet.served import Words, until
@@ -155,3 +156,40 @@ def test_a_contained_port_that_is_added_anew_is_silent_again(site: Estate, numbe
 def _port(host: Host) -> str:
     """What the switch says of the host's port."""
     return ofctl("show", host.switch).partition(f"({host.edge})")[2].partition("current:")[0]
+
+
+def test_an_approval_contains_the_device_of_the_alert_where_it_is_by_then_and_nobody_else(site: Estate) -> None:
+    """Between alert and approval the rogue is plugged in at another switch, and somebody else takes its address."""
+    rogue, thief, at = site.host("pc3"), site.host("camera"), time.time()
+    taken = site.netcordon.alert("SCAN propose", at=at, src=str(rogue.ip), dst=str(site.host("pc1").ip))
+    assert taken.disposition == "proposed", taken
+    until("the alert's time to be past", lambda: time.time() > at + 3)
+    with (
+        site.stream("pc3", "pc1") as stream,
+        site.stream("camera", "pc1") as innocent,
+        replugged(site, rogue, site.host("pc5").switch) as port,
+    ):
+
+        def moved() -> bool:
+            speaks(site, rogue)
+            found = site.netcordon.operator.locate(rogue.mac).endpoint
+            return found is not None and found.attachment.port == port
+
+        def heard() -> bool:
+            site.send(thief, arp_request(thief.mac, rogue.ip, site.host("pc1").ip, TAG))
+            return any(one.mac == thief.mac for one in site.netcordon.operator.bindings(ip=str(rogue.ip)))
+
+        until("it to be found at its new port", moved)
+        until("its address to be claimed", heard)
+        with innocent.lossless():
+            root = {"NETCORDON_TOKEN": site.netcordon.tokens[Role.ADMIN]}
+            approved = site.netcordon.cli("approve", taken.proposal or "", environment=root)
+            assert approved.returncode == 0, approved
+            (case,) = site.netcordon.operator.containments(want="held")
+            site.netcordon.outcome(case.id, "installed", "proven")
+            stops(stream)
+        assert (case.endpoint.macs, port_of(case), case.alerts) == ([rogue.mac], port, [taken.id])
+        assert "it moved from" in approved.stderr
+        assert thief.mac in approved.stderr
+        site.tidy()
+        stream.runs()
