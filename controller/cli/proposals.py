@@ -98,7 +98,7 @@ def _show(found: list[ProposalView]) -> None:
                 show_duration(one.duration),
                 output.at(one.created_at),
                 one.times,
-                f"{', '.join(one.approved_by)} ({len(one.approved_by)} of {one.approvals})",
+                f"{', '.join(one.approved_by)} ({len(one.approved_by)} of {one.approvals})".strip(),
                 one.refusal or ", ".join(one.refused_by),
                 _why(one),
             )
