@@ -15,12 +15,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from controller.durations import parse_duration, show_duration
 from controller.errors import ConfigError
-from controller.mapping_file import IntakeSection
+from controller.mapping_file import MappingFile
 from controller.model import DEFAULT_REALM, Address, Managed, OnExpiry, Profile
 from controller.policy import PolicyFile
 from controller.profile_file import NAME, ProfileFile, resolve
 from controller.profiles import catalogue, unknown
 from controller.targets import parse_address, unmapped
+from controller.webhooks import WebhookFile
 from controller.yaml_source import LocatedError, read_model
 from drivers.base import Management
 from drivers.registry import DriverRegistry
@@ -259,6 +260,13 @@ class Remediation(Section):
     dns: tuple[Network, ...] = ()
 
 
+class IntakeSection(Section):
+    """`mappings`: sources of one's own. `webhooks`: sources whose senders sign what they send, in place of a token."""
+
+    mappings: tuple[MappingFile, ...] = ()
+    webhooks: tuple[WebhookFile, ...] = ()
+
+
 class Config(Section):
     """`duration`: how long a containment is held unless it is said otherwise. `on_expiry`: what then; `ask` holds it until a person
     extends or releases it."""
@@ -306,12 +314,20 @@ class Config(Section):
     @model_validator(mode="after")
     def _sources_once(self) -> Self:
         names = [mapping.name for mapping in self.intake.mappings]
-        if names:
-            from controller.intake import SOURCES  # only where somebody maps something: it loads every adapter
+        signed = [webhook.source for webhook in self.intake.webhooks]
+        if not names and not signed:
+            return self
+        from controller.intake import SOURCES  # only where somebody names a source: it loads every adapter
 
-            for index, name in enumerate(names):
-                if name in SOURCES or name in names[:index]:
-                    raise LocatedError(("intake", "mappings", index, "name"), f"there is a source {name!r} already")
+        for index, name in enumerate(names):
+            if name in SOURCES or name in names[:index]:
+                raise LocatedError(("intake", "mappings", index, "name"), f"there is a source {name!r} already")
+        for index, source in enumerate(signed):
+            at = ("intake", "webhooks", index, "source")
+            if source not in (*SOURCES, *names):
+                raise LocatedError(at, f"no alert source {source!r}; known are {', '.join((*SOURCES, *names))}")
+            if source in signed[:index]:
+                raise LocatedError(at, f"{source!r} signs in two ways: keep one of them")
         return self
 
     @model_validator(mode="after")

@@ -26,13 +26,14 @@ def find_token(environment: Mapping[str, str]) -> str | None:
     where = f"${TOKEN_VARIABLE}"
     if not token:
         path = token_file(environment)
-        token, where = _read_private(path), str(path)
+        token, where = read_private(path), str(path)
     if token and not (token.isascii() and token.isprintable() and " " not in token):
         raise ConfigError(f"what is in {where} is no token")
     return token or None
 
 
-def _read_private(path: Path) -> str:
+def read_private(path: Path) -> str:
+    """The text of a file that is its owner's alone; empty where there is none. Raises ConfigError."""
     try:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise ConfigError(f"{path} can be read by others: chmod 600 {path}")

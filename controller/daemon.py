@@ -56,6 +56,7 @@ from controller.store import Accepted, Extension, Proposal, Store
 from controller.switches import OpenFlowSwitches
 from controller.targets import parse_target
 from controller.verify import Verifier
+from controller.webhooks import Webhook, load
 from drivers.base import DeviceDiff, DiffLine, DriverError
 from drivers.rules import Mac
 
@@ -91,6 +92,7 @@ class Daemon:
         self.desk = SensorDesk(now)
         self.live = Live(now)
         self._sources = with_mappings(config.intake.mappings)
+        self._webhooks = load(config.intake.webhooks)
         self._metrics = Metrics(self._sources)
         store.on_write = self._metrics.wrote
         self._now = now
@@ -328,6 +330,9 @@ class Daemon:
 
     def sources(self) -> Mapping[str, Source]:
         return self._sources
+
+    def webhooks(self) -> Mapping[str, Webhook]:
+        return self._webhooks
 
     @property
     def metrics_without_token(self) -> bool:

@@ -141,8 +141,3 @@ class MappingFile(BaseModel):
     severity: SeverityMap = SeverityMap()
     confidence_of: float = Field(default=100.0, gt=0)
     realm: str = DEFAULT_REALM
-
-
-class IntakeSection(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    mappings: tuple[MappingFile, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Annotated, cast
 
@@ -11,6 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from controller.api.service import Service
 from controller.roles import Permission, Role
 from controller.store import TokenRecord
+from controller.webhooks import SignatureRefused
 
 BEARER = HTTPBearer(auto_error=False, description="a token as `netcordon token add` makes it")
 _CHALLENGE = 'Bearer realm="netcordon"'
@@ -61,6 +63,24 @@ def _needs(permission: Permission) -> Callable[..., Awaitable[TokenRecord]]:
         return allowed(await bearer(request, credentials), permission)
 
     return check
+
+
+async def signed_or_sent(
+    source: str,
+    request: Request,
+    service: TheService,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
+) -> None:
+    """Whether alerts of this source may be sent: with a token that may send any, or, without one, signed as its webhook signs."""
+    webhook = service.webhooks().get(source) if credentials is None else None
+    if webhook is None:
+        allowed(await bearer(service, credentials), Permission.ALERT)
+        return
+    try:
+        webhook.check(request.headers)
+        webhook.verify(request.headers, await request.body(), time.time())
+    except SignatureRefused as refused:
+        raise HTTPException(401, str(refused), {"WWW-Authenticate": _CHALLENGE}) from refused
 
 
 Reader = Annotated[TokenRecord, Depends(_needs(Permission.READ))]

@@ -13,6 +13,7 @@ from controller.live import Live
 from controller.model import Address, Alert, Binding, Containment, Endpoint, Location, Profile, Target
 from controller.requests import AlertAnswer, Approval, ContainRequest, DeviceView, Preview
 from controller.store import Accepted, Extension, Proposal, Store
+from controller.webhooks import Webhook
 from drivers.rules import Mac
 
 
@@ -84,3 +85,6 @@ class Service(Protocol):
 
     def sources(self) -> Mapping[str, Source]:
         """The alert sources that are taken, by name."""
+
+    def webhooks(self) -> Mapping[str, Webhook]:
+        """How those sources sign that need no token."""

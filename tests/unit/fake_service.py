@@ -38,6 +38,7 @@ from controller.model import (
 from controller.profiles import LATERAL, MONITOR
 from controller.requests import AlertAnswer, Approval, ContainRequest, DeviceView, Disposition, Preview
 from controller.store import Accepted, Extension, Proposal, Store, Taken
+from controller.webhooks import Webhook
 from drivers.base import DiffLine, Interface, Management, Neighbour
 from drivers.rules import Mac, PortName
 from tests.unit.store_cases import START, converge, draft, endpoint, nothing, rules
@@ -62,6 +63,7 @@ class FakeService:
     results: list[tuple[str, SensorResults]] = field(default_factory=list)
     requests: list[ContainRequest] = field(default_factory=list)
     taken: list[Alert] = field(default_factory=list)
+    signing: Mapping[str, Webhook] = field(default_factory=dict)
     located: list[tuple[Target, float | None]] = field(default_factory=list)
     pushing: asyncio.Task[None] | None = None
 
@@ -200,6 +202,9 @@ class FakeService:
 
     def sources(self) -> Mapping[str, Source]:
         return SOURCES
+
+    def webhooks(self) -> Mapping[str, Webhook]:
+        return self.signing
 
     def _push(self) -> None:
         if self.then is not None:

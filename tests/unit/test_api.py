@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import json
 import shutil
 from collections.abc import AsyncIterator, Mapping
@@ -22,6 +24,7 @@ from controller.errors import Conflict, NotFound, RefusalCode, StoreUnavailable
 from controller.intake import SOURCES
 from controller.roles import Permission, Role
 from controller.store import Store
+from controller.webhooks import WebhookFile, load
 from drivers.base import DeviceUnreachable
 from tests.unit.fake_service import HOSTILE, FakeService, refused
 from tests.unit.store_cases import START, Clock
@@ -361,6 +364,28 @@ async def test_any_bytes_are_answered(api: Api, body: bytes, source: str) -> Non
     answer = await api("POST", f"/api/v1/alerts/{source}", content=body)
     assert answer.status_code in (200, 422)
     assert answer.json()
+
+
+async def test_a_signature_lets_its_own_source_in_without_a_token(api: Api) -> None:
+    how = WebhookFile(source="generic", secret_env="S")
+    api.service.signing = load((how,), {"S": "It's a Secret to Everybody"})
+    body = json.dumps(GENERIC).encode()
+    signature = "sha256=" + hmac.new(b"It's a Secret to Everybody", body, hashlib.sha256).hexdigest()
+    signed = {how.header: signature}
+    for path, headers, status in (
+        ("generic", signed, 200),
+        ("generic", {}, 401),
+        ("generic", {how.header: signature[:-1] + "x"}, 401),
+        ("suricata", signed, 401),
+        ("generic", signed | {"Authorization": "Bearer nct_wrong"}, 401),
+    ):
+        answer = await api("POST", f"/api/v1/alerts/{path}", None, content=body, headers=headers)
+        assert (path, answer.status_code) == (path, status)
+    assert (await api("GET", "/api/v1/alerts", None, headers=signed)).status_code == 401
+    assert (await api("POST", "/api/v1/alerts/generic", Role.INTAKE, content=body)).status_code == 200
+    assert (await api("POST", "/api/v1/alerts/generic", Role.VIEWER, content=body, headers=signed)).status_code == 403
+    too_long = b"[" + b" " * (9 * 1024 * 1024)
+    assert (await api("POST", "/api/v1/alerts/generic", None, content=too_long, headers=signed)).status_code == 413
 
 
 # --- containing -------------------------------------------------------------------------------------------------------

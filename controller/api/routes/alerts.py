@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 
 from controller.api import views
-from controller.api.auth import Reader, Sender, TheService
+from controller.api.auth import Reader, TheService, signed_or_sent
 from controller.api.listings import AlertResult, AlertsTaken, AlertView, SourceView
 from controller.api.taking import take_all
 from controller.errors import InvalidInput, NotFound
@@ -26,8 +26,10 @@ _BODY = {
 }
 
 
-@router.post("/alerts/{source}", response_model=AlertsTaken, openapi_extra=_BODY)
-async def take(source: str, request: Request, service: TheService, token: Sender) -> JSONResponse:
+@router.post(
+    "/alerts/{source}", response_model=AlertsTaken, openapi_extra=_BODY, dependencies=[Depends(signed_or_sent)]
+)
+async def take(source: str, request: Request, service: TheService) -> JSONResponse:
     """Take what a sensor reports. Each event is answered on its own, in order, and where it is about several devices, for each of them; 422
     when all were malformed."""
     known = service.sources().get(source)
