@@ -65,16 +65,11 @@ def _needs(permission: Permission) -> Callable[..., Awaitable[TokenRecord]]:
     return check
 
 
-async def signed_or_sent(
-    source: str,
-    request: Request,
-    service: TheService,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
-) -> None:
+async def signed_or_sent(source: str, request: Request, credentials: Credentials) -> None:
     """Whether alerts of this source may be sent: with a token that may send any, or, without one, signed as its webhook signs."""
-    webhook = service.webhooks().get(source) if credentials is None else None
+    webhook = _service(request).webhooks().get(source) if credentials is None else None
     if webhook is None:
-        allowed(await bearer(service, credentials), Permission.ALERT)
+        allowed(await bearer(request, credentials), Permission.ALERT)
         return
     try:
         webhook.check(request.headers)

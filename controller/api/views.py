@@ -257,7 +257,7 @@ def alert_view(record: AlertRecord) -> listings.AlertView:
         observed_at=moment(alert.observed_at),
         received_at=moment(alert.received_at),
         signature=neutralize(alert.signature, _LONG),
-        signature_id=alert.signature_id,
+        signature_id=None if alert.signature_id is None else neutralize(alert.signature_id),
         severity=alert.severity,
         category=neutralize(alert.category, _LONG),
         text=neutralize(alert.text, _LONG),

@@ -28,6 +28,7 @@ from controller.intake.event import (
 )
 from controller.intake.moments import IsoMoment
 from controller.model import Address, Alert, End
+from controller.neutralize import neutralize
 
 SOURCE = "defender"
 split = split_inside("value")
@@ -66,9 +67,8 @@ def read(raw: Mapping[str, Any], received_at: float) -> tuple[Alert, ...]:
     resolved it; InvalidInput for what is no alert of this API."""
     event = read_event(raw, _Alert, SOURCE)
     if event.status.lower() == "resolved" or event.classification.lower() in _HARMLESS:
-        raise NotAnAlert(
-            f"defender: it is {event.status or 'closed'}, classified {event.classification or 'not at all'}"
-        )
+        said = f"{event.status or 'closed'}, classified {event.classification or 'not at all'}"
+        raise NotAnAlert(neutralize(f"defender: it is {said}"))
     named = (one.ip for one in event.evidence if one.ip is not None and of_one_device(one.ip))
     suspects = tuple(dict.fromkeys(named))
     if not suspects:

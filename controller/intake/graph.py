@@ -118,7 +118,8 @@ def read(raw: Mapping[str, Any], received_at: float) -> tuple[Alert, ...]:
         raise NotAnAlert(f"graph: {neutralize(str(kind), 60)!r} is not an alert")
     event = read_event(raw, _Alert, SOURCE)
     if event.status.lower() == "resolved" or event.classification.lower() in _HARMLESS:
-        raise NotAnAlert(f"graph: it is {event.status or 'closed'}, classified {event.classification or 'not at all'}")
+        said = f"{event.status or 'closed'}, classified {event.classification or 'not at all'}"
+        raise NotAnAlert(neutralize(f"graph: it is {said}"))
     suspects = _suspects(event.evidence)
     if not suspects:
         raise NotAnAlert("graph: its evidence suspects no device and no address")

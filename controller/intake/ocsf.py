@@ -8,7 +8,9 @@ The other end that is nowhere named is the `device` on which it was seen.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import AliasPath, BaseModel, BeforeValidator, Field
@@ -134,7 +136,8 @@ def read(raw: Mapping[str, Any], received_at: float) -> tuple[Alert, ...]:
     if not pairs:
         raise NotAnAlert("ocsf: the finding names no address")
     when = _when(event)
-    return tuple(_alert(event, src, dst, when, received_at) for src, dst in pairs)
+    at_one_address = Counter(src.ip for src, _ in pairs)
+    return tuple(_alert(event, src, dst, when, received_at, with_mac=at_one_address[src.ip] > 1) for src, dst in pairs)
 
 
 def _when(event: _Finding) -> When:
@@ -149,12 +152,15 @@ def _when(event: _Finding) -> When:
 
 
 def _pairs(event: _Finding) -> list[tuple[End, End]]:
-    """(sender, other end), each sender once; of one whose evidences name several others, none of these."""
+    """(sender, other end), each sender once; of one whose evidences name several others, none of these. One address at two MACs is two
+    senders: which of them it was is for locating to say."""
     device = End() if event.device is None else event.device.end
+    told = [*_of_evidences(event.evidences)] or [*_of_observables(event.observables)]
+    macs = {src.ip: src.mac for src, _ in reversed(told) if src.ip is not None and src.mac is not None}
     found: dict[tuple[object, object], tuple[End, set[End]]] = {}
-    for src, dst in [*_of_evidences(event.evidences)] or [*_of_observables(event.observables)]:
-        other = dst if _named(dst) else device
-        found.setdefault((src.ip, src.mac), (src, set()))[1].add(other)
+    for src, dst in told:
+        whole = replace(src, mac=src.mac or (None if src.ip is None else macs.get(src.ip)))
+        found.setdefault((whole.ip, whole.mac), (whole, set()))[1].add(dst if _named(dst) else device)
     pairs = [(src, others.pop() if len(others) == 1 else End()) for src, others in found.values()]
     pairs = [pair for pair in pairs if _named(pair[0]) or _named(pair[1])][:_MOST_SUSPECTS]
     senders = [pair for pair in pairs if _named(pair[0])]
@@ -196,9 +202,9 @@ def _named(end: End) -> bool:
     return end.ip is not None or end.mac is not None
 
 
-def _alert(event: _Finding, src: End, dst: End, when: When, received_at: float) -> Alert:
+def _alert(event: _Finding, src: End, dst: End, when: When, received_at: float, *, with_mac: bool) -> Alert:
     product = " ".join(filter(None, (event.vendor, event.product)))
-    suspect = src.ip or src.mac
+    suspect = "/".join(str(part) for part in (src.ip, src.mac if with_mac or src.ip is None else None) if part)
     return Alert(
         source=SOURCE,
         key="/".join(str(part) for part in (product or "-", event.info.uid, suspect or "-")),

@@ -29,6 +29,7 @@ from controller.intake.event import (
 )
 from controller.intake.moments import IsoMoment
 from controller.model import Address, Alert, End
+from controller.neutralize import neutralize
 
 SOURCE = "wazuh"
 _NO_ADDRESS = frozenset({"", "-", "any", "LOCAL"})
@@ -80,7 +81,7 @@ def parse(raw: Mapping[str, Any], received_at: float) -> Alert:
     src = _usable(event.data.srcip)
     dst = _usable(event.data.dstip) or _usable(event.agent_ip)
     if src is None and dst is None:
-        raise NotAnAlert(f"wazuh: rule {event.rule.id} fired without an address")
+        raise NotAnAlert(f"wazuh: rule {neutralize(event.rule.id, 40)} fired without an address")
     return Alert(
         source=SOURCE,
         key=f"{event.manager or '-'}/{event.id}",

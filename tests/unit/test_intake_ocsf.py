@@ -10,7 +10,7 @@ import pytest
 
 from controller.errors import InvalidInput
 from controller.intake import SOURCES, NotAnAlert
-from controller.model import End
+from controller.model import Alert, End
 from drivers.rules import parse_mac
 from tests.unit.intake_feed import NOW, events, one
 
@@ -44,6 +44,20 @@ def test_each_sender_is_an_alert_of_its_own() -> None:
     assert (first.src.ip, first.dst) == (ip_address("10.0.0.66"), End())
     assert (second.src.ip, second.dst) == (ip_address("2001:db8::67"), End(ip_address("2001:db8::5"), None, 22))
     assert first.severity == 3
+
+
+def test_an_address_at_two_macs_is_two_senders_and_one_mac_is_the_addresss_everywhere() -> None:
+    first, other, bare = (
+        {"ip": "10.0.0.66"} | ({"mac": mac} if mac else {}) for mac in (str(ROGUE), "02:00:00:00:00:43", "")
+    )
+
+    def read(*senders: dict[str, str]) -> list[Alert]:
+        return list(SOURCES["ocsf"].read(SMB | {"evidences": [endpoint(**one) for one in senders]}, NOW))
+
+    assert [alert.src.mac for alert in read(bare, first)] == [ROGUE]
+    two = read(first, other, bare)
+    assert [alert.src.mac for alert in two] == [ROGUE, parse_mac("02:00:00:00:00:43")]
+    assert len({alert.key for alert in two}) == 2
 
 
 def test_observables_say_which_end_they_are() -> None:

@@ -48,9 +48,10 @@ def test_no_address_and_the_hosts_own_are_no_suspect(address: str) -> None:
 
 
 def test_an_alert_without_an_address_is_none_of_ours() -> None:
-    for event in (SCA, SCA | {"agent": {"id": "9", "ip": "any"}}):
-        with pytest.raises(NotAnAlert):
+    for event in (SCA, SCA | {"agent": {"id": "9", "ip": "any"}}, SCA | {"rule": SCA["rule"] | {"id": "\u202e"}}):
+        with pytest.raises(NotAnAlert) as caught:
             SOURCES["wazuh"].read(event, NOW)
+        assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize(
