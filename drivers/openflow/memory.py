@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterable, Mapping
 from typing import Any
 
 from drivers.openflow.converge import add_order
@@ -20,6 +20,17 @@ from drivers.openflow.layout import ALONE, Layout
 Wire = Mapping[str, Any]
 Ports = Mapping[int, Wire]
 """A switch's ports as it describes them just now, by number."""
+
+
+Sent = tuple[int, Hashable, Wire]
+"""The index of a message that adds a flow, and how that is kept."""
+
+
+def flows_of(messages: Iterable[Wire], ports: Ports) -> list[Sent]:
+    """What is to be remembered of these messages once the switch has taken them. `ports` are those that they were numbered by. A bulk push
+    has tens of thousands: this is done while the switch works on them."""
+    added = [(index, _named(one, ports)) for index, one in enumerate(messages) if one["kind"] == "flow"]
+    return [(index, _key(kept), kept) for index, kept in added]
 
 
 class Memory:
@@ -39,13 +50,12 @@ class Memory:
                 elif message["kind"] == "unflow":
                     self._flows[message["cookie"]].pop(_key(_named(message, ports)), None)
 
-    def remember(self, messages: Sequence[Wire], refused: Mapping[int, str], ports: Ports) -> None:
-        """After the barrier: what the switch took. `ports` are those that the messages were numbered by."""
+    def remember(self, sent: Iterable[Sent], refused: Container[int]) -> None:
+        """After the barrier: what the switch took."""
         with self._lock:
-            for index, message in enumerate(messages):
-                if index not in refused and message["kind"] == "flow":
-                    kept = _named(message, ports)
-                    self._flows[message["cookie"]][_key(kept)] = kept
+            for index, key, kept in sent:
+                if index not in refused:
+                    self._flows[kept["cookie"]][key] = kept
 
     def holds(self, cookie: int, table: int, priority: int, match: Wire, ports: Ports) -> bool:
         """Whether this flow should stand, as far as we know."""

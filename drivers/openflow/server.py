@@ -26,6 +26,7 @@ from typing import Any
 from drivers.openflow import messages, runtime, staged, told, wire
 from drivers.openflow.flows import COOKIE_MARK, COOKIE_MASK, Band, pipeline
 from drivers.openflow.link import PROTOCOL
+from drivers.openflow.memory import flows_of
 from drivers.openflow.runtime import ofproto, parser
 from drivers.openflow.session import Session, serialized
 from drivers.openflow.staged import SessionLost
@@ -198,14 +199,16 @@ class Server:
         encoded = [wire.encode(message) for message in plain]
         ports = dict(session.ports)
         memory.forget(plain, ports)
+        pushed = staged.push(session, plain, encoded)
+        added = flows_of(plain, ports)
 
         def acknowledged(refused: dict[int, str]) -> None:
-            memory.remember(plain, refused, ports)
+            memory.remember(added, refused)
             reply({"refused": refused, "boot_id": session.boot_id})
             if any(message["kind"] == "flow" and message["priority"] == Band.LLDP for message in plain):
                 self._app.discover()
 
-        self._when_done(client, request, staged.push(session, plain, encoded), acknowledged)
+        self._when_done(client, request, pushed, acknowledged)
 
     def _observe(self, client: Client, request: Mapping[str, Any], reply: Reply) -> None:
         """Our flows (all, or those of some cookies), the port descriptions and the counters of all ports, asked for at once. With

@@ -22,7 +22,7 @@ from drivers.openflow.heard import Heard
 from drivers.openflow.layout import BESIDE
 from drivers.openflow.links import GONE, Links
 from drivers.openflow.lldp import STALE, Origin
-from drivers.openflow.memory import Memory
+from drivers.openflow.memory import Memory, flows_of
 from drivers.openflow.tracker import MOST_MACS, MOST_RECENT, Tracker
 from drivers.rules import Action, Direction, Mac, Match, PortName, PortRange, Protocol, Provenance, Rule
 from tests.strategies import rules
@@ -311,7 +311,7 @@ def test_what_was_acknowledged_is_replayed_containment_first() -> None:
     rule = Rule(Match(Direction.FROM, mac=Mac(MAC)), Action.DENY, Provenance("c1"))
     held = [{"kind": "flow", **flow.wire()} for flow in (*flows.pipeline(), *flows.rule_flows(rule, None))]
     memory, ports = Memory(), {1: _desc(1, "p1")}
-    memory.remember(held, {0: "OFPFMFC_TABLE_FULL"}, ports)
+    memory.remember(flows_of(held, ports), {0: "OFPFMFC_TABLE_FULL"})
     replayed = memory.replay(ports)
     ours, pipeline = len(flows.rule_flows(rule, None)), len(flows.pipeline()) - 1  # one was refused
     of_rule = [m["cookie"] & 0xFFFFFFFFFFFF == int(rule.id, 16) for m in replayed]
@@ -326,7 +326,7 @@ def test_what_was_acknowledged_is_replayed_containment_first() -> None:
 
 def test_a_port_is_silenced_before_its_rules_go_out_again() -> None:
     memory, ports = Memory(), {1: _desc(1, "p1")}
-    memory.remember(_held(*_whole("p1"), number=1), {}, ports)
+    memory.remember(flows_of(_held(*_whole("p1"), number=1), ports), {})
     flag, *rest = memory.replay(ports)
     assert flag == {"kind": "port", "name": "p1", "number": 1, "hw_addr": MAC, "no_fwd": True}
     assert {m["kind"] for m in rest} == {"flow"}
@@ -336,7 +336,7 @@ def test_a_port_is_silenced_before_its_rules_go_out_again() -> None:
 def test_beside_another_controller_too_a_port_gets_its_flag_back() -> None:
     memory, ports = Memory(BESIDE), {1: _desc(1, "p1")}
     held = [flow for rule in _whole("p1") for flow in BESIDE.rule_flows(rule, 1)]
-    memory.remember([{"kind": "flow", **flow.wire()} for flow in held], {}, ports)
+    memory.remember(flows_of([{"kind": "flow", **flow.wire()} for flow in held], ports), {})
     flag, *rest = memory.replay({7: _desc(7, "p1")})
     assert flag == {"kind": "port", "name": "p1", "number": 7, "hw_addr": MAC, "no_fwd": True}
     assert {m["kind"] for m in rest} == {"flow"}
@@ -346,7 +346,7 @@ def test_beside_another_controller_too_a_port_gets_its_flag_back() -> None:
 def test_what_was_meant_for_a_port_never_meets_another_of_its_number() -> None:
     """Renumbered while nobody looked: the rules follow the name. What has no port any more waits for it."""
     memory = Memory()
-    memory.remember(_held(*_whole("p1"), number=1), {}, {1: _desc(1, "p1"), 2: _desc(2, "p2")})
+    memory.remember(flows_of(_held(*_whole("p1"), number=1), {1: _desc(1, "p1"), 2: _desc(2, "p2")}), {})
     swapped = {1: _desc(1, "p2"), 2: _desc(2, "p1", "02:00:00:00:00:22")}
     assert _ports_named(memory.replay(swapped)) == {("port", 2), ("flow", 2)}
     assert memory.replay(swapped)[0]["hw_addr"] == "02:00:00:00:00:22"
@@ -358,8 +358,8 @@ def test_a_flag_lasts_as_long_as_one_rule_asks_for_it() -> None:
     """Two containments of one port; the flag was sent for the first alone. And released while the port was gone, nothing is left."""
     memory, ports = Memory(), {1: _desc(1, "p1")}
     first, second = _whole("p1", "c1"), _whole("p1", "c2")
-    memory.remember(_held(*first, number=1), {}, ports)
-    memory.remember([m for m in _held(*second, number=1) if m["kind"] == "flow"], {}, ports)
+    memory.remember(flows_of(_held(*first, number=1), ports), {})
+    memory.remember(flows_of([m for m in _held(*second, number=1) if m["kind"] == "flow"], ports), {})
     memory.forget([{"kind": "uncookie", "cookie": flows.cookie_of(rule.id)} for rule in first], ports)
     assert ("port", 1) in _ports_named(memory.replay(ports))
     memory.forget([{"kind": "uncookie", "cookie": flows.cookie_of(rule.id)} for rule in second], {})
@@ -396,7 +396,7 @@ class _Switch:
 
 def test_a_port_that_comes_back_gets_its_rules_at_its_new_number_at_once() -> None:
     o, switch = _Datapath.ofproto, _Switch(_desc(1, "p1"), _desc(2, "p2"))
-    switch.app.memories[1].remember(_held(*_whole("p1"), number=1), {}, switch.ports)
+    switch.app.memories[1].remember(flows_of(_held(*_whole("p1"), number=1), switch.ports), {})
     switch.port(o.OFPPR_MODIFY, 1, b"p1")
     switch.port(o.OFPPR_DELETE, 1, b"p1")
     switch.port(o.OFPPR_ADD, 1, b"p3")
@@ -410,7 +410,7 @@ def test_a_port_that_comes_back_gets_its_rules_at_its_new_number_at_once() -> No
 
 def test_a_port_that_comes_back_under_its_number_gets_its_lost_flag() -> None:
     o, switch = _Datapath.ofproto, _Switch(_desc(1, "p1"))
-    switch.app.memories[1].remember(_held(*_whole("p1"), number=1), {}, switch.ports)
+    switch.app.memories[1].remember(flows_of(_held(*_whole("p1"), number=1), switch.ports), {})
     switch.port(o.OFPPR_DELETE, 1, b"p1")
     switch.port(o.OFPPR_ADD, 1, b"p1")
     assert ("port", 1) in _ports_named(switch.pushed)
