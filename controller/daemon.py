@@ -21,6 +21,7 @@ import structlog
 from controller.alerts import Alerts
 from controller.approval import Approvals
 from controller.config import Config, load_config
+from controller.configured import ConfiguredSwitches
 from controller.containment import Containments
 from controller.discovery.aim import address_to_ask
 from controller.discovery.desk import SensorDesk
@@ -134,6 +135,7 @@ class Daemon:
             store, self.network, self.containments, self._wake, self._changed, self.fleet.stands, now
         )
         self.switches = OpenFlowSwitches(config, self.fleet)
+        self.configured = ConfiguredSwitches(config, self.fleet)
         self.expiry = Expiry(store, now, self._ended, self.live.publish)
         self.pruning = Pruning(store, config.retention, now, self._metrics.pruned)
         self._tasks: list[asyncio.Task[None]] = []
@@ -144,6 +146,7 @@ class Daemon:
         daemon = cls(config, await Store.open(config.store, now=now), now)
         daemon.network.bindings.load(await daemon.store.load_bindings(now() - config.locate.too_old))
         await daemon.switches.start()
+        await daemon.configured.start()
         for work, name in (
             (daemon.expiry.look, "expiry"),
             (daemon._flush_bindings, "bindings"),
@@ -168,6 +171,7 @@ class Daemon:
         await self.follower.close()
         await self.verifier.close()
         await self.switches.close()
+        await self.configured.close()
         await self.fleet.close()
         with contextlib.suppress(StoreUnavailable):
             await self.store.save_bindings(self.network.bindings.take_unsaved())

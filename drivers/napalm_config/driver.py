@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import Any, ClassVar
@@ -19,25 +21,27 @@ from drivers.base import (
     DeviceFacts,
     DeviceRefused,
     DiffLine,
+    Disconnected,
+    DriverError,
     DriverEvent,
     Interface,
     MacEntry,
-    Neighbour,
     ObservedRule,
     ObservedState,
     PortState,
     PreState,
     Receipt,
     ReceiptStatus,
+    Reconnected,
     Scope,
-    UnsupportedAction,
 )
 from drivers.napalm_config import eos_config, eos_render
 from drivers.napalm_config.eos_config import EosState, Seen
 from drivers.napalm_config.eos_render import Commands, Confirm, Refusal
 from drivers.napalm_config.options import NapalmOptions, Save
 from drivers.napalm_config.session import LOG, Session
-from drivers.rules import Action, Direction, PortName, RuleSet, parse_mac
+from drivers.napalm_config.watching import differences
+from drivers.rules import Action, Direction, Mac, PortName, RuleSet, parse_mac
 
 if find_spec("napalm") is None:  # said when the driver is loaded (see `registry`), not when a device is first reached
     raise ModuleNotFoundError("No module named 'napalm'", name="napalm")
@@ -64,6 +68,8 @@ class NapalmDriver:
         transactional=True,
         dead_man=DeadMan(shortest=30, longest=3600),
         preview=True,
+        events=True,
+        advice="a list on a switch's port knows no MAC beside a protocol: contain the whole port, by profile full",
     )
 
     def __init__(self, device: str, options: NapalmOptions | Mapping[str, Any]) -> None:
@@ -71,9 +77,11 @@ class NapalmDriver:
         self._options = options if isinstance(options, NapalmOptions) else NapalmOptions.model_validate(dict(options))
         self._session = Session(device, self._options)
         self._save_after: dict[str, bool] = {}
+        self._closed = asyncio.Event()
 
     async def facts(self) -> DeviceFacts:
-        """By NAPALM's getters. ARP entries and MACs on what is no port of the device are left out."""
+        """By NAPALM's getters. What is on no port of the device is left out; so are LLDP's neighbours: anybody who is plugged in may say
+        that he is a switch, and an uplink is never contained. Which ports are uplinks, the configuration says."""
         told = await self._session.run(_facts, READ_DEADLINE)
         ports = frozenset(told["interfaces"])
         return DeviceFacts(
@@ -87,11 +95,6 @@ class NapalmDriver:
                 MacEntry(parse_mac(one["mac"]), PortName(one["interface"]), one["vlan"])
                 for one in told["macs"]
                 if one["interface"] in ports
-            ),
-            neighbours=tuple(
-                Neighbour(PortName(port), one["hostname"], PortName(one["port"]))
-                for port, seen in sorted(told["neighbours"].items())
-                for one in seen
             ),
         )
 
@@ -166,11 +169,45 @@ class NapalmDriver:
         status = ReceiptStatus.PARTIAL if receipt.refused else ReceiptStatus.APPLIED
         return Receipt(self._device, status, receipt.refused)
 
-    def events(self) -> AsyncIterator[DriverEvent]:
-        """A configured switch reports nothing by itself over eAPI."""
-        raise UnsupportedAction("this device reports nothing by itself")
+    async def events(self) -> AsyncIterator[DriverEvent]:
+        """What changes from one look to the next, every `poll` seconds: a switch that is configured reports nothing by itself."""
+        before: DeviceFacts | None = None
+        away = False
+        while not self._closed.is_set():
+            try:
+                after = await self._glance()
+            except DriverError as error:
+                if not away and not self._closed.is_set():
+                    yield Disconnected(self._device, time.time(), str(error))
+                away = True
+            else:
+                if away:
+                    yield Reconnected(self._device, time.time(), after.boot_id)
+                for event in differences(self._device, before, after, time.time()):
+                    yield event
+                before, away = after, False
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closed.wait(), self._options.poll)
+
+    async def _glance(self) -> DeviceFacts:
+        """Ports and MACs, in one request: a push waits for it."""
+        commands = ("show version", "show interfaces", "show mac address-table")
+        version, interfaces, macs = await self._session.run(lambda napalm: _run(napalm, *commands), READ_DEADLINE)
+        told = interfaces["interfaces"]
+        ports = tuple(
+            Interface(PortName(name), mac=_mac(one.get("physicalAddress")), up=one["lineProtocolStatus"] == "up")
+            for name, one in sorted(told.items())
+        )
+        entries = tuple(
+            MacEntry(parse_mac(one["macAddress"]), PortName(one["interface"]), one["vlanId"])
+            for one in macs.get("unicastTable", {}).get("tableEntries", ())
+            if one.get("interface") in told and one.get("entryType") == "dynamic"
+        )
+        return DeviceFacts(self._device, _boot_id(version), interfaces=ports, macs=entries)
 
     async def close(self) -> None:
+        """Ends `events`."""
+        self._closed.set()
         await self._session.close()
 
     def _begin(self, napalm: Any) -> None:
@@ -268,13 +305,15 @@ def _facts(napalm: Any) -> dict[str, Any]:
         "vlans": napalm.get_vlans(),
         "macs": napalm.get_mac_address_table(),
         "arp": napalm.get_arp_table(),
-        "neighbours": napalm.get_lldp_neighbors(),
     }
 
 
 def _interface(name: str, told: Mapping[str, Any]) -> Interface:
-    address = told["mac_address"]
-    return Interface(PortName(name), mac=parse_mac(address) if address else None, up=bool(told["is_up"]))
+    return Interface(PortName(name), mac=_mac(told["mac_address"]), up=bool(told["is_up"]))
+
+
+def _mac(address: str | None) -> Mac | None:
+    return parse_mac(address) if address else None
 
 
 def _arp(told: Mapping[str, Any], ports: frozenset[str]) -> ArpEntry:

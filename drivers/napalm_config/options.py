@@ -33,7 +33,8 @@ class Save(StrEnum):
 class NapalmOptions(BaseModel):
     """`verify` false trusts any certificate: for labs alone. `ca` is the PEM file of the authority, or of the device's own certificate;
     the system's otherwise. `password_file` holds the password and nothing else; without one it is looked for in the environment, and then
-    in the keyring. `revert_in`: seconds after which the device undoes a commit that was not confirmed."""
+    in the keyring. `revert_in`: seconds after which the device undoes a commit that was not confirmed. `poll`: seconds from one look at its
+    ports and MACs to the next."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,6 +47,7 @@ class NapalmOptions(BaseModel):
     ca: Path | None = None
     save: Save = Save.IF_CLEAN_BEFORE
     revert_in: int = Field(default=60, ge=30, le=3600)
+    poll: float = Field(default=15.0, ge=0.1, le=3600)
 
     @field_validator("username")
     @classmethod

@@ -67,6 +67,7 @@ def running_eos(folder: Path) -> Iterator[EosLab]:
             password_file=secret,
             ca=node.certificate,
             save=Save.NEVER,
+            poll=0.2,
         )
         yield EosLab(net, node.eos, node.eapi, options)
     finally:
@@ -82,9 +83,10 @@ class EosBench:
         self._lab, self._switch = lab, lab.switch
         self.wires = Wires(lab.net.hosts)
         self.driver: Driver = NapalmDriver("eos-1", lab.options)
-        self.rogue, self.neighbour, self.bystander = (self._station(number) for number in (1, 2, 3))
+        self.rogue, self.neighbour, self.bystander = (self.station(number) for number in (1, 2, 3))
 
-    def _station(self, number: int) -> Station:
+    @staticmethod
+    def station(number: int) -> Station:
         mac = Mac(f"02:00:00:00:00:{number:02x}")
         return Station(PortName(f"Ethernet{number}"), mac, IPv4Address(f"10.0.0.{number}"))
 

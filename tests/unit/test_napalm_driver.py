@@ -13,17 +13,23 @@ import pytest
 from pydantic import ValidationError
 
 from drivers.base import (
+    DeviceFacts,
     DeviceRefused,
     DeviceUnreachable,
+    Disconnected,
+    MacEntry,
     OutcomeUnknown,
+    PortStatus,
     PreState,
     Receipt,
     ReceiptStatus,
-    UnsupportedAction,
+    Reconnected,
+    Sighting,
 )
 from drivers.napalm_config.driver import NapalmDriver
 from drivers.napalm_config.options import NapalmOptions, NoCredentials, Save, password, variable_of
-from drivers.rules import Action, Direction, Match, PortName, Provenance, Rule, RuleSet
+from drivers.napalm_config.watching import MOST_SIGHTINGS, differences
+from drivers.rules import Action, Direction, Mac, Match, PortName, Provenance, Rule, RuleSet
 from topologies.vendor.eapi import Eapi, self_signed
 from topologies.vendor.eos import PENDING, TIMED, EosSwitch
 from topologies.vendor.eos_grammar import GRAMMAR
@@ -31,7 +37,8 @@ from topologies.vendor.faults import Sever
 from topologies.vendor.forwarding import NoHardware
 
 SECRET = "s3cret-and-nobody-elses"
-DENY = RuleSet([Rule(Match(Direction.FROM, port=PortName("Ethernet1")), Action.DENY, Provenance("c1"))])
+PORT = PortName("Ethernet1")
+DENY = RuleSet([Rule(Match(Direction.FROM, port=PORT), Action.DENY, Provenance("c1"))])
 LINE = "ip access-group NETCORDON-"
 
 
@@ -261,9 +268,35 @@ async def test_facts(bench: Bench) -> None:
     assert (await bench.driver.facts()).boot_id != facts.boot_id
 
 
-def test_it_reports_nothing_by_itself(served: tuple[EosSwitch, Eapi, NapalmOptions]) -> None:
-    with pytest.raises(UnsupportedAction):
-        NapalmDriver("sw1", served[2]).events()
+async def test_events_tell_of_what_changes_and_of_a_device_that_is_away(bench: Bench) -> None:
+    events = bench.with_options(poll=0.1).events()
+    first = [await anext(events) for _ in range(3)]
+    assert [(type(event), getattr(event, "port", None)) for event in first] == [
+        (PortStatus, f"Ethernet{number}") for number in (1, 2, 3)
+    ]
+    bench.switch.faults.unreachable = True
+    assert isinstance(await anext(events), Disconnected)
+    bench.switch.faults.unreachable = False
+    assert isinstance(await anext(events), Reconnected)
+    bench.switch.edit(["interface Ethernet2", "shutdown"])
+    changed = await anext(events)
+    assert isinstance(changed, PortStatus)
+    assert (changed.port, changed.up) == ("Ethernet2", False)
+    await bench.driver.close()
+    assert [event async for event in events] == []
+
+
+def test_a_mac_is_told_when_it_is_new_at_a_port() -> None:
+    one, other = MacEntry(Mac("02:00:00:00:00:01"), PORT, 1), MacEntry(Mac("02:00:00:00:00:02"), PORT, 1)
+    before = DeviceFacts("sw1", "boot", macs=(one,))
+    told = list(differences("sw1", before, DeviceFacts("sw1", "boot", macs=(one, other)), 7.0))
+    assert told == [Sighting("sw1", 7.0, other.mac, PORT, vlan=1, source="mac-table")]
+    flood = DeviceFacts(
+        "sw1",
+        "boot",
+        macs=tuple(MacEntry(Mac(f"02:00:00:00:{n >> 8:02x}:{n & 255:02x}"), PORT, 1) for n in range(9000)),
+    )
+    assert len(list(differences("sw1", before, flood, 7.0))) == MOST_SIGHTINGS
 
 
 def test_where_a_password_comes_from(tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+"""A device behind a virtual Arista switch, contained and released through `netcordon serve`, with its frames really stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from labs.installation import places
+from tests.contract.bench import Station, Traffic
+from tests.contract.eos_bench import EosBench, EosLab, running_eos
+from tests.contract.wires import Wires
+from tests.mininet.served import Netcordon, Words, until
+from topologies.vendor.eos_grammar import GRAMMAR
+
+pytestmark = pytest.mark.mininet
+
+
+def _settings(eos: EosLab, folder: Path, openflow_port: int, api_port: int) -> Words:
+    options = eos.options.model_dump(mode="json", exclude={"save", "poll"}) | {"poll": "0.3"}
+    return {
+        "store": f"sqlite:///{folder / 'netcordon.db'}",
+        "listen": {"address": "127.0.0.1", "port": api_port, "socket": str(folder / "api.sock")},
+        "openflow": {
+            "speaker": {
+                "socket": str(folder / "speaker.sock"),
+                "listen": f"127.0.0.1:{openflow_port}",
+                "keep": False,
+                "log": str(folder / "speaker.log"),
+            }
+        },
+        "devices": [{"id": "access-1", "driver": "napalm", "management": "oob", "options": options}],
+        "reconcile": {"deadline": 15, "resync": 2},
+    }
+
+
+def test_a_device_at_a_configured_switch_is_contained_and_released(tmp_path: Path) -> None:
+    with running_eos(tmp_path) as eos, places() as where:
+        served = Netcordon(where, _settings(eos, where.folder, where.openflow_port, where.api_port))
+        wires = Wires(eos.net.hosts)
+        rogue, neighbour, bystander = (EosBench.station(number) for number in (1, 2, 3))
+        try:
+            served.install()
+            served.start()
+
+            def way(src: Station, dst: Station) -> set[str]:
+                return {kind.value for kind in Traffic if wires.delivers(src, dst, kind)}
+
+            everything = {kind.value for kind in Traffic}
+            before = eos.switch.running.text(GRAMMAR)
+
+            def located() -> bool:
+                assert way(rogue, neighbour) == everything
+                return served.cli("locate", rogue.mac).returncode == 0
+
+            until("the rogue to be at a port", located)
+            case = served.contain(rogue.mac, "installed")
+            assert [device.device for device in case.devices] == ["access-1"]
+            assert (way(rogue, neighbour), way(neighbour, rogue), way(bystander, neighbour)) == (
+                set(),
+                set(),
+                everything,
+            )
+            eos.switch.edit(
+                ["interface Ethernet1", *(f"no {line}" for line in eos.switch.running.section("interface Ethernet1"))]
+            )
+            until("the lists to be back", lambda: (way(rogue, neighbour), way(neighbour, rogue)) == (set(), set()))
+            served.operator.release(case.id, reason="clean again")
+            served.outcome(case.id, "removed")
+            assert eos.switch.running.text(GRAMMAR) == before
+            assert way(rogue, neighbour) == everything
+            said = served.logs()
+            assert "Traceback" not in said, said
+            assert served.operator.audit_verify().verified
+        finally:
+            wires.close()
+            served.close()
