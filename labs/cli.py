@@ -43,8 +43,9 @@ def list_labs(as_json: Json = False) -> None:
         typer.echo(json.dumps({"labs": [{"name": one.name, "title": one.title} for one in scenarios]}))
         return
     console = Console()
+    longest = max(len(one.name) for one in scenarios)
     for one in scenarios:
-        console.print(f"[bold]{one.name:12}[/] {one.title}", highlight=False)
+        console.print(f"[bold]{one.name:{longest}}[/]  {one.title}", highlight=False, soft_wrap=not console.is_terminal)
 
 
 @app.command()

@@ -38,9 +38,9 @@ def how_to_look_around(site: Site) -> Iterator[str]:
     yield "\nIt is still up. In another terminal, as root:\n"
     yield f"  export NETCORDON_URL={where.url} NETCORDON_TOKEN=$(cat {where.token('admin')})"
     yield f"  {command} list"
-    yield f"  {command} locate {held.ip}"
-    yield f"  {command} contain {held.ip}{how} --reason 'looking around' --wait"
-    yield f"  {command} release {held.ip}"
+    yield f"  {command} locate {held.mac}      # its address {held.ip} was claimed under other MACs, and may be ambiguous for a while"
+    yield f"  {command} contain {held.mac}{how} --reason 'looking around' --wait"
+    yield f"  {command} release {held.mac}"
     yield f"  ovs-ofctl -O OpenFlow13 dump-flows {switch}"
     yield f"  mnexec -a {site.network.pids[held.name]} ping -c 3 {victim.ip}      # {held.name}, {_as(site)}"
     for host in site.plan.hosts:

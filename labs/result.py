@@ -81,6 +81,24 @@ class Result:
         rows_hold = passed(self.must_stop, self.must_flow, restored=self.restored)
         return self.error is None and held and as_expected and rows_hold
 
+    @property
+    def faults(self) -> list[str]:
+        """What kept it from passing, each in a few words; nothing when it passed."""
+        if self.error is not None:
+            return [self.error]
+        through = self.through_after_proven if self.expected == "proven" else self.through_after_settled
+        found = [] if self.outcome == self.expected else [f"it was to be {self.expected}, and was {self.outcome}"]
+        if through is None:
+            found.append("nobody knows how many frames got through")
+        elif through:
+            found.append(f"{through} frames of the contained got through")
+        rows = [*self.must_stop, *self.must_flow]
+        found += [f"{row.name}: {row.verdict.value}" for row in rows if row.verdict is not Verdict.HOLDS]
+        found += [f"{one.what}: {one.verdict.value}" for one in self.incidents if one.verdict is not Verdict.HOLDS]
+        if not (self.must_stop and self.must_flow):
+            found.append("not all kinds of traffic were tried")
+        return [*found, *([] if self.restored else ["not everything was put back"])]
+
     def to_json(self) -> dict[str, Any]:
         return {
             "lab": self.lab,

@@ -20,6 +20,7 @@ from topologies.plan import NetworkPlan, Role
 GOOD, BAD = "[green]✓[/]", "[red]✗[/]"
 MOST_DIFFERENCES = 20
 MOST_KINDS_NAMED = 3
+_FAULTS_SHOWN = 3
 MOST_RULES_NAMED = 8
 
 
@@ -90,9 +91,8 @@ class Story:
         self._restored(result)
         mark, word = (GOOD, "passed") if result.passed else (BAD, "did NOT pass")
         unproven = f" ({result.unproven})" if result.unproven and result.outcome != "proven" else ""
-        self._console.print(
-            f"\n{mark} [bold]{result.lab} {word}[/]: the containment was {result.outcome}{escape(unproven)}"
-        )
+        why = f"the containment was {result.outcome}{unproven}" if result.passed else _few(result.faults)
+        self._console.print(f"\n{mark} [bold]{result.lab} {word}[/]: {escape(why)}")
 
     def _through(self, result: Result) -> None:
         """What got through that should not have, in figures."""
@@ -195,3 +195,8 @@ def _add(table: Table, pair: str, rows: Sequence[Row], verdict: str) -> None:
 
 def _sum(counts: Sequence[Count]) -> str:
     return f"{sum(count.sent for count in counts)} > {sum(count.received for count in counts)}"
+
+
+def _few(faults: Sequence[str]) -> str:
+    more = f"; and {len(faults) - _FAULTS_SHOWN} more, marked in the tables" if len(faults) > _FAULTS_SHOWN else ""
+    return "; ".join(faults[:_FAULTS_SHOWN]) + more

@@ -111,7 +111,7 @@ def _asked(found: Answers) -> Answers:
     state = Path(_ask("Folder for the database and logs", str(found.state))).expanduser()
     run = found.run if state == found.state else state
     port = int(_ask("Port of the API on 127.0.0.1", str(found.port), _port))
-    openflow = _ask("Where switches dial (ADDRESS:PORT)", found.openflow)
+    openflow = _ask("Where switches dial (ADDRESS:PORT)", found.openflow, _dialled)
     on_link = _several("Prefixes that are plugged in here", found.on_link, ip_network)
     routers = _several("Addresses of routers", found.gateways, ip_address)
     why = dict(found.protected)
@@ -157,9 +157,18 @@ def _several(question: str, found: Any, read: Any) -> tuple[Any, ...]:
 
 
 def _port(text: str) -> int:
-    if not 0 < int(text) < 65536:
-        raise ValueError(f"{text} is no port: 1 to 65535")
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise ValueError(f"{text!r} is no port: 1 to 65535")
     return int(text)
+
+
+def _dialled(text: str) -> None:
+    address, _, port = text.rpartition(":")
+    try:
+        ip_address(address.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        raise ValueError(f"{text!r} is no ADDRESS:PORT, as 127.0.0.1:6653 or [::1]:6653") from None
+    _port(port)
 
 
 def _write(path: Path, text: str) -> None:

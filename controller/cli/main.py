@@ -18,6 +18,8 @@ from controller.errors import ConfigError, Conflict, InvalidInput, NetcordonErro
 
 ENTRY_POINTS = "netcordon.cli"
 DEBUG_VARIABLE = "NETCORDON_DEBUG"
+INTERRUPTED = 130
+"""Ctrl-C, as shells have it."""
 
 
 class Entry(NamedTuple):
@@ -172,6 +174,8 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(error, _CLICK_ERROR):
             return _told_usage(error, as_json=as_json)
         if isinstance(error, typer.Abort):
+            if isinstance(error.__context__, KeyboardInterrupt):
+                return INTERRUPTED
             return _told(InvalidInput("no answer came, and nothing was done"), _called(arguments), as_json=as_json)
         return _told_other(error, as_json=as_json)
     return code if isinstance(code, int) else ExitCode.OK if code is None else ExitCode.ERROR

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.cli import init
 from controller.cli.main import run
 from controller.config import load_config
 from controller.first_configuration import Answers, Switch, render
@@ -143,3 +144,16 @@ def test_a_persons_answers(tmp_path: Path) -> None:
     assert (str(config.network.on_link[0]), config.protected) == ("10.0.0.0/24", ())
     assert config.listen.socket == tmp_path / "api.sock"
     assert said.count(b"that cannot be read") == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["nowhere", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "host:6653", ""]
+)
+def test_where_switches_dial_is_asked_again_until_it_can_be_read(text: str) -> None:
+    with pytest.raises(ValueError, match="is no"):
+        init._dialled(text)
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:6653", "[::1]:6653", "0.0.0.0:1"])
+def test_where_switches_may_dial(text: str) -> None:
+    init._dialled(text)

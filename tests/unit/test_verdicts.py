@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -133,3 +134,27 @@ class TestPassed:
     def test_a_run_that_ended_early_fails_whatever_else_it_says(self) -> None:
         assert not replace(GOOD, error="no").passed
         assert not Result("rogue-host", "campus", None).passed
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"outcome": "installed"}, ["it was to be proven, and was installed"]),
+        ({"through_after_proven": 2}, ["2 frames of the contained got through"]),
+        ({"through_after_proven": None}, ["nobody knows how many frames got through"]),
+        ({"differences": ["a flow"]}, ["not everything was put back"]),
+        ({"must_flow": ()}, ["not all kinds of traffic were tried"]),
+        ({"error": "no switch"}, ["no switch"]),
+        ({}, []),
+    ],
+)
+def test_a_run_that_did_not_pass_says_why(change: dict[str, Any], says: list[str]) -> None:
+    result = replace(GOOD, **change)
+    assert result.faults == says
+    assert result.passed is (not says)
+
+
+@pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict is not Verdict.HOLDS])
+def test_a_row_that_does_not_hold_is_named(verdict: Verdict) -> None:
+    bad = replace(GOOD.must_flow[0], verdict=verdict)
+    assert replace(GOOD, must_flow=[bad]).faults == [f"{bad.name}: {verdict.value}"]
