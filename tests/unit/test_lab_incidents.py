@@ -44,7 +44,7 @@ class TestTheWords:
         [
             ({"do": "explode"}, "during.0: Input tag 'explode' found using 'do' does not match .*'wipe-flows'"),
             ({"at": "rogue"}, "during.0: Unable to extract tag using discriminator 'do'"),
-            ({"do": "wipe-flows"}, "during.0.wipe-flows.at: is missing"),
+            ({"do": "wipe-flows"}, "during.0.wipe-flows.at: Field required"),
             ({"do": "wipe-flows", "at": "nobody"}, "during.0.wipe-flows.at: Input should be 'rogue'"),
             ({"do": "wipe-flows", "at": "rogue", "leak": "none"}, "during.0.wipe-flows.leak: Extra inputs"),
             ({"do": "wipe-flows", "at": "rogue", "leaks": "some"}, "leaks: Input should be 'none' or 'counted'"),
