@@ -201,7 +201,7 @@ async def test_a_token_is_good_until_it_is_revoked(store: Store) -> None:
     assert found is not None
     assert (found.name, found.role) == ("sensor-1", Role.SENSOR)
     assert [token.name for token in await store.tokens()] == ["sensor-1"]
-    with pytest.raises(Conflict, match="revoke it"):
+    with pytest.raises(Conflict, match="netcordon token revoke sensor-1"):
         await store.add_token("sensor-1", Role.ADMIN)
     with pytest.raises(InvalidInput):
         await store.add_token(" ", Role.ADMIN)
