@@ -17,10 +17,12 @@ from controller.model import FULL, Alert, Culprit, Decision, End, Endpoint, Mana
 from controller.neutralize import neutralize
 
 DEFAULT_DURATION = 4 * 3600.0
+TECHNIQUE = r"^T[0-9]{4}(\.[0-9]{3})?$"
 
 
 class AlertMatch(BaseModel):
-    """Conditions on an alert; all that are given must hold. `source` and `signature` are shell patterns, case as written."""
+    """Conditions on an alert; all that are given must hold. `source` and `signature` are shell patterns, case as written. `technique`: one
+    of these of MITRE ATT&CK; T1021 holds for T1021.002 too. `min_confidence` does not hold for an alert whose source says none."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, coerce_numbers_to_str=True
@@ -29,6 +31,8 @@ class AlertMatch(BaseModel):
     signature: str = "*"
     signature_id: frozenset[str] | None = None
     min_severity: int = Field(default=1, ge=1, le=5)
+    technique: frozenset[Annotated[str, Field(pattern=TECHNIQUE)]] | None = None
+    min_confidence: float | None = Field(default=None, ge=0, le=1)
 
     def fits(self, alert: Alert) -> bool:
         return (
@@ -36,7 +40,15 @@ class AlertMatch(BaseModel):
             and fnmatchcase(alert.signature, self.signature)
             and (self.signature_id is None or alert.signature_id in self.signature_id)
             and alert.severity >= self.min_severity
+            and (self.technique is None or any(self._covers(one) for one in alert.techniques))
+            and (
+                self.min_confidence is None
+                or (alert.confidence is not None and alert.confidence >= self.min_confidence)
+            )
         )
+
+    def _covers(self, technique: str) -> bool:
+        return self.technique is not None and bool(self.technique & {technique, technique.partition(".")[0]})
 
 
 class RuleMatch(AlertMatch):

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, make_url, text
 
 from controller.store import Store
@@ -23,7 +23,7 @@ from tests.unit.store_cases import Clock
 
 _DEADLINE = 60.0
 
-settings.register_profile("thorough", max_examples=10_000, deadline=None)
+settings.register_profile("thorough", max_examples=10_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture

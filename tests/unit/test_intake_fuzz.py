@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.intake import NotAnAlert
@@ -73,6 +73,7 @@ TURNED = {name: [(fields, list(paths(fields))) for fields in events(name)] for n
 
 
 @pytest.mark.parametrize("name", KNOWN)
+@settings(deadline=None)  # of a busy machine it says nothing
 @given(data=st.data())
 def test_any_value_anywhere(name: str, data: st.DataObject) -> None:
     fields, places = data.draw(st.sampled_from(TURNED[name]))
@@ -83,6 +84,7 @@ def test_any_value_anywhere(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("name", KNOWN)
+@settings(deadline=None)  # of a busy machine it says nothing
 @given(data=st.data())
 def test_any_bytes_anywhere(name: str, data: st.DataObject) -> None:
     body = data.draw(st.sampled_from(samples(name)))
@@ -97,6 +99,7 @@ def test_any_bytes_anywhere(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("name", KNOWN)
+@settings(deadline=None)  # of a busy machine it says nothing
 @given(fields=st.dictionaries(st.text(max_size=12), JSON, max_size=5))
 def test_any_object(name: str, fields: dict[str, Any]) -> None:
     feed(KNOWN[name], fields)

@@ -84,6 +84,25 @@ def test_a_signature_id_must_be_there_to_match() -> None:
     assert decide(rules, alert(signature_id=None), DEVICE, "", KNOWN).mode is Mode.OBSERVE
 
 
+def test_a_technique_holds_for_its_sub_techniques_and_a_confidence_must_be_said() -> None:
+    def held(match: dict[str, Any], **said: Any) -> bool:
+        rules = policy(incriminate=[{"name": "a", "match": match, "culprit": "source"}])
+        return incriminate(rules, alert(**said))[0] is Culprit.SOURCE
+
+    assert held({"technique": ["T1021"]}, techniques=("T1570", "T1021.002"))
+    assert held({"technique": ["T1021.002"]}, techniques=("T1021.002",))
+    assert not held({"technique": ["T1021.002"]}, techniques=("T1021", "T1021.001"))
+    assert not held({"technique": ["T1021"]})
+    assert held({"min_confidence": 0.8}, confidence=0.8)
+    assert held({"min_confidence": 0}, confidence=0.0)
+    assert not held({"min_confidence": 0.8}, confidence=0.79)
+    assert not held({"min_confidence": 0})
+    with pytest.raises(ValidationError):
+        policy(rules=[{"name": "a", "match": {"technique": ["lateral movement"]}}])
+    with pytest.raises(ValidationError):
+        policy(rules=[{"name": "a", "match": {"min_confidence": 80}}])
+
+
 def test_an_operator_is_never_automatic() -> None:
     decision = decide_by_operator(FULL, 60, "seen it", "ann", override=True)
     assert (decision.mode, decision.automatic, decision.override, decision.by) == (Mode.CONTAIN, False, True, "ann")
