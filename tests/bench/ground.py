@@ -19,6 +19,7 @@ from labs.frames import Kind, Phase, Surroundings, Tag, encode_tag, frame, tag_o
 from labs.octets import arp_request
 from labs.process import process
 from labs.traffic import station
+from tests.bench.flood import SENDERS
 from topologies.network import RunningNetwork, running, vsctl
 from topologies.plan import Host, NetworkPlan, Role, Switch
 
@@ -29,6 +30,8 @@ QUIET = 0.08
 """Seconds without an arrival after which a stream that goes on being sent counts as stopped."""
 SENT_IN_VAIN = 40
 PATIENCE = 60.0
+FULL_OF_FLOOD = 0.9
+"""The part of the flood's senders for which the switch has a decision in its cache."""
 NOBODY = "tcp:127.0.0.1:1"
 FIRST_SPARE = 1000
 
@@ -145,12 +148,13 @@ class Ground:
 
     @contextmanager
     def flood(self, log: Path) -> Iterator[None]:
-        """Frames of ever other addresses from one host: each is a decision of its own for the switch."""
+        """Frames of ever other addresses from one host: each is a decision of its own for the switch. It has begun once the switch's cache
+        is full of them: how long a change takes to show depends on how full it is, and that must be the same for both sides."""
         command = [*self.net.inside(self.flooding), sys.executable, "-P", "-m", "tests.bench.flood"]
         with process([*command, self.flooding.interface], log, os.environ):
             before = self.megaflows()
             ends = time.monotonic() + PATIENCE
-            while self.megaflows() < before + 200:
+            while self.megaflows() < before + FULL_OF_FLOOD * SENDERS:
                 if time.monotonic() > ends:
                     raise BenchError(f"the flood fills no cache: {log.read_text()}")
                 time.sleep(0.1)
