@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any, TypeVar
 
 import pytest
@@ -28,7 +29,8 @@ from topologies.buffers import roomy
 T = TypeVar("T")
 PATIENCE = 15.0
 RUNTIMES = ("os-ken", "ryu")
-NAMES = (f"nt{os.getpid() % 10000}{letter}" for letter in itertools.cycle("abcdefghijklmnopqrstuvwxyz"))
+NAMES = (f"nt{os.getpid() % 10000}{first}{second}" for first, second in itertools.product(ascii_lowercase, repeat=2))
+"""Of switches, each used once: a session's own stands until its end. With a port's number no longer than an interface's may be."""
 
 
 def wait_for(what: str, seen: Callable[[], T | None], patience: float = PATIENCE) -> T:

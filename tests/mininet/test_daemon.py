@@ -200,7 +200,7 @@ def test_a_plan_changes_nothing(site: Estate) -> None:
 def test_what_expires_is_released(site: Estate) -> None:
     target = str(site.host("pc2").ip)
     with site.stream("pc2", "pc1") as stream:
-        done = site.netcordon.cli("contain", target, "--for", "2s", "--yes", "--wait", "--until", "installed")
+        done = site.netcordon.cli("contain", target, "--for", "6s", "--yes", "--wait", "--until", "installed")
         assert done.returncode == 0, done
         stream.stops()
         stream.runs()
