@@ -116,7 +116,7 @@ class _Header:
 
     def take(self, line: str) -> None:
         if line.startswith("#separator "):
-            self.separator = _unescaped(line.removeprefix("#separator ").strip()) or "\t"
+            self.separator = _unescaped(line.removeprefix("#separator ").strip())[:1] or "\t"
             return
         name, _, value = line.removeprefix("#").partition(self.separator)
         if name == "fields":

@@ -105,6 +105,11 @@ def test_a_table_with_another_separator_and_words_of_its_own() -> None:
     assert (alert.src.ip, alert.dst.ip) == (ip_address("10.0.0.66"), None)
 
 
+def test_a_separator_is_one_character_whatever_the_header_says() -> None:
+    (event,) = SOURCES["zeek"].split(b"#separator nonsense\n#fieldsnts\n1769860800.5\n")
+    assert event.raw.startswith("#separator \\x6e\n")
+
+
 def test_a_header_alone_is_no_alert_and_says_so() -> None:
     with pytest.raises(InvalidInput, match="no notice after it"):
         SOURCES["zeek"].split(b"#separator \\x09\n#path\tnotice\n")
