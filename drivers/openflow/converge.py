@@ -75,13 +75,15 @@ class Renderer:
         self._numbers: dict[PortName, int | None] = {}
         self._known: dict[str, Held] = {}  # by rule id, the ports numbered as in _numbers
         self._crowds = Crowds()  # the flows of _known
+        self._strangers: tuple[Flow, ...] = ()
+        self._judged: dict[str, tuple[Held, str]] = {}  # by rule id, what stands in its way among _strangers
 
     def change(self, desired: RuleSet, observed: ObservedState, baseline: PreState) -> Change:
         """The messages: port flags on, adds (drops, then permits, then the pipeline), removals (permits first), port flags off.
         A rule that this switch cannot hold as it is now (no such port, or a stranger's flow above it) becomes a message that is refused
         without being sent."""
         wanted, absent = self._wanted(desired, observed)
-        unheld = absent | _outranked(wanted, observed)
+        unheld = absent | self._outranked(wanted, observed)
         held = {rule.rule_id: rule.native for rule in observed.rules if rule.rule_id is not None}
         wrong = sorted([name for name, what in wanted.items() if held.get(name) != what.native])
         gone = sorted(held.keys() - wanted.keys())
@@ -143,6 +145,26 @@ class Renderer:
             wanted[PIPELINE] = self._pipeline
         return wanted, absent
 
+    def _outranked(self, wanted: Mapping[str, Held], observed: ObservedState) -> dict[str, str]:
+        """Rules that stand, and that somebody else's flow takes frames away from: they do not hold, and what does not is said."""
+        strangers = tuple(map(Flow.parse, observed.outranking))
+        known = self._judged if strangers == self._strangers else {}
+        self._strangers, self._judged = strangers, {}
+        for name, what in wanted.items() if strangers else ():
+            if name == PIPELINE or ":" in name:
+                continue
+            judged = known.get(name)
+            self._judged[name] = (what, self._in_the_way(what)) if judged is None or judged[0] is not what else judged
+        return {name: why for name, (_, why) in self._judged.items() if why}
+
+    def _in_the_way(self, what: Held) -> str:
+        drops = [(own, dict(own.match)) for own in what.flows if own.goto is None and own.output is None]
+        for theirs in self._strangers:
+            match = dict(theirs.match)
+            if any(self._layout.outranks(theirs, own) and intersect(ours, match) is not None for own, ours in drops):
+                return f"somebody else's flow outranks it: {theirs.text}"
+        return ""
+
     def _learn(self, desired: RuleSet, numbers: dict[PortName, int | None]) -> dict[str, str]:
         """Know the flows of every desired rule; those that have none are given back."""
         if len(self._known) > 2 * len(desired) + 1000:
@@ -180,16 +202,6 @@ class Renderer:
                 wanted[name] = wanted[name].with_flows(other if own == flow else own for own in wanted[name].flows)
         for name in absent:
             wanted.pop(name, None)
-
-
-def _outranked(wanted: Mapping[str, Held], observed: ObservedState) -> dict[str, str]:
-    """Rules that stand, and that somebody else's flow takes frames away from: they do not hold, and what does not is said."""
-    found = {}
-    for flow in map(Flow.parse, observed.outranking):
-        for name, what in wanted.items():
-            if any(intersect(dict(own.match), dict(flow.match)) is not None for own in what.flows if own.goto is None):
-                found[name] = f"another controller's flow outranks it: {flow.text}"
-    return found
 
 
 def _adds(wanted: Mapping[str, Held], wrong: list[str], old: Mapping[str, tuple[Flow, ...]]) -> list[dict[str, Any]]:
@@ -282,7 +294,7 @@ def read_back(
     ports: Mapping[PortName, PortState],
     layout: Layout = ALONE,
 ) -> ObservedState:
-    """The state from a flow-stats and a port reply. A stranger's flow among those found outranks ours: no others are asked for."""
+    """The state from a flow-stats and a port reply. A stranger's flow among those found may outrank ours: no others are asked for."""
     names = {state.settings["number"]: name for name, state in ports.items()}
     grouped: dict[str, list[Counted]] = defaultdict(list)
     rules: list[ObservedRule] = []

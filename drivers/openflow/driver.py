@@ -97,7 +97,7 @@ class OpenFlowDriver:
         """See `converge` for the ids that are not rules'. A scope of rules asks the switch for those alone."""
         whole = scope.rule_ids is None
         cookies = None if scope.rule_ids is None else sorted(set(_cookies(scope.rule_ids)))
-        above = self.layout.outranked_from if whole else None
+        above = {str(table): lowest for table, lowest in self.layout.outranked_from.items()} if whole else None
         told = await self._link.request("observe", READ_DEADLINE, dpid=self._dpid, cookies=cookies, above=above)
         ports = {PortName(port["name"]): _port_state(port) for port in told["ports"]}
         found = self._reader.read(told["flows"], whole=whole)

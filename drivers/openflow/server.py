@@ -212,18 +212,12 @@ class Server:
 
     def _observe(self, client: Client, request: Mapping[str, Any], reply: Reply) -> None:
         """Our flows (all, or those of some cookies), the port descriptions and the counters of all ports, asked for at once. With
-        `above`: also everybody's flows in table 0 from that priority on."""
-        session, cookies = self._session(request), request["cookies"]
-        pairs = [(COOKIE_MARK, COOKIE_MASK)]
-        if cookies is not None and len(cookies) <= ASKED_ONE_BY_ONE:
-            pairs = [(cookie, wire.ALL) for cookie in cookies]
+        `above` (table: priority): also everybody's flows in those tables from that priority on."""
+        session, above = self._session(request), request["above"] or {}
         session.tell([TOUCH])
         asked = [session.ask(parser.OFPPortDescStatsRequest(session.datapath, 0))]
         asked.append(session.ask(parser.OFPPortStatsRequest(session.datapath, 0, ofproto.OFPP_ANY)))
-        asked += [session.ask(_flow_request(session.datapath, *pair)) for pair in pairs]
-        above = request.get("above")
-        if above is not None:
-            asked.append(session.ask(_flow_request(session.datapath, 0, 0, table=0)))
+        asked += [session.ask(_flow_request(session.datapath, *one)) for one in _asked_for(request["cookies"], above)]
 
         def answered(bodies: list[list[Any]]) -> None:
             stats = {entry.port_no: (entry.rx_packets, entry.tx_packets) for entry in bodies[1]}
@@ -231,9 +225,9 @@ class Server:
             counted = [
                 port | dict(zip(("rx", "tx"), stats.get(port["number"], (None, None)), strict=True)) for port in ports
             ]
-            flows = [entry.raw for body in bodies[2 : 2 + len(pairs)] for entry in body]
-            if above is not None:
-                flows += [entry.raw for entry in bodies[-1] if told.outranks(entry.raw, above)]
+            flows = [
+                raw for n, body in enumerate(bodies[2:]) for raw in _shown(n, [entry.raw for entry in body], above)
+            ]
             reply({"boot_id": session.boot_id, "at": time.time(), "flows": told.to_text(flows), "ports": counted})
 
         self._when_done(client, request, _all(asked), answered)
@@ -253,6 +247,23 @@ class Server:
                 client.send({"id": request["id"], "error": "lost", "text": str(error)})
 
         future.add_done_callback(done)
+
+
+def _asked_for(cookies: list[int] | None, above: Mapping[str, int]) -> list[tuple[int, int, int | None]]:
+    """Cookie, its mask and table (None: all) of each flow request. Where strangers' flows are asked for in several tables, one answer has
+    all flows, ours and theirs. Beside another controller, who may have many, those of its first table are asked for besides ours."""
+    if cookies is not None and len(cookies) <= ASKED_ONE_BY_ONE:
+        return [(cookie, wire.ALL, None) for cookie in cookies]
+    if len(above) > 1:
+        return [(0, 0, None)]
+    return [(COOKIE_MARK, COOKIE_MASK, None), *((0, 0, int(table)) for table in above)]
+
+
+def _shown(number: int, entries: list[bytes], above: Mapping[str, int]) -> list[bytes]:
+    """Of the answer to that request: our flows, once each, and the strangers' that were asked for."""
+    if not above:
+        return entries
+    return [raw for raw in entries if (number == 0 if told.is_ours(raw) else told.outranks(raw, above))]
 
 
 def _flow_request(datapath: Any, cookie: int, mask: int, table: int | None = None) -> Any:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from drivers.openflow import wire
 from drivers.openflow.flows import COOKIE_MARK, COOKIE_MASK, Counted, Flow
 
 _NUMBERS = struct.Struct("!HB9xH6x4xQQQ")  # length, table, priority, cookie, packets, bytes
-_PRIORITY, _COOKIE = slice(12, 14), slice(24, 32)
+_TABLE, _PRIORITY, _MARK = 2, slice(12, 14), slice(24, 24 + COOKIE_MASK.bit_count() // 8)
 _OURS = (COOKIE_MARK >> 48).to_bytes(2, "big")
 _SMALLEST = wire.COUNTED_MATCH
 
@@ -24,10 +24,14 @@ def to_text(entries: Iterable[bytes]) -> str:
     return base64.b64encode(b"".join(entries)).decode("ascii")
 
 
-def outranks(entry: bytes, above: int) -> bool:
-    """Whether it is somebody else's, with this priority or a higher one."""
-    ours = entry[_COOKIE][: COOKIE_MASK.bit_count() // 8] == _OURS
-    return not ours and int.from_bytes(entry[_PRIORITY], "big") >= above
+def is_ours(entry: bytes) -> bool:
+    return entry[_MARK] == _OURS
+
+
+def outranks(entry: bytes, above: Mapping[str, int]) -> bool:
+    """Whether it is somebody else's, in one of these tables, with the priority given for that or a higher one."""
+    lowest = above.get(str(entry[_TABLE]))
+    return lowest is not None and not is_ours(entry) and int.from_bytes(entry[_PRIORITY], "big") >= lowest
 
 
 class Reader:

@@ -191,7 +191,7 @@ async def test_a_flow_of_theirs_above_ours_is_told(company: Company) -> None:
     net.ofctl("add-flow", f"cookie=0xbad,priority={beside.FLOOR + 4000},in_port=1,actions=flood")
     receipt = await converge(driver, full(net.port(1)), before)
     assert receipt.status is ReceiptStatus.PARTIAL
-    assert all("another controller's flow outranks it" in reason for reason in receipt.refused.values())
+    assert all("somebody else's flow outranks it" in reason for reason in receipt.refused.values())
     left = driver.render(full(net.port(1)), await driver.observe(), before)
     assert left.rule_ids == set(receipt.refused)
     net.ofctl("del-flows", "cookie=0xbad/-1")

@@ -35,7 +35,7 @@ from drivers.base import (
 from drivers.openflow.driver import OpenFlowDriver, device_id
 from drivers.openflow.link import ANOTHER_SPEAKER, PROTOCOL, SpeakerLink
 from drivers.openflow.starting import ensure_speaker
-from drivers.rules import Action, Direction, Match, PortName, PortRange, Protocol, Provenance, Rule, RuleSet
+from drivers.rules import Action, Direction, Mac, Match, PortName, PortRange, Protocol, Provenance, Rule, RuleSet
 from tests.openflow_lab import Net, Speaker, until, wait_for
 
 pytestmark = pytest.mark.mininet
@@ -236,6 +236,32 @@ async def test_what_others_take_away_is_reported_and_comes_back(make_net: MakeNe
     assert net.whole() == held
     await converge(driver, NOTHING, before)
     assert any("cookie=0x77" in line for line in net.whole())
+
+
+@pytest.mark.parametrize(
+    ("flow", "unheld"),
+    [("table=0,priority=30000,in_port=1", {Direction.FROM}), ("table=0,priority=5,tcp", {Direction.TO})],
+)
+async def test_a_rule_that_somebody_elses_flow_gets_around_is_not_installed(
+    make_net: MakeNet, drivers_of: DriversOf, flow: str, unheld: set[Direction]
+) -> None:
+    net = make_net(hosts=2)
+    (driver,) = await drivers_of(net)
+    before, rogue = await ready(driver), Mac("02:00:00:00:00:01")
+    desired = RuleSet(
+        Rule(match, Action.DENY, Provenance("c1"))
+        for match in (Match(Direction.FROM, port=PortName(net.port(1))), Match(Direction.TO, mac=rogue))
+    )
+    net.ofctl("add-flow", f"{flow},cookie=0x77,actions=normal")
+    receipt = await converge(driver, desired, before)
+    assert receipt.status is ReceiptStatus.PARTIAL
+    assert {desired[name].match.direction for name in receipt.refused} >= unheld
+    assert all("somebody else's flow outranks it" in why for why in receipt.refused.values())
+    left = driver.render(desired, await driver.observe(), before)
+    assert left.rule_ids == receipt.refused.keys()
+    net.ofctl("del-flows", "cookie=0x77/-1")
+    assert driver.render(desired, await driver.observe(), before).empty
+    await converge(driver, NOTHING, before)
 
 
 async def _next(events: AsyncIterator[DriverEvent], kind: type[DriverEvent]) -> DriverEvent:

@@ -68,7 +68,9 @@ class Switch:
     def observed(self) -> ObservedState:
         """As the speaker answers: of the strangers' flows only those that stand above ours."""
         seen = self.table.observed()
-        return replace(seen, outranking=tuple(t for t in seen.outranking if Flow.parse(t).priority >= beside.FLOOR))
+        return replace(
+            seen, outranking=tuple(t for t in seen.outranking if Flow.parse(t).priority >= BESIDE.outranked_from[0])
+        )
 
     def converge(self, desired: RuleSet) -> None:
         self.table.take(self.renderer.change(desired, self.observed(), self.baseline).messages)

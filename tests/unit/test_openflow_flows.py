@@ -11,11 +11,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from drivers.base import PreState, UnsupportedAction
+from drivers.base import ObservedState, PreState, UnsupportedAction
 from drivers.openflow import flows, staged
 from drivers.openflow.converge import Renderer
 from drivers.openflow.driver import OpenFlowDriver
 from drivers.openflow.flows import Flow
+from drivers.openflow.layout import ALONE
 from drivers.rules import Action, Direction, Mac, Match, PortName, PortRange, Protocol, Provenance, Rule, RuleSet
 from drivers.semantics import ETH_IPV4, Crossing, Fate, Frame, matches, verdict
 from tests.strategies import MACS, PORTS, crossings, rules
@@ -92,8 +93,14 @@ class Switch:
         self.renderer = Renderer("of:1", CAPABILITIES)
         self.baseline = PreState({name: port.settings for name, port in self.table.observed().ports.items()})
 
+    def observed(self) -> ObservedState:
+        """As the speaker answers: of the strangers' flows only those that could stand in our way."""
+        seen, above = self.table.observed(), ALONE.outranked_from
+        found = [flow for flow in map(Flow.parse, seen.outranking) if flow.priority >= above.get(flow.table, 1 << 16)]
+        return replace(seen, outranking=tuple(flow.text for flow in found))
+
     def converge(self, desired: RuleSet) -> None:
-        self.table.take(self.renderer.change(desired, self.table.observed(), self.baseline).messages)
+        self.table.take(self.renderer.change(desired, self.observed(), self.baseline).messages)
 
 
 def fits(desired: RuleSet, crossing: Crossing) -> bool:
@@ -208,6 +215,57 @@ def test_nothing_gets_through_in_between_where_permits_meet(
         switch.table.take([message])
         for crossing in dropped:
             assert switch.table.forward(crossing) is Fate.DROP, message
+
+
+strangers_flows = st.builds(
+    Flow,
+    st.sampled_from([0, 1]),
+    st.sampled_from([0, 2, 20_500, 25_000, 65_000]),
+    st.just(0x77),
+    st.sampled_from([(), (("in_port", 1),), (("eth_src", MACS[0]),), (("eth_dst", MACS[0]),), (("eth_type", 0x0806),)]),
+    st.sampled_from([None, 2]),
+    st.sampled_from([None, "normal"]),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(some_rules, st.lists(strangers_flows, min_size=1, max_size=3), some_crossings)
+def test_a_rule_that_a_strangers_flow_takes_frames_from_is_not_called_installed(
+    desired: RuleSet, strangers: list[Flow], tried: list[Crossing]
+) -> None:
+    switch = Switch()
+    theirs: dict[object, Flow] = {flow.key: flow for flow in strangers}
+    switch.table.flows |= theirs
+    switch.converge(desired)
+    assert theirs.items() <= switch.table.flows.items(), "what is not ours stays"
+    unheld = switch.renderer.change(desired, switch.observed(), switch.baseline).rule_ids
+    for crossing in tried:
+        wanted = verdict(desired, crossing)
+        if fits(desired, crossing) and wanted.fate is Fate.DROP and switch.table.forward(crossing) is Fate.PASS:
+            assert unheld, "a frame that should be dropped came out, and nothing is said"
+
+
+def test_a_colleagues_flow_above_ours_is_named_and_a_drop_or_one_elsewhere_is_not() -> None:
+    rules_of_one = RuleSet([deny(Direction.FROM, "c1", port=P1), deny(Direction.TO, "c1", mac=MACS[0])])
+    from_it, to_it = (next(r for r in rules_of_one if r.match.direction is way) for way in Direction)
+    for flow, unheld in (
+        (Flow(0, 30_000, 0x77, (("in_port", 1),), None, "normal"), {from_it.id, to_it.id}),
+        (Flow(0, 30_000, 0x77, (("in_port", 1),), 1, None), {from_it.id}),
+        (Flow(0, 30_000, 0x77, (("in_port", 1),), None, None), set()),
+        (Flow(0, 30_000, 0x77, (("in_port", 2), ("eth_dst", MACS[1])), None, "normal"), set()),
+        (Flow(0, 100, 0x77, (("eth_dst", MACS[0]),), None, "normal"), {to_it.id}),
+        (Flow(0, 0, 0x77, (), None, "normal"), set()),
+        (Flow(1, 30_000, 0x77, (), 2, None), {to_it.id}),
+        (Flow(1, 100, 0x77, (), 2, None), set()),
+    ):
+        switch = Switch()
+        switch.table.flows[flow.key] = flow
+        switch.converge(rules_of_one)
+        change = switch.renderer.change(rules_of_one, switch.observed(), switch.baseline)
+        assert change.rule_ids == unheld, flow.text
+        assert all(f"somebody else's flow outranks it: {flow.text}" == m["reason"] for m in change.messages)
+        del switch.table.flows[flow.key]
+        assert switch.renderer.change(rules_of_one, switch.observed(), switch.baseline).empty
 
 
 @settings(max_examples=80, deadline=None)

@@ -155,10 +155,13 @@ def test_a_flow_that_was_read_before_is_the_same_one_until_it_has_changed() -> N
 
 def test_who_outranks_us_is_told_by_cookie_and_priority() -> None:
     ours = replace(flows.pipeline()[0], priority=7)
-    assert not told.outranks(_entry(ours, 0, 0), 7)
+    assert told.is_ours(_entry(ours, 0, 0))
+    assert not told.outranks(_entry(ours, 0, 0), {"0": 7})
     theirs = bytearray(_entry(ours, 0, 0))
     theirs[24:32] = (5).to_bytes(8, "big")
-    assert [told.outranks(bytes(theirs), above) for above in (6, 7, 8)] == [True, True, False]
+    assert not told.is_ours(bytes(theirs))
+    assert [told.outranks(bytes(theirs), {"0": above}) for above in (6, 7, 8)] == [True, True, False]
+    assert not told.outranks(bytes(theirs), {"1": 6})
 
 
 @pytest.mark.parametrize(
