@@ -213,12 +213,6 @@ class RuleSet:
     def get(self, rule_id: str) -> Rule | None:
         return self._by_id.get(rule_id)
 
-    def of(self, containment: str) -> RuleSet:
-        return RuleSet(rule for rule in self._by_id.values() if rule.provenance.containment == containment)
-
-    def without(self, containment: str) -> RuleSet:
-        return RuleSet(rule for rule in self._by_id.values() if rule.provenance.containment != containment)
-
     def changed(self, gone: Iterable[Rule], new: Iterable[Rule]) -> RuleSet:
         """Without `gone` and with `new`. Costs little more than copying a dictionary, however many rules stay."""
         other = RuleSet()

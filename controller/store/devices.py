@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, or_, select
 
 from controller.errors import NotFound
 from controller.store import codec
@@ -27,7 +27,6 @@ _UPSERT = Insert(
 )
 _BY_ID = select(device).where(device.c.id == bindparam("id"))
 _KEEP = Prepared(Insert(baseline, lambda insert: insert.on_conflict_do_nothing()))
-_SET = update(device).where(device.c.id == bindparam("which"))
 
 
 def upsert(
@@ -73,20 +72,6 @@ def drop_baseline(transaction: Transaction, id: str, ports: Collection[str]) -> 
         transaction.changes(Dropped(id, frozenset(ports)))
 
 
-def set_error(transaction: Transaction, id: str, error: str | None) -> None:
-    """An error counts one more failure in a row; None ends the row."""
-    failures = device.c.failures + 1 if error is not None else 0
-    transaction.execute(update(device).where(device.c.id == id).values(error=error, failures=failures))
-
-
-def set_up(transaction: Transaction, id: str, up: bool) -> None:
-    transaction.execute(_SET, {"which": id, "up": up})
-
-
-def set_due(transaction: Transaction, id: str, at: float | None) -> None:
-    transaction.execute(_SET, {"which": id, "due_at": at})
-
-
 def _record(row: Row[Any]) -> DeviceRecord:
     return DeviceRecord(
         id=row.id,
@@ -96,11 +81,7 @@ def _record(row: Row[Any]) -> DeviceRecord:
         options=json.loads(row.options),
         want_revision=row.want_revision,
         have_revision=row.have_revision,
-        failures=row.failures,
-        error=row.error,
         boot_id=row.boot_id,
-        up=bool(row.up),
-        due_at=row.due_at,
         owner=row.owner,
         epoch=row.epoch,
     )

@@ -17,11 +17,6 @@ _CLAIM = (
     .where(device.c.id == bindparam("which"))
     .values(owner=bindparam("me"), epoch=bindparam("next"), lease_until=_UNTIL)
 )
-_RENEW = (
-    update(device)
-    .where(device.c.id == bindparam("which"), device.c.owner == bindparam("me"), device.c.epoch == bindparam("mine"))
-    .values(lease_until=_UNTIL)
-)
 _NONE = {"owner": None, "lease_until": None}
 
 
@@ -32,16 +27,6 @@ def claim(transaction: Transaction, id: str, owner: str, seconds: float) -> int 
         return None
     transaction.execute(_CLAIM, {"which": id, "me": owner, "next": epoch + 1, "seconds": seconds})
     return int(epoch) + 1
-
-
-def renew(transaction: Transaction, id: str, owner: str, epoch: int, seconds: float) -> bool:
-    """False when somebody else has claimed the device since: stop pushing."""
-    values = {"which": id, "me": owner, "mine": epoch, "seconds": seconds}
-    return transaction.execute(_RENEW, values).rowcount == 1
-
-
-def release(transaction: Transaction, owner: str) -> None:
-    transaction.execute(update(device).where(device.c.owner == owner).values(_NONE))
 
 
 def release_all(transaction: Transaction) -> None:

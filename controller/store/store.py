@@ -263,17 +263,6 @@ class Store:
     async def device(self, id: str) -> DeviceRecord:
         return await self._read(lambda c: devices.one(c, id))
 
-    async def device_error(self, device: str, error: str | None) -> None:
-        """One more failure in a row, or None: it went well."""
-        await self._write(lambda t: devices.set_error(t, device, error))
-
-    async def device_up(self, device: str, up: bool) -> None:
-        await self._write(lambda t: devices.set_up(t, device, up))
-
-    async def device_due(self, device: str, at: float | None) -> None:
-        """When its loop looks at it next."""
-        await self._write(lambda t: devices.set_due(t, device, at))
-
     async def desired(self, device: str, *, anew: bool = False) -> Desired:
         """What the device should hold now; nothing, for a device that is not known. `anew`: by the database's word, also where all that
         was committed since it was last read is known."""
@@ -295,13 +284,6 @@ class Store:
     async def claim(self, device: str, owner: str, lease_seconds: float) -> int | None:
         """The epoch under which `owner` may push until the lease ends; None while it is another's."""
         return await self._write(lambda t: leases.claim(t, device, owner, lease_seconds))
-
-    async def renew(self, device: str, owner: str, epoch: int, lease_seconds: float) -> bool:
-        """False: the device is another's by now; end the push as a missed deadline does."""
-        return await self._write(lambda t: leases.renew(t, device, owner, epoch, lease_seconds))
-
-    async def release_leases(self, owner: str) -> None:
-        await self._write(lambda t: leases.release(t, owner))
 
     # --- alerts, bindings, proposals --------------------------------------------------------------------------------------
 

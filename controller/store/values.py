@@ -127,11 +127,7 @@ class DeviceRecord:
     options: Mapping[str, object]
     want_revision: int
     have_revision: int
-    failures: int
-    error: str | None
     boot_id: str | None
-    up: bool
-    due_at: float | None
     owner: str | None
     epoch: int
 

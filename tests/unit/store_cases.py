@@ -89,7 +89,11 @@ async def converge(store: Store, device: str, outcome: Outcome = Outcome.INSTALL
     assert epoch is not None
     wanted = await store.desired(device)
     seen: Mapping[str, DeviceOutcome] = {
-        id: DeviceOutcome(device, outcome if wanted.rules.of(id) else Outcome.REMOVED, at=START)
+        id: DeviceOutcome(
+            device,
+            outcome if any(rule.provenance.containment == id for rule in wanted.rules) else Outcome.REMOVED,
+            at=START,
+        )
         for id in wanted.containments
     }
     await store.record(device, epoch, wanted.revision, seen, boot_id)

@@ -110,12 +110,15 @@ def test_rule_set_has_one_order_and_no_twins(some: list[Rule], random: Any) -> N
     )
 
 
-@given(st.lists(rules(), max_size=12))
-def test_a_containment_and_the_rest_are_the_whole(some: list[Rule]) -> None:
-    whole = RuleSet(some)
-    assert whole.of("c1") | whole.without("c1") == whole
-    assert not any(rule.id in whole.without("c1") for rule in whole.of("c1"))
+@given(st.lists(rules(), max_size=12), st.lists(rules(), max_size=12))
+def test_what_is_changed_is_exactly_that(some: list[Rule], others: list[Rule]) -> None:
+    whole, more = RuleSet(some), RuleSet(others)
+    both = whole | more
+    assert both.ids == whole.ids | more.ids
     assert all(whole.get(rule.id) == rule for rule in some)
+    left = both.changed(gone=more, new=())
+    assert left.ids == whole.ids - more.ids
+    assert left.changed(gone=(), new=more) == both
 
 
 @given(st.lists(rules(), max_size=8), st.lists(rules(), max_size=4), st.integers(0, 8))

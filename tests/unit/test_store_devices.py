@@ -162,16 +162,9 @@ async def test_what_was_there_before_us_is_never_overwritten(store: Store) -> No
 async def test_a_devices_record(store: Store) -> None:
     await store.accept(draft(1), recheck=nothing)
     await store.upsert_device("s1", "openflow", "edge", "oob", {"dpid": 1, "tables": [0, 1]})
-    await store.device_error("s1", "no answer")
-    await store.device_error("s1", "no answer")
-    await store.device_up("s1", True)
-    await store.device_due("s1", START + 5)
     (device,) = await store.devices()
     assert (device.driver, device.options, device.want_revision) == ("openflow", {"dpid": 1, "tables": [0, 1]}, 1)
-    assert (device.failures, device.error, device.up, device.due_at) == (2, "no answer", True, START + 5)
-    await store.device_error("s1", None)
-    device = await store.device("s1")
-    assert (device.failures, device.error) == (0, None)
+    assert await store.device("s1") == device
     for unknown in ("s2", "\0", "\ud800"):
         with pytest.raises(NotFound):
             await store.device(unknown)
@@ -182,10 +175,7 @@ async def test_one_owner_at_a_time_by_the_databases_clock(store: Store) -> None:
     epochs = await asyncio.gather(*(store.claim("s1", f"controller-{i}", 30.0) for i in range(10)))
     won = [(i, epoch) for i, epoch in enumerate(epochs) if epoch is not None]
     assert won == [(0, 1)]
-    assert await store.renew("s1", "controller-0", 1, -1.0)
-    assert await store.claim("s1", "controller-1", 30.0) == 2, "its lease had run out"
-    assert not await store.renew("s1", "controller-0", 1, 30.0)
-    await store.release_leases("controller-1")
+    assert await store.claim("s1", "controller-0", -1.0) == 2, "its own, begun anew; and over at once"
     assert await store.claim("s1", "controller-2", 30.0) == 3
-    assert await store.claim("s1", "controller-2", 30.0) == 4, "its own, begun anew"
+    assert await store.claim("s1", "controller-1", 30.0) is None
     assert await store.claim("nowhere", "controller-2", 30.0) is None
