@@ -200,9 +200,10 @@ def _held_again(
     """When every case was proven again after the controller had noticed (None: not in time), and what became of each till then."""
     deadline = time.monotonic() + HELD_PATIENCE
     while True:
+        mended = deed.mended()  # asked first: what it says is in the audit log by then
         trails = {case: trail(site, case, seen) for case in cases}
         noticed = all(set(some) & one.trail and some[-1] == PROVEN for some in trails.values()) or not one.trail
-        if noticed and deed.mended():
+        if noticed and mended:
             return time.time(), trails
         if time.monotonic() > deadline:
             return None, trails
