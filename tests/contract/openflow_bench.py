@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from drivers.base import Change, DeviceUnreachable, Driver, PreState
-from drivers.openflow import bundle, staged, wire
+from drivers.openflow import bundle, wire
 from drivers.openflow.driver import OpenFlowDriver, device_id
 from drivers.openflow.flows import COOKIE_MARK, COOKIE_MASK
 from drivers.openflow.link import SpeakerLink
@@ -140,10 +140,8 @@ class OpenFlowBench:
         await until("session", self.driver.facts)
 
     def cut_points(self, change: Change) -> Sequence[int]:
-        plain = [message for message in change.messages if message["kind"] != "absent"]
-        encoded = [wire.encode(message) for message in plain]
-        sent = encoded if staged.only_stops(plain) else bundle.sequence(encoded, 1)[0]
-        return range(len(sent) + 1)
+        encoded = [wire.encode(message) for message in change.messages if message["kind"] != "absent"]
+        return range(len(bundle.sequence(encoded, 1)[0]) + 1)
 
     async def cut_after(self, messages: int) -> None:
         self._cut.sever_after(messages)
