@@ -71,22 +71,20 @@ class Session:
 
     def push(self, plain: Sequence[Mapping[str, Any]]) -> Future[dict[int, str]]:
         """Send the messages and a barrier; the result maps the index of each refused message to the switch's reason. The flow messages
-        are one atomic bundle where the switch has bundles, unless they only stop more frames (`staged.only_stops`). When it fails the
-        bundle, nothing of it stands, and they are sent one by one in the order that they have: what the switch can hold then stands,
-        and what it refuses is known by its own error.
+        are one atomic bundle where the switch has bundles. When it fails the bundle, nothing of it stands, and they are sent one by
+        one in the order that they have: what the switch can hold then stands, and what it refuses is known by its own error.
         Raises wire.BadMessage before anything is sent, and SessionLost."""
         return staged.push(self, plain, [wire.encode(message) for message in plain])
 
-    def send(self, encoded: Sequence[bytes], *, atomic: bool = True) -> Future[dict[int, str]]:
-        """All of it at once, for messages that are encoded already. `atomic`: what of it can stand half may not, so that it is a bundle
-        where the switch has bundles."""
+    def send(self, encoded: Sequence[bytes]) -> Future[dict[int, str]]:
+        """All of it at once, for messages that are encoded already."""
         push = _Push(encoded)
         with self._lock:
-            self._send(push, *self._bundled(encoded, atomic))
+            self._send(push, *self._bundled(encoded))
         return push.done
 
-    def _bundled(self, encoded: Sequence[bytes], atomic: bool) -> tuple[Sequence[bytes], Sequence[int | None]]:
-        if not self.bundles or not atomic:
+    def _bundled(self, encoded: Sequence[bytes]) -> tuple[Sequence[bytes], Sequence[int | None]]:
+        if not self.bundles:
             return encoded, range(len(encoded))
         return bundle.sequence(encoded, next(self._bundle_numbers) & 0xFFFFFFFF)
 

@@ -12,8 +12,6 @@ times more, which changes nothing: what comes after it is read in a later turn.
 
 **Off after the flows stand.** A bundle that fails stands nowhere, and its flows are sent once more, one by one: a flag that went off
 right behind the bundle would be off before the drops that take its place are there (decision 0006).
-
-A step that only stops frames needs no bundle: see `only_stops`.
 """
 
 from __future__ import annotations
@@ -21,8 +19,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
-
-from drivers.openflow.flows import TABLE_FORWARDING, TABLE_TO, TABLE_TRACKING, Band
 
 READ_IN_ONE_TURN = 50
 Refused = dict[int, str]
@@ -33,31 +29,15 @@ class SessionLost(Exception):
 
 
 class Sender(Protocol):
-    def send(self, encoded: Sequence[bytes], *, atomic: bool = True) -> Future[Refused]: ...
+    def send(self, encoded: Sequence[bytes]) -> Future[Refused]: ...
 
 
 def push(session: Sender, plain: Sequence[Mapping[str, Any]], encoded: Sequence[bytes]) -> Future[Refused]:
     """Send these messages, `encoded` being the bytes of `plain`; the result maps the index of each refused one to the switch's reason.
     Raises SessionLost before anything is sent."""
     whole: Future[Refused] = Future()
-    _send(session, encoded, [(step, not only_stops([plain[i] for i in step])) for step in _steps(plain)], {}, whole)
+    _send(session, encoded, _steps(plain), {}, whole)
     return whole
-
-
-def only_stops(messages: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether all that these messages do to frames is to stop more of them: flows that drop, or that send on where frames go anyway, and
-    flags that go on. However many of them stand, in whatever order, a frame that was stopped before is stopped, and one that passes
-    afterwards passes."""
-    return all(message["no_fwd"] if message["kind"] == "port" else _stops(message) for message in messages)
-
-
-def _stops(message: Mapping[str, Any]) -> bool:
-    if message["kind"] != "flow" or message["output"] == "normal":
-        return False
-    table, priority, goto = message["table"], message["priority"], message["goto"]
-    marks = table == TABLE_TO and Band.MARKER <= priority < Band.COUNT and goto == TABLE_TRACKING
-    counts = table == TABLE_TRACKING and Band.WITNESS <= priority < Band.MARKER and goto == TABLE_FORWARDING
-    return goto is None or marks or counts
 
 
 def _steps(plain: Sequence[Mapping[str, Any]]) -> list[list[int]]:
@@ -74,13 +54,9 @@ def _steps(plain: Sequence[Mapping[str, Any]]) -> list[list[int]]:
 
 
 def _send(
-    session: Sender,
-    encoded: Sequence[bytes],
-    steps: Sequence[tuple[list[int], bool]],
-    refused: Refused,
-    whole: Future[Refused],
+    session: Sender, encoded: Sequence[bytes], steps: Sequence[list[int]], refused: Refused, whole: Future[Refused]
 ) -> None:
-    (step, atomic), *later = steps
+    step, *later = steps
 
     def answered(done: Future[Refused]) -> None:
         try:
@@ -92,4 +68,4 @@ def _send(
         except SessionLost as error:
             whole.set_exception(error)
 
-    session.send([encoded[index] for index in step], atomic=atomic).add_done_callback(answered)
+    session.send([encoded[index] for index in step]).add_done_callback(answered)

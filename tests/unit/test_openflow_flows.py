@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from itertools import pairwise
-from random import Random
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.base import ObservedState, PreState, UnsupportedAction
-from drivers.openflow import flows, staged
+from drivers.openflow import flows
 from drivers.openflow.converge import Renderer
 from drivers.openflow.driver import OpenFlowDriver
 from drivers.openflow.flows import Flow
@@ -329,28 +328,6 @@ def test_nothing_gets_through_in_between(before: RuleSet, after: RuleSet, tried:
         switch.table.take([message])
         for crossing in dropped:
             assert switch.table.forward(crossing) is Fate.DROP, message
-
-
-@settings(max_examples=200, deadline=None)
-@given(some_rules, some_rules, some_crossings, st.randoms(use_true_random=False))
-def test_what_only_stops_may_stand_half_and_in_any_order(
-    before: RuleSet, more: RuleSet, tried: list[Crossing], chance: Random
-) -> None:
-    """Why such a push needs no bundle: it stops nothing that flows afterwards, and lets nothing through that was stopped before."""
-    switch = Switch()
-    switch.converge(before)
-    after = before | RuleSet(rule for rule in more if rule.action is Action.DENY)
-    later = Switch()
-    later.converge(after)
-    change = switch.renderer.change(after, switch.table.observed(), switch.baseline)
-    messages = [message for message in change.messages if message["kind"] != "absent"]
-    assume(messages and staged.only_stops(messages))
-    fates = [(crossing, switch.table.forward(crossing), later.table.forward(crossing)) for crossing in tried]
-    chance.shuffle(messages)
-    for message in messages:
-        switch.table.take([message])
-        for crossing, was, will in fates:
-            assert switch.table.forward(crossing) in (was, will), message
 
 
 @settings(max_examples=100, deadline=None)

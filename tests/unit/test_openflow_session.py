@@ -185,7 +185,7 @@ def plain_port(number: int, *, no_fwd: bool) -> dict[str, Any]:
 RELEASING = [
     plain_port(1, no_fwd=True),
     plain_flow(COOKIE_MARK | 5),
-    plain_flow(COOKIE_MARK | 6) | {"goto": 1},
+    plain_flow(COOKIE_MARK | 6),
     plain_port(2, no_fwd=False),
 ]
 
@@ -229,12 +229,6 @@ def test_when_the_bundle_fails_the_port_waits_for_the_flows_that_are_sent_one_by
     assert (words(last), port_of(last)) == ([PORT_MOD, BARRIER_REQUEST], [2])
     session.on_barrier(xid(last[-1]))
     assert list(done.result(0)) == [1][:refused]
-
-
-def test_what_only_stops_frames_is_no_bundle(session: Session, wire: Wire) -> None:
-    session.push([plain_port(1, no_fwd=True), plain_flow(COOKIE_MARK | 5), plain_flow(COOKIE_MARK | 6)])
-    assert kinds(sent := wire.sent()) == [PORT_MOD, "flow", "flow", BARRIER_REQUEST]
-    assert len(sent) == 4
 
 
 def test_a_switch_without_bundles_takes_the_flows_before_it_lets_go_of_a_port(session: Session, wire: Wire) -> None:

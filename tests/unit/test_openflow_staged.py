@@ -11,12 +11,8 @@ from drivers.openflow import staged
 from drivers.openflow.staged import READ_IN_ONE_TURN, SessionLost
 
 FLAG = {"kind": "port", "no_fwd": True}
-DROP = {"kind": "flow", "table": 0, "priority": 20_000, "goto": None, "output": None}
-PUNT = DROP | {"priority": 21_000, "output": "controller"}
-PERMIT = DROP | {"priority": 22_000, "goto": 1}
-NORMAL = DROP | {"table": 3, "output": "normal"}
-MARKER = DROP | {"table": 1, "priority": 2_007, "goto": 2}
-WITNESS = DROP | {"table": 2, "priority": 20, "goto": 3}
+DROP = {"kind": "flow", "output": None}
+NORMAL = {"kind": "flow", "output": "normal"}
 UNFLAG = {"kind": "port", "no_fwd": False}
 
 
@@ -25,14 +21,12 @@ class Recorded:
 
     def __init__(self, ends: int | None = None) -> None:
         self.sent: list[list[bytes]] = []
-        self.atomic: list[bool] = []
         self.owed: list[Future[dict[int, str]]] = []
         self._ends = ends
 
-    def send(self, encoded: Sequence[bytes], *, atomic: bool = True) -> Future[dict[int, str]]:
+    def send(self, encoded: Sequence[bytes]) -> Future[dict[int, str]]:
         if len(self.sent) == self._ends:
             raise SessionLost("gone")
-        self.atomic.append(atomic)
         self.sent.append(list(encoded))
         self.owed.append(Future())
         return self.owed[-1]
@@ -111,24 +105,3 @@ def test_a_lost_answer_is_no_answer(step: int) -> None:
         session.owed[0].set_result({})
     session.owed[step].set_exception(SessionLost("gone"))
     assert isinstance(done.exception(0), SessionLost)
-
-
-@pytest.mark.parametrize(
-    ("plain", "atomic"),
-    [
-        ((DROP,), False),
-        ((FLAG, DROP, PUNT, MARKER, WITNESS), False),
-        ((DROP, PERMIT), True),
-        ((DROP, NORMAL), True),
-        ((DROP, {"kind": "uncookie", "cookie": 1}), True),
-        ((DROP, DROP | {"kind": "unflow"}), True),
-        ((DROP, MARKER | {"goto": 3}), True),
-        ((DROP, WITNESS | {"priority": 2_000}), True),
-        ((DROP, MARKER | {"table": 0, "goto": 1}), True),
-        ((DROP, {"kind": "port", "no_fwd": False}), False),
-    ],
-)
-def test_only_what_may_stand_half_goes_without_a_bundle(plain: tuple[Mapping[str, object], ...], atomic: bool) -> None:
-    session = Recorded()
-    pushed(session, *plain)
-    assert session.atomic[0] is atomic
