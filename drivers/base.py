@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, ClassVar, Protocol, overload
+from typing import Any, Protocol, overload
 
 from drivers.rules import Action, Direction, Mac, PortName, RuleSet
 
@@ -370,7 +370,9 @@ DriverEvent = Sighting | LinkSeen | PortStatus | Reconnected | Disconnected | Ru
 class Driver(Protocol):
     """One device. Every method but `render` may raise DeviceUnreachable or OutcomeUnknown; none retries by itself."""
 
-    capabilities: ClassVar[Capabilities]
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this device can hold; known before it is first reached."""
 
     async def facts(self) -> DeviceFacts:
         """What the device says of itself, read now."""

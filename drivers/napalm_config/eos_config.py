@@ -5,26 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 
 from drivers.base import ObservedState
 from drivers.napalm_config.eos_ports import PORTS
+from drivers.napalm_config.ours import PREFIX, Place, is_ours, name_of, rules_in
 from drivers.rules import PortName
 
 FAMILIES = ("ip", "ipv6", "mac")
 WAYS = ("in", "out")
-Place = tuple[str, str]
-"""A family and a way: where a port can have one list."""
-
-PREFIX = "NETCORDON-"
-_OURS = re.compile(rf"{PREFIX}([0-9a-f]{{12}})(-[0-9]{{1,3}})?")
 _NOTE = re.compile(rf"{PREFIX}VLAN-(\S+)")
-_RULE = re.compile(r"remark netcordon rule ([0-9a-f]{12})(?: in ([a-z0-9]+(?:,[a-z0-9]+)*))?")
 _OVER = re.compile(r"remark netcordon over (\S+)")
 _MOVED = re.compile(r"remark netcordon vlan (\d{1,4}) was (\d{1,4})")
 _BOUND = re.compile(r"(ip|ipv6|mac) access-group (\S+) (in|out)")
 _INTERFACE = re.compile(r"(?:Ethernet|Port-Channel)\d+(?:/\d+){0,2}")
-QUARANTINE = "NETCORDON-QUARANTINE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +77,6 @@ def read(text: str, ports: Iterable[PortName], unsettled: str | None = None) -> 
     return Seen(found, lists, vlans, notes, unsettled)
 
 
-def is_ours(name: str) -> bool:
-    return _OURS.fullmatch(name) is not None
-
-
-def name_of(port: PortName, place: Place, body: Iterable[str]) -> str:
-    """The name of the list that says this at that place: it follows from what the list says, so that a changed one is told by its name."""
-    said = "\n".join([port, *place, *body])
-    return f"{PREFIX}{sha256(said.encode()).hexdigest()[:12]}"
-
-
 def is_intact(name: str, port: PortName, place: Place, body: Iterable[str]) -> bool:
     """Whether a list of ours still says what it was made to say. Where it shows a port by a name that is not known, it is believed."""
     plain = [canonical(entry) for entry in body]
@@ -115,12 +98,6 @@ def canonical(entry: str) -> str | None:
                     return None
                 words[at] = str(PORTS[words[at]])
     return " ".join(words)
-
-
-def rules_in(body: Iterable[str]) -> Mapping[str, frozenset[str]]:
-    """The rules that a list of ours holds, by their id, with the families of all lists that each of them needs."""
-    found = [named for entry in body if (named := _RULE.fullmatch(entry))]
-    return {one[1]: frozenset((one[2] or "").split(",")) for one in found}
 
 
 def beneath(body: Iterable[str]) -> str | None:

@@ -16,22 +16,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from drivers.base import Change, DiffLine, PreState
-from drivers.napalm_config.eos_config import (
-    FAMILIES,
-    PREFIX,
-    QUARANTINE,
-    WAYS,
-    Place,
-    Seen,
-    SeenPort,
-    beneath,
-    canonical,
-    held,
-    is_intact,
-    is_ours,
-    name_of,
-    rules_in,
-)
+from drivers.napalm_config.eos_config import FAMILIES, WAYS, Seen, SeenPort, beneath, canonical, held, is_intact
+from drivers.napalm_config.messages import Commands, Confirm, Message, Refusal
+from drivers.napalm_config.ours import PREFIX, QUARANTINE, Place, is_ours, name_of, rules_in
 from drivers.rules import Action, Direction, PortName, PortRange, Protocol, Rule, RuleSet
 
 EVERYTHING = {"ip": "deny ip any any", "ipv6": "deny ipv6 any any", "mac": "deny any any"}
@@ -40,31 +27,6 @@ _NUMBERS = {Protocol.ICMP: ("icmp", "1"), Protocol.ICMPV6: ("58", "icmpv6")}
 _NEIGHBOURS = ("router-solicitation", "neighbor-solicitation", "neighbor-advertisement")
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,99}")
 Body = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Commands:
-    """Command lines, to be committed together."""
-
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Confirm:
-    """A commit of ours that its timer would undo: it has been read back, so it stands for good."""
-
-    session: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A rule that this device cannot hold as it is now, and why. Nothing is sent for it."""
-
-    rule: str
-    reason: str
-
-
-Message = Commands | Confirm | Refusal
 
 
 @dataclass

@@ -31,22 +31,19 @@ class Save(StrEnum):
 
 
 class NapalmOptions(BaseModel):
-    """`verify` false trusts any certificate: for labs alone. `ca` is the PEM file of the authority, or of the device's own certificate;
-    the system's otherwise. `password_file` holds the password and nothing else; without one it is looked for in the environment, and then
-    in the keyring. `revert_in`: seconds after which the device undoes a commit that was not confirmed. `poll`: seconds from one look at its
-    ports and MACs to the next."""
+    """What every platform has. `password_file` holds the password and nothing else; without one it is looked for in the environment, and
+    then in the keyring. `revert_in`: seconds after which the device undoes a commit that was not confirmed. `poll`: seconds from one look
+    at its ports and MACs to the next."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     platform: Literal["eos"]
     host: str = Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:_-]+$")
-    port: int = Field(default=443, ge=1, le=65535)
+    port: int = Field(ge=1, le=65535)
     username: str = Field(min_length=1, max_length=64)
     password_file: Path | None = None
-    verify: bool = True
-    ca: Path | None = None
     save: Save = Save.IF_CLEAN_BEFORE
-    revert_in: int = Field(default=60, ge=30, le=3600)
+    revert_in: int = 60
     poll: float = Field(default=15.0, ge=0.1, le=3600)
 
     @field_validator("username")
@@ -56,6 +53,17 @@ class NapalmOptions(BaseModel):
         if ":" in name or not name.isprintable():
             raise ValueError("a user name has no colon and no control characters")
         return name
+
+
+class EosOptions(NapalmOptions):
+    """`verify` false trusts any certificate: for labs alone. `ca` is the PEM file of the authority, or of the device's own certificate;
+    the system's otherwise."""
+
+    platform: Literal["eos"] = "eos"
+    port: int = Field(default=443, ge=1, le=65535)
+    verify: bool = True
+    ca: Path | None = None
+    revert_in: int = Field(default=60, ge=30, le=3600)
 
 
 def variable_of(device: str) -> str:

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import ssl
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from drivers.base import DeviceRefused, DeviceUnreachable, DriverError, OutcomeUnknown
 from drivers.napalm_config.options import NapalmOptions, password
-
-if TYPE_CHECKING:
-    from drivers.napalm_config.line import Line
+from drivers.napalm_config.platform import Line, Platform
 
 T = TypeVar("T")
-LOG = logging.getLogger("netcordon.napalm")
 
 
 class Session:
-    """`sent` is set by what is called once something may have changed the device: from then on a lost connection leaves its state
+    """`sending` is called by what runs once something may have changed the device: from then on a lost connection leaves its state
     unknown. `run` takes callers in turn."""
 
-    def __init__(self, device: str, options: NapalmOptions) -> None:
-        self._device, self._options = device, options
+    def __init__(self, device: str, options: NapalmOptions, platform: Platform) -> None:
+        self._device, self._options, self._platform = device, options, platform
         self._line: Line | None = None
         self._turn = asyncio.Lock()
         self._thread = self._new_thread()
@@ -51,28 +46,28 @@ class Session:
             self._line.cut()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _guarded(self, work: Callable[[Any], T]) -> T:
-        import pyeapi.eapilib
-        from napalm.base.exceptions import CommitError, ConnectionException, MergeConfigException
+    def sending(self) -> None:
+        self.sent = True
 
+    def _guarded(self, work: Callable[[Any], T]) -> T:
         line = self._line or self._new_line()
         try:
             if line.napalm is None:
-                line.open(self._options, password(self._device, self._options), _trust(self._device, self._options))
+                line.open(password(self._device, self._options))
             return work(line.napalm)
-        except (pyeapi.eapilib.ConnectionError, ConnectionException, OSError, EOFError) as error:
+        except self._lost_when() as error:
             line.cut()
             if self._line is line:
                 self._line = None
             raise self._lost(_reason(error)) from None
-        except (pyeapi.eapilib.CommandError, CommitError, MergeConfigException) as error:
+        except self._platform.refused() as error:
             raise DeviceRefused(f"{self._device}: {_reason(error)}") from None
 
-    def _new_line(self) -> Line:
-        from drivers.napalm_config.line import Line
+    def _lost_when(self) -> tuple[type[BaseException], ...]:
+        return (*self._platform.lost(), OSError, EOFError)
 
-        logging.getLogger("pyeapi").setLevel(logging.CRITICAL)  # it prints tracebacks of what is reported here anyway
-        self._line = Line()
+    def _new_line(self) -> Line:
+        self._line = self._platform.line()
         return self._line
 
     def _lost(self, reason: str) -> DriverError:
@@ -88,15 +83,6 @@ class Session:
 
     def _new_thread(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"napalm-{self._device}")
-
-
-def _trust(device: str, options: NapalmOptions) -> ssl.SSLContext:
-    if options.verify:
-        return ssl.create_default_context(cafile=None if options.ca is None else str(options.ca.expanduser()))
-    LOG.warning("%s: its certificate is not verified (verify: false): who is in between can read the password", device)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
 
 
 def _reason(error: BaseException) -> str:

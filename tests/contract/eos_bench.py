@@ -11,7 +11,7 @@ from typing import Any
 
 from drivers.base import Change, Driver
 from drivers.napalm_config.driver import NapalmDriver
-from drivers.napalm_config.options import NapalmOptions, Save
+from drivers.napalm_config.options import EosOptions, Save
 from drivers.rules import Mac, PortName
 from tests.contract.bench import Station, Traffic
 from tests.contract.wires import Wires
@@ -34,7 +34,7 @@ class EosLab:
     net: Any
     switch: EosSwitch
     eapi: Eapi
-    options: NapalmOptions
+    options: EosOptions
 
     @asynccontextmanager
     async def bench(self) -> AsyncIterator[EosBench]:
@@ -59,7 +59,7 @@ def running_eos(folder: Path) -> Iterator[EosLab]:
         secret = folder / "password"
         secret.touch(0o600)
         secret.write_text("admin\n")
-        options = NapalmOptions(
+        options = EosOptions(
             platform="eos",
             host="127.0.0.1",
             port=node.eapi.port,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from drivers.base import Change, DiffLine, PreState
 from drivers.napalm_config import eos_config, eos_render
 from drivers.napalm_config.eos_config import Seen, read
-from drivers.napalm_config.eos_render import Commands, Confirm, Refusal
+from drivers.napalm_config.messages import Commands, Confirm, Refusal
 from drivers.rules import Action, Direction, Match, PortName, PortRange, Protocol, Provenance, Rule, RuleSet
 from topologies.vendor.configuration import Configuration, Editor
 from topologies.vendor.eos_grammar import GRAMMAR

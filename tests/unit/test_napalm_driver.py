@@ -27,7 +27,7 @@ from drivers.base import (
     Sighting,
 )
 from drivers.napalm_config.driver import NapalmDriver
-from drivers.napalm_config.options import NapalmOptions, NoCredentials, Save, password, variable_of
+from drivers.napalm_config.options import EosOptions, NoCredentials, Save, password, variable_of
 from drivers.napalm_config.watching import MOST_SIGHTINGS, differences
 from drivers.rules import Action, Direction, Mac, Match, PortName, Provenance, Rule, RuleSet
 from topologies.vendor.eapi import Eapi, self_signed
@@ -51,7 +51,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 class Bench:
     switch: EosSwitch
     eapi: Eapi
-    options: NapalmOptions
+    options: EosOptions
     driver: NapalmDriver
 
     @property
@@ -75,7 +75,7 @@ class Bench:
 
 
 @pytest.fixture
-def served(tmp_path: Path, certificate: tuple[Path, Path]) -> Iterator[tuple[EosSwitch, Eapi, NapalmOptions]]:
+def served(tmp_path: Path, certificate: tuple[Path, Path]) -> Iterator[tuple[EosSwitch, Eapi, EosOptions]]:
     secret = tmp_path / "password"
     secret.touch(0o600)
     secret.write_text(SECRET + "\n")
@@ -83,12 +83,12 @@ def served(tmp_path: Path, certificate: tuple[Path, Path]) -> Iterator[tuple[Eos
     switch.save()
     with Eapi(switch, {"netcordon": SECRET}, certificate) as eapi:
         reached = {"host": "127.0.0.1", "port": eapi.port, "ca": certificate[0], "password_file": secret}
-        yield switch, eapi, NapalmOptions(platform="eos", username="netcordon", **reached)  # type: ignore[arg-type]
+        yield switch, eapi, EosOptions(platform="eos", username="netcordon", **reached)  # type: ignore[arg-type]
     switch.close()
 
 
 @pytest.fixture
-async def bench(served: tuple[EosSwitch, Eapi, NapalmOptions]) -> AsyncIterator[Bench]:
+async def bench(served: tuple[EosSwitch, Eapi, EosOptions]) -> AsyncIterator[Bench]:
     made = Bench(*served, NapalmDriver("sw1", served[2]))
     yield made
     await made.driver.close()
@@ -300,7 +300,7 @@ def test_a_mac_is_told_when_it_is_new_at_a_port() -> None:
 
 
 def test_where_a_password_comes_from(tmp_path: Path) -> None:
-    options = NapalmOptions(platform="eos", host="sw1", username="u")
+    options = EosOptions(platform="eos", host="sw1", username="u")
     assert variable_of("access-1.example") == "NETCORDON_PASSWORD_ACCESS_1_EXAMPLE"
     assert password("access-1", options, {"NETCORDON_PASSWORD_ACCESS_1": "from there"}) == "from there"
     with pytest.raises(NoCredentials, match=r"set \$NETCORDON_PASSWORD_SW1"):
@@ -322,8 +322,8 @@ def test_options_are_checked(wrong: dict[str, object]) -> None:
 
 
 def test_the_context_that_is_not_verified_is_made_on_purpose() -> None:
-    from drivers.napalm_config.session import _trust
+    from drivers.napalm_config.eos_line import trust
 
-    options = NapalmOptions(platform="eos", host="sw1", username="u")
-    assert _trust("sw1", options).verify_mode is ssl.CERT_REQUIRED
-    assert _trust("sw1", options.model_copy(update={"verify": False})).verify_mode is ssl.CERT_NONE
+    options = EosOptions(platform="eos", host="sw1", username="u")
+    assert trust("sw1", options).verify_mode is ssl.CERT_REQUIRED
+    assert trust("sw1", options.model_copy(update={"verify": False})).verify_mode is ssl.CERT_NONE

@@ -3,6 +3,7 @@ that is given up must not go on with its next one."""
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 from contextlib import suppress
@@ -10,13 +11,14 @@ from typing import Any
 
 from pyeapi.eapilib import HttpsEapiConnection
 
-from drivers.napalm_config.options import NapalmOptions
+from drivers.napalm_config.options import EosOptions
+
+LOG = logging.getLogger("netcordon.napalm")
 
 
-class Line:
-    """`napalm` is the open driver, None before that. Once it is cut, nothing more is sent on it."""
-
-    def __init__(self) -> None:
+class EosLine:
+    def __init__(self, device: str, options: EosOptions) -> None:
+        self._device, self._options = device, options
         self.napalm: Any = None
         self._is_cut = False
         self._transport: Any = None
@@ -28,11 +30,17 @@ class Line:
             with suppress(OSError):
                 open_socket.shutdown(socket.SHUT_RDWR)
 
-    def open(self, options: NapalmOptions, password: str, trust: ssl.SSLContext) -> None:
-        """NAPALM checks the new session by asking for the version. Raises what NAPALM and pyeapi raise, and OSError when it was cut."""
+    def open(self, password: str) -> None:
+        """NAPALM checks the new session by asking for the version."""
         from napalm.eos import EOSDriver
 
-        optional = {"port": options.port, "context": trust, "lock_disable": True, "transport": self._connection_class()}
+        options = self._options
+        optional = {
+            "port": options.port,
+            "context": trust(self._device, options),
+            "lock_disable": True,
+            "transport": self._connection_class(),
+        }
         napalm = EOSDriver(options.host, options.username, password, timeout=30, optional_args=optional)
         napalm.open()
         self.napalm = napalm
@@ -79,3 +87,12 @@ class Line:
     def _check(self) -> None:
         if self._is_cut:
             raise OSError("given up")
+
+
+def trust(device: str, options: EosOptions) -> ssl.SSLContext:
+    if options.verify:
+        return ssl.create_default_context(cafile=None if options.ca is None else str(options.ca.expanduser()))
+    LOG.warning("%s: its certificate is not verified (verify: false): who is in between can read the password", device)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context

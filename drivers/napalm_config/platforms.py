@@ -1,0 +1,24 @@
+"""The platforms that there are, by the class of their options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from drivers.napalm_config.eos_device import EosPlatform
+from drivers.napalm_config.options import EosOptions, NapalmOptions
+from drivers.napalm_config.platform import Platform
+
+OPTIONS: Mapping[str, type[NapalmOptions]] = {"eos": EosOptions}
+
+
+def options_from(given: Mapping[str, Any]) -> NapalmOptions:
+    """The options of the platform that `given` names. Raises pydantic's ValidationError."""
+    return OPTIONS.get(str(given.get("platform")), NapalmOptions).model_validate(dict(given))
+
+
+def platform_of(device: str, options: NapalmOptions) -> Platform:
+    match options:
+        case EosOptions():
+            return EosPlatform(device, options)
+    raise TypeError(f"{device}: no platform goes with {type(options).__name__}")
