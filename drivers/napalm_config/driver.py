@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from ipaddress import ip_address
@@ -21,8 +20,6 @@ from drivers.base import (
     DeviceFacts,
     DeviceRefused,
     DiffLine,
-    Disconnected,
-    DriverError,
     DriverEvent,
     Interface,
     MacEntry,
@@ -30,7 +27,6 @@ from drivers.base import (
     PreState,
     Receipt,
     ReceiptStatus,
-    Reconnected,
     Scope,
 )
 from drivers.napalm_config.messages import Commands, Confirm, Refusal
@@ -38,8 +34,8 @@ from drivers.napalm_config.options import NapalmOptions, Save
 from drivers.napalm_config.platform import COMMIT
 from drivers.napalm_config.platforms import options_from, platform_of
 from drivers.napalm_config.session import Session
-from drivers.napalm_config.watching import differences
 from drivers.rules import PortName, RuleSet, parse_mac
+from drivers.watching import watch
 
 if find_spec("napalm") is None:  # said when the driver is loaded (see `registry`), not when a device is first reached
     raise ModuleNotFoundError("No module named 'napalm'", name="napalm")
@@ -135,23 +131,11 @@ class NapalmDriver:
 
     async def events(self) -> AsyncIterator[DriverEvent]:
         """What changes from one look to the next, every `poll` seconds: a switch that is configured reports nothing by itself."""
-        before: DeviceFacts | None = None
-        away = False
-        while not self._closed.is_set():
-            try:
-                after = await self._session.run(self._platform.glance, READ_DEADLINE)
-            except DriverError as error:
-                if not away and not self._closed.is_set():
-                    yield Disconnected(self._device, time.time(), str(error))
-                away = True
-            else:
-                if away:
-                    yield Reconnected(self._device, time.time(), after.boot_id)
-                for event in differences(self._device, before, after, time.time()):
-                    yield event
-                before, away = after, False
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._closed.wait(), self._options.poll)
+        async for event in watch(self._device, self._glance, self._options.poll, self._closed):
+            yield event
+
+    async def _glance(self) -> DeviceFacts:
+        return await self._session.run(self._platform.glance, READ_DEADLINE)
 
     async def close(self) -> None:
         """Ends `events`."""

@@ -1,25 +1,12 @@
-"""How a device is reached, as its configuration says it, and the password that is nowhere in there."""
+"""How a device is reached, as its configuration says it."""
 
 from __future__ import annotations
 
-import os
-import re
-import stat
-from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-
-from drivers.base import DriverError
-
-VARIABLE = "NETCORDON_PASSWORD_"
-SERVICE = "netcordon"
-
-
-class NoCredentials(DriverError):
-    """No password for a device, or one that others could read. The message says what to do, and never the password."""
 
 
 class Save(StrEnum):
@@ -64,44 +51,3 @@ class EosOptions(NapalmOptions):
     verify: bool = True
     ca: Path | None = None
     revert_in: int = Field(default=60, ge=30, le=3600)
-
-
-def variable_of(device: str) -> str:
-    """The environment variable that may hold the password of a device."""
-    return VARIABLE + re.sub(r"[^A-Z0-9]", "_", device.upper())
-
-
-def password(device: str, options: NapalmOptions, environment: Mapping[str, str] = os.environ) -> str:
-    """From `password_file`, else from the environment, else from the OS keyring. Raises NoCredentials."""
-    if options.password_file is not None:
-        return _from_file(options.password_file.expanduser())
-    found = environment.get(variable_of(device)) or _from_keyring(device)
-    if not found:
-        raise NoCredentials(f"no password for {device}: set ${variable_of(device)}, or `password_file` in its options")
-    return found
-
-
-def _from_file(path: Path) -> str:
-    try:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise NoCredentials(f"{path} can be read by others: chmod 600 {path}")
-        found = path.read_text(encoding="utf-8").strip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise NoCredentials(f"{path} cannot be read: {type(error).__name__}") from None
-    if not found:
-        raise NoCredentials(f"{path} is empty")
-    return found
-
-
-def _from_keyring(device: str) -> str | None:
-    """Where the package `keyring` is installed and has somewhere to look."""
-    try:
-        import keyring
-        from keyring.errors import KeyringError
-    except ImportError:
-        return None
-    try:
-        found: str | None = keyring.get_password(SERVICE, device)
-    except KeyringError:
-        return None
-    return found

@@ -26,10 +26,11 @@ from drivers.base import (
     Reconnected,
     Sighting,
 )
+from drivers.credentials import NoCredentials, password, variable_of
 from drivers.napalm_config.driver import NapalmDriver
-from drivers.napalm_config.options import EosOptions, NoCredentials, Save, password, variable_of
-from drivers.napalm_config.watching import MOST_SIGHTINGS, differences
+from drivers.napalm_config.options import EosOptions, Save
 from drivers.rules import Action, Direction, Mac, Match, PortName, Provenance, Rule, RuleSet
+from drivers.watching import MOST_SIGHTINGS, differences
 from topologies.vendor.eapi import Eapi, self_signed
 from topologies.vendor.eos import PENDING, TIMED, EosSwitch
 from topologies.vendor.eos_grammar import GRAMMAR
@@ -300,16 +301,15 @@ def test_a_mac_is_told_when_it_is_new_at_a_port() -> None:
 
 
 def test_where_a_password_comes_from(tmp_path: Path) -> None:
-    options = EosOptions(platform="eos", host="sw1", username="u")
     assert variable_of("access-1.example") == "NETCORDON_PASSWORD_ACCESS_1_EXAMPLE"
-    assert password("access-1", options, {"NETCORDON_PASSWORD_ACCESS_1": "from there"}) == "from there"
+    assert password("access-1", None, {"NETCORDON_PASSWORD_ACCESS_1": "from there"}) == "from there"
     with pytest.raises(NoCredentials, match=r"set \$NETCORDON_PASSWORD_SW1"):
-        password("sw1", options, {})
+        password("sw1", None, {})
     file = tmp_path / "password"
     file.write_text("open to all")
     file.chmod(0o644)
     with pytest.raises(NoCredentials, match="chmod 600") as refused:
-        password("sw1", options.model_copy(update={"password_file": file}), {})
+        password("sw1", file, {})
     assert "open to all" not in str(refused.value)
 
 

@@ -1,14 +1,40 @@
-"""What changed on a switch from one look to the next, as events: it reports nothing by itself. Pure."""
+"""What changed on a switch from one look to the next, as events: it reports nothing by itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 
-from drivers.base import DeviceFacts, DriverEvent, PortStatus, Reconnected, Sighting
+from drivers.base import DeviceFacts, Disconnected, DriverError, DriverEvent, PortStatus, Reconnected, Sighting
 
 MOST_SIGHTINGS = 4096
 """New places of MACs in one look. A flood of invented ones must not take the controller down; who is missed is seen at the next look."""
 SOURCE = "mac-table"
+
+
+async def watch(
+    device: str, glance: Callable[[], Awaitable[DeviceFacts]], poll: float, closed: asyncio.Event
+) -> AsyncIterator[DriverEvent]:
+    """What `glance` sees otherwise than the last time, every `poll` seconds, until `closed` is set."""
+    before: DeviceFacts | None = None
+    away = False
+    while not closed.is_set():
+        try:
+            after = await glance()
+        except DriverError as error:
+            if not away and not closed.is_set():
+                yield Disconnected(device, time.time(), str(error))
+            away = True
+        else:
+            if away:
+                yield Reconnected(device, time.time(), after.boot_id)
+            for event in differences(device, before, after, time.time()):
+                yield event
+            before, away = after, False
+        with suppress(TimeoutError):
+            await asyncio.wait_for(closed.wait(), poll)
 
 
 def differences(device: str, before: DeviceFacts | None, after: DeviceFacts, at: float) -> Iterator[DriverEvent]:
