@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from topologies.vendor.acl_words import masks
 from topologies.vendor.configuration import Configuration, Editor, InvalidInput
 from topologies.vendor.eapi import Eapi, self_signed
 from topologies.vendor.eos import EosSwitch
-from topologies.vendor.eos_acl import masks, read_ip, read_mac
+from topologies.vendor.eos_acl import read_ip, read_mac
 from topologies.vendor.eos_forwarding import forwarding
 from topologies.vendor.eos_grammar import GRAMMAR
 from topologies.vendor.forwarding import NoHardware

@@ -13,12 +13,10 @@ What they mean is taken from Arista's documents:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
-from topologies.vendor.configuration import InvalidInput
-from topologies.vendor.eos_ports import port_number, shown
+from topologies.vendor.acl_words import Entry, Words, action, mac, ports
+from topologies.vendor.eos_ports import NAMES
 
 IP_PROTOCOLS = {
     "icmp": 1,
@@ -42,58 +40,6 @@ ETHERTYPES = {"ip": 0x0800, "arp": 0x0806, "rarp": 0x8035, "ipx": 0x8137, "apple
 ANY_MAC, EVERY_BIT = "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"
 
 
-@dataclass(frozen=True)
-class Entry:
-    """`text` is as EOS shows it, without its number; `flows` what it matches, in Open vSwitch's words: any of them. A remark has none."""
-
-    text: str
-    flows: tuple[str, ...] = ()
-    ethertype: bool = False
-
-    @property
-    def permits(self) -> bool:
-        return self.text.startswith("permit")
-
-
-class _Words:
-    """The words of an entry, read from the left."""
-
-    def __init__(self, words: list[str], offset: int) -> None:
-        self._words, self._at, self._offset = words, 0, offset
-
-    @property
-    def next(self) -> str | None:
-        return self._words[self._at] if self._at < len(self._words) else None
-
-    def take(self) -> str:
-        if self.next is None:
-            raise InvalidInput(None)
-        self._at += 1
-        return self._words[self._at - 1]
-
-    def wrong(self) -> InvalidInput:
-        """The word that was taken last is not one that can stand there."""
-        return InvalidInput(self._offset + self._at - 1, self._words[self._at - 1])
-
-    def finish(self) -> None:
-        if self.next is not None:
-            self.take()
-            raise self.wrong()
-
-
-def numbered(read: Callable[[list[str], int], Entry]) -> Callable[[list[str]], tuple[int | None, str]]:
-    """The reader of a list's lines: the entry's number, where one was typed, and its text."""
-
-    def line(words: list[str]) -> tuple[int | None, str]:
-        number = int(words[0]) if words[0].isdigit() else None
-        if number is not None and not 1 <= number <= 4294967295:
-            raise InvalidInput(0, words[0])
-        rest = words if number is None else words[1:]
-        return number, read(rest, int(number is not None)).text
-
-    return line
-
-
 def read_ip(words: list[str], offset: int = 0) -> Entry:
     return _read_l3(words, offset, 4)
 
@@ -102,27 +48,16 @@ def read_ipv6(words: list[str], offset: int = 0) -> Entry:
     return _read_l3(words, offset, 6)
 
 
-def _action(words: _Words, remaining: list[str]) -> Entry | str:
-    action = words.take()
-    if action == "remark":
-        if not remaining[1:]:
-            raise InvalidInput(None)
-        return Entry(" ".join(remaining))
-    if action not in ("permit", "deny"):
-        raise words.wrong()
-    return action
-
-
 def _read_l3(remaining: list[str], offset: int, version: int) -> Entry:
-    words = _Words(remaining, offset)
-    action = _action(words, remaining)
-    if isinstance(action, Entry):
-        return action
+    words = Words(remaining, offset)
+    verdict = action(words, remaining)
+    if isinstance(verdict, Entry):
+        return verdict
     protocol, number = _protocol(words, version)
     source, source_match = _address(words, version, "src")
-    source_port, source_ports = _ports(words, number, "src")
+    source_port, source_ports = ports(words, number, "src", NAMES)
     target, target_match = _address(words, version, "dst")
-    target_port, target_ports = _ports(words, number, "dst")
+    target_port, target_ports = ports(words, number, "dst", NAMES)
     options, variants = _options(words, number, version)
     words.finish()
     kind = "ip" if version == 4 else "ipv6"
@@ -133,11 +68,11 @@ def _read_l3(remaining: list[str], offset: int, version: int) -> Entry:
         for other in target_ports
         for variant in variants
     )
-    shown_words = filter(None, (action, protocol, source, source_port, target, target_port, *options))
+    shown_words = filter(None, (verdict, protocol, source, source_port, target, target_port, *options))
     return Entry(" ".join(shown_words), flows)
 
 
-def _protocol(words: _Words, version: int) -> tuple[str, int | None]:
+def _protocol(words: Words, version: int) -> tuple[str, int | None]:
     word, known = words.take(), IP_PROTOCOLS if version == 4 else IPV6_PROTOCOLS
     if word == ("ip" if version == 4 else "ipv6"):
         return word, None
@@ -149,7 +84,7 @@ def _protocol(words: _Words, version: int) -> tuple[str, int | None]:
     return names.get(int(word), word), int(word)
 
 
-def _address(words: _Words, version: int, end: str) -> tuple[str, str]:
+def _address(words: Words, version: int, end: str) -> tuple[str, str]:
     field = f"nw_{end}" if version == 4 else f"ipv6_{end}"
     word = words.take()
     if word == "any":
@@ -175,51 +110,7 @@ def _network(text: str, version: int, field: str) -> tuple[str, str]:
     return told, "" if told == "any" else f"{field}={network}"
 
 
-def _ports(words: _Words, protocol: int | None, end: str) -> tuple[str, list[str]]:
-    """None is asked for: one alternative that says nothing."""
-    if protocol not in (6, 17) or words.next not in ("eq", "range", "gt", "lt"):
-        return "", [""]
-    operator = words.take()
-    try:
-        if operator == "eq":
-            numbers = [port_number(words.take())]
-            while _is_port(words.next):
-                numbers.append(port_number(words.take()))
-            ranges = [(number, number) for number in numbers]
-            told = " ".join(shown(number) for number in numbers)
-        elif operator == "range":
-            first, last = port_number(words.take()), port_number(words.take())
-            ranges, told = [(first, last)], f"{shown(first)} {shown(last)}"
-        else:
-            number = port_number(words.take())
-            ranges = [(number + 1, 65535) if operator == "gt" else (0, number - 1)]
-            told = shown(number)
-    except ValueError:
-        raise words.wrong() from None
-    if any(first > last for first, last in ranges):
-        raise words.wrong()
-    return f"{operator} {told}", [f"tp_{end}={part}" for span in ranges for part in masks(*span)]
-
-
-def _is_port(word: str | None) -> bool:
-    try:
-        port_number(word or "")
-    except ValueError:
-        return False
-    return True
-
-
-def masks(first: int, last: int) -> Iterator[str]:
-    """The ports from `first` to `last` as values with masks: Open vSwitch knows no ranges."""
-    while first <= last:
-        size = first & -first or 65536
-        while first + size - 1 > last:
-            size //= 2
-        yield f"{first:#06x}/{0xFFFF ^ (size - 1):#06x}"
-        first += size
-
-
-def _options(words: _Words, protocol: int | None, version: int) -> tuple[list[str], list[str]]:
+def _options(words: Words, protocol: int | None, version: int) -> tuple[list[str], list[str]]:
     told: list[str] = []
     variants = [""]
     types = ICMP_TYPES if (protocol, version) == (1, 4) else ICMPV6_TYPES if (protocol, version) == (58, 6) else {}
@@ -234,10 +125,10 @@ def _options(words: _Words, protocol: int | None, version: int) -> tuple[list[st
 
 
 def read_mac(remaining: list[str], offset: int = 0) -> Entry:
-    words = _Words(remaining, offset)
-    action = _action(words, remaining)
-    if isinstance(action, Entry):
-        return action
+    words = Words(remaining, offset)
+    verdict = action(words, remaining)
+    if isinstance(verdict, Entry):
+        return verdict
     source, source_match = _mac(words, "src")
     target, target_match = _mac(words, "dst")
     kind, kind_match = _ethertype(words)
@@ -246,10 +137,10 @@ def read_mac(remaining: list[str], offset: int = 0) -> Entry:
         told.append(words.take())
     words.finish()
     matched = ",".join(filter(None, (source_match, target_match, kind_match)))
-    return Entry(" ".join([action, source, target, *told]), (matched,), bool(kind))
+    return Entry(" ".join([verdict, source, target, *told]), (matched,), bool(kind))
 
 
-def _mac(words: _Words, end: str) -> tuple[str, str]:
+def _mac(words: Words, end: str) -> tuple[str, str]:
     word = words.take()
     if word == "any":
         return word, ""
@@ -265,15 +156,7 @@ def _mac(words: _Words, end: str) -> tuple[str, str]:
     return f"{address} {wildcard}", f"dl_{end}={address}/{mask}"
 
 
-def mac(text: str) -> str:
-    """As aa:bb:cc:dd:ee:ff, from that or from aabb.ccdd.eeff. Raises ValueError."""
-    octets = bytes.fromhex(text.replace(":", "").replace(".", ""))
-    if len(octets) != 6 or text.count(":") not in (0, 5) or text.count(".") not in (0, 2):
-        raise ValueError(text)
-    return octets.hex(":")
-
-
-def _ethertype(words: _Words) -> tuple[str, str]:
+def _ethertype(words: Words) -> tuple[str, str]:
     word = words.next
     if word is None or word == "log":
         return "", ""

@@ -14,8 +14,9 @@ Arista's documents don't say whether a MAC list that is bound beside IP lists fi
 
 from __future__ import annotations
 
+from topologies.vendor.acl_words import Entry
 from topologies.vendor.configuration import Configuration
-from topologies.vendor.eos_acl import Entry, read_ip, read_ipv6, read_mac
+from topologies.vendor.eos_acl import read_ip, read_ipv6, read_mac
 from topologies.vendor.eos_grammar import vlan_ids
 from topologies.vendor.forwarding import Forwarding, List, Port
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import re
 
+from topologies.vendor.acl_words import mac, numbered
 from topologies.vendor.configuration import Grammar, Mode, Statement
-from topologies.vendor.eos_acl import mac, numbered, read_ip, read_ipv6, read_mac
+from topologies.vendor.eos_acl import read_ip, read_ipv6, read_mac
 
 _INTERFACE = re.compile(
     r"(?P<kind>Et|Ethernet|Po|Port-Channel|Vl|Vlan|Lo|Loopback|Ma|Management)(?P<number>\d+(?:/\d+){0,2})",

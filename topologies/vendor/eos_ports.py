@@ -13,16 +13,3 @@ NAMES = {
     "ldaps": 636, "ldp": 646, "rsync": 873, "ftps-data": 989, "ftps": 990, "imaps": 993, "pop3s": 995, "radius": 1812,
     "radius-acct": 1813, "nfs": 2049, "bfd": 3784, "bfd-echo": 3785,
 }  # fmt: skip
-SHOWN = {number: name for name, number in NAMES.items()}
-
-
-def port_number(word: str) -> int:
-    """The port that a word names. Raises ValueError."""
-    number = NAMES[word] if word in NAMES else int(word) if word.isdigit() else -1
-    if not 0 <= number <= 65535:
-        raise ValueError(word)
-    return number
-
-
-def shown(number: int) -> str:
-    return SHOWN.get(number, str(number))
