@@ -2,12 +2,14 @@
 
     sudo mn --custom topologies/vendor/node.py --switch eos --topo single,3 --controller none
 
-Its eAPI then answers on loopback (`mininet> py s1.eapi.port`), user `admin`, password `admin`.
+Its eAPI then answers on loopback (`mininet> py s1.eapi.port`), user `admin`, password `admin`. With `--switch ios` it is a Catalyst, whose
+SSH answers there (`mininet> py s1.ssh.port`).
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,9 @@ from topologies.mininet_topo import EdgeSwitch
 from topologies.vendor.eapi import Eapi, self_signed
 from topologies.vendor.eos import EosSwitch
 from topologies.vendor.forwarding import OpenVSwitch
+from topologies.vendor.ios import IosSwitch
+from topologies.vendor.ios_shell import served_over_ssh
+from topologies.vendor.ssh_front import SshFront
 
 LOOPBACK = "127.0.0.1"
 
@@ -68,4 +73,45 @@ class EosNode(EdgeSwitch):
         return self.flash / "eapi.crt"
 
 
-switches = {"eos": EosNode}
+class IosNode(EdgeSwitch):
+    """GigabitEthernet1/0/<n> is Mininet's port n. `flash` keeps its startup-config and vlan.dat from one run to the next; without it, a
+    folder of its own that goes with it. `users` are names and passwords; `ssh_port` 0 takes a free one. `platform` goes to `IosSwitch`."""
+
+    PROTOCOLS = "OpenFlow14"
+
+    def __init__(
+        self,
+        name: str,
+        flash: str | Path | None = None,
+        users: dict[str, str] | None = None,
+        ssh_port: int = 0,
+        platform: Mapping[str, Any] | None = None,
+        **params: Any,
+    ) -> None:
+        super().__init__(name, **params | {"batch": False})
+        self._own = tempfile.TemporaryDirectory(prefix=f"ios-{name}-") if flash is None else None
+        self.flash = Path(self._own.name if self._own is not None else str(flash))
+        self._users = users or {"admin": "admin"}
+        self._ssh_port, self._platform = ssh_port, dict(platform or {})
+        self.ios: IosSwitch | None = None
+        self.ssh: SshFront | None = None
+
+    def start(self, controllers: Any) -> None:
+        """Without a controller, whatever Mininet has: the management plane alone says how it forwards."""
+        super().start([])
+        interfaces = {number: str(interface) for number, interface in self.intfs.items() if number > 0}
+        self.ios = IosSwitch(OpenVSwitch(self.name, interfaces), self.flash, self.name, **self._platform)
+        self.ssh = served_over_ssh(self.ios, self._users, (LOOPBACK, self._ssh_port))
+        self.ssh.start()
+
+    def stop(self, deleteIntfs: bool = True) -> None:
+        if self.ssh is not None:
+            self.ssh.stop()
+        if self.ios is not None:
+            self.ios.close()
+        super().stop(deleteIntfs)
+        if self._own is not None:
+            self._own.cleanup()
+
+
+switches = {"eos": EosNode, "ios": IosNode}
