@@ -7,16 +7,17 @@ MACs and addresses: what is no party to any rule keeps its fate.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from controller.model import Address, Attachment, Endpoint, Plan, Proof, Reach, Survival
 from controller.network.graph import NetworkGraph
 from controller.network.view import NetworkView
 from controller.profiles import samples
 from drivers.base import Management
-from drivers.rules import Direction, Mac, PortName, Protocol, Rule, RuleSet
+from drivers.rules import Direction, Mac, PortName, Protocol, Rule
 from drivers.semantics import (
     ETH_ARP,
     ETH_IPV4,
@@ -40,6 +41,8 @@ STRANGER = {4: STRANGER_IP, 6: ip_address("2001:db8::1")}
 SOMEBODY = {4: SOMEBODY_IP, 6: ip_address("2001:db8::2")}
 CLIENT_PORT = 49152
 """The first of those that a client is given (IANA, RFC 6335 §6)."""
+_BLUNT = frozenset({"port", "mac"})
+Rules = Sequence[Rule]
 _KINDS: tuple[tuple[str, int, int | None], ...] = (
     ("ARP", ETH_ARP, None),
     ("TCP", ETH_IPV4, 6),
@@ -53,7 +56,7 @@ _KINDS: tuple[tuple[str, int, int | None], ...] = (
 def prove(plan: Plan, network: NetworkView, now: float) -> Proof:
     """What is blocked, what remains, who else is hit, and whether the management path survives."""
     endpoint = plan.endpoint
-    rules = plan.rules[endpoint.attachment.device]
+    rules = tuple(plan.rules[endpoint.attachment.device])
     blocked: list[Reach] = []
     residual: list[Reach] = []
     tried = _granular_traffic(plan, rules) if plan.profile.granular else _device_traffic(endpoint, rules)
@@ -68,7 +71,7 @@ def prove(plan: Plan, network: NetworkView, now: float) -> Proof:
     )
 
 
-def _device_traffic(endpoint: Endpoint, rules: RuleSet) -> Iterator[tuple[Reach, bool]]:
+def _device_traffic(endpoint: Endpoint, rules: Rules) -> Iterator[tuple[Reach, bool]]:
     """Every kind of traffic of the device, under its own and under borrowed addresses, in both directions."""
     own_mac = min(endpoint.macs, default=STRANGER_MAC)
     own_ip = min((ip for ip in endpoint.ips if ip.version == 4), default=STRANGER_IP)
@@ -78,26 +81,59 @@ def _device_traffic(endpoint: Endpoint, rules: RuleSet) -> Iterator[tuple[Reach,
         (" as another IP", own_mac, STRANGER_IP),
     ]
     guises += [(" as a neighbour's MAC", mac, own_ip) for mac in sorted(endpoint.neighbours)[:1]]
+    port, fates = endpoint.attachment.port, _Fates(rules)
     for name, mac, ip in guises:
         for kind, eth_type, protocol in _KINDS:
-            out = _frame(mac, SOMEBODY_MAC, ip, SOMEBODY_IP, eth_type, protocol)
-            into = _frame(SOMEBODY_MAC, mac, SOMEBODY_IP, ip, eth_type, protocol)
-            yield _judge("device", "anyone", f"{kind}{name}", Crossing(out, endpoint.attachment.port, ELSEWHERE), rules)
-            yield _judge(
-                "anyone", "device", f"{kind}{name}", Crossing(into, ELSEWHERE, endpoint.attachment.port), rules
-            )
+            out = _Try(mac, SOMEBODY_MAC, ip, SOMEBODY_IP, eth_type, protocol, port, ELSEWHERE)
+            into = _Try(SOMEBODY_MAC, mac, SOMEBODY_IP, ip, eth_type, protocol, ELSEWHERE, port)
+            yield fates.judge("device", "anyone", f"{kind}{name}", out)
+            yield fates.judge("anyone", "device", f"{kind}{name}", into)
     for kind, eth_type, protocol in _KINDS:
-        out = _frame(own_mac, BROADCAST, own_ip, SOMEBODY_IP, eth_type, protocol)
-        into = _frame(SOMEBODY_MAC, BROADCAST, SOMEBODY_IP, own_ip, eth_type, protocol)
-        yield _judge(
-            "device", "everyone", f"{kind} broadcast", Crossing(out, endpoint.attachment.port, ELSEWHERE), rules
-        )
-        yield _judge(
-            "everyone", "device", f"{kind} broadcast", Crossing(into, ELSEWHERE, endpoint.attachment.port), rules
-        )
+        out = _Try(own_mac, BROADCAST, own_ip, SOMEBODY_IP, eth_type, protocol, port, ELSEWHERE)
+        into = _Try(SOMEBODY_MAC, BROADCAST, SOMEBODY_IP, own_ip, eth_type, protocol, ELSEWHERE, port)
+        yield fates.judge("device", "everyone", f"{kind} broadcast", out)
+        yield fates.judge("everyone", "device", f"{kind} broadcast", into)
 
 
-def _granular_traffic(plan: Plan, rules: RuleSet) -> Iterator[tuple[Reach, bool]]:
+class _Try(NamedTuple):
+    """One kind of frame, in at a port and out at another."""
+
+    src: Mac
+    dst: Mac
+    ip_src: Address
+    ip_dst: Address
+    eth_type: int
+    protocol: int | None
+    in_port: PortName
+    out_port: PortName
+
+    @property
+    def crossing(self) -> Crossing:
+        frame = _frame(self.src, self.dst, self.ip_src, self.ip_dst, self.eth_type, self.protocol)
+        return Crossing(frame, self.in_port, self.out_port)
+
+
+class _Fates:
+    """Whether frames pass under these rules. Rules that ask for ports and MACs alone tell frames apart by nothing else: then one is judged
+    for all that have these in common."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._blunt = all(rule.match.fields() <= _BLUNT for rule in rules)
+        self._known: dict[tuple[Mac, Mac, PortName, PortName], bool] = {}
+
+    def judge(self, src: str, dst: str, kind: str, tried: _Try) -> tuple[Reach, bool]:
+        return Reach(src, dst, kind, _witness(tried.src, tried.dst, tried.eth_type, *tried[-2:])), self._passes(tried)
+
+    def _passes(self, tried: _Try) -> bool:
+        told_apart_by = tried.src, tried.dst, tried.in_port, tried.out_port
+        passes = self._known.get(told_apart_by) if self._blunt else None
+        if passes is None:
+            passes = self._known[told_apart_by] = verdict(self._rules, tried.crossing).fate is Fate.PASS
+        return passes
+
+
+def _granular_traffic(plan: Plan, rules: Rules) -> Iterator[tuple[Reach, bool]]:
     """Each service of the profile by its name, both as the device's own and as others reach it; the ways around that a port number
     leaves open; and all the rest, by kind."""
     endpoint, taken = plan.endpoint, set[tuple[Protocol | None, int]]()
@@ -133,7 +169,7 @@ def _granular_traffic(plan: Plan, rules: RuleSet) -> Iterator[tuple[Reach, bool]
         yield _judge("anyone", "device", f"other {name}", Crossing(going, ELSEWHERE, port), rules)
 
 
-def _ways_around(endpoint: Endpoint, rules: RuleSet) -> Iterator[tuple[Reach, bool]]:
+def _ways_around(endpoint: Endpoint, rules: Rules) -> Iterator[tuple[Reach, bool]]:
     """What shows no ports to a switch, in words; a borrowed MAC, by which the device is no longer who is spoken to; and broadcasts."""
     port, mac = endpoint.attachment.port, min(endpoint.macs, default=STRANGER_MAC)
     ips = (STRANGER[4], SOMEBODY[4])
@@ -167,19 +203,21 @@ def _pair(
     )
 
 
-def _judge(src: str, dst: str, kind: str, crossing: Crossing, rules: RuleSet) -> tuple[Reach, bool]:
+def _judge(src: str, dst: str, kind: str, crossing: Crossing, rules: Rules) -> tuple[Reach, bool]:
     frame = crossing.frame
-    witness = (
-        f"{frame.eth_src} > {frame.eth_dst} type 0x{frame.eth_type:04x} in {crossing.in_port} out {crossing.out_port}"
-    )
+    witness = _witness(frame.eth_src, frame.eth_dst, frame.eth_type, crossing.in_port, crossing.out_port)
     return Reach(src, dst, kind, witness), verdict(rules, crossing).fate is Fate.PASS
+
+
+def _witness(src: Mac, dst: Mac, eth_type: int, in_port: PortName | None, out_port: PortName | None) -> str:
+    return f"{src} > {dst} type 0x{eth_type:04x} in {in_port} out {out_port}"
 
 
 def _behind_the_port(endpoint: Endpoint) -> list[Reach]:
     return [Reach("device", neighbour, "anything, behind the same port") for neighbour in sorted(endpoint.neighbours)]
 
 
-def _collateral(endpoint: Endpoint, rules: RuleSet, network: NetworkView, now: float) -> Iterator[Reach]:
+def _collateral(endpoint: Endpoint, rules: Rules, network: NetworkView, now: float) -> Iterator[Reach]:
     for mac, place, ips in _parties(endpoint, rules, network, now):
         speaking = [rule for rule in rules if rule.match.mac in (None, mac)]
         for direction in Direction:
@@ -194,7 +232,7 @@ def _collateral(endpoint: Endpoint, rules: RuleSet, network: NetworkView, now: f
 
 
 def _parties(
-    endpoint: Endpoint, rules: RuleSet, network: NetworkView, now: float
+    endpoint: Endpoint, rules: Rules, network: NetworkView, now: float
 ) -> Iterator[tuple[Mac, Attachment, Iterable[Address]]]:
     """Other devices that some rule could speak of: those on its port, and the present places of its MAC and of its address."""
     bindings, device = network.bindings, endpoint.attachment.device

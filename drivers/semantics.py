@@ -78,16 +78,17 @@ UNTOUCHED = Verdict(Fate.PASS)
 def matches(match: Match, crossing: Crossing) -> bool:
     """Whether the rule's match speaks of this crossing."""
     frame = crossing.frame
-    if match.direction is Direction.FROM:
-        port, mac, own, peer = crossing.in_port, frame.eth_src, frame.ip_src, frame.ip_dst
-        own_port, peer_port = frame.l4_src, frame.l4_dst
+    coming = match.direction is Direction.FROM
+    if match.port is not None and match.port != (crossing.in_port if coming else crossing.out_port):
+        return False  # before all else is looked at: most frames that a plan is tried with are another direction's
+    if match.mac is not None and match.mac != (frame.eth_src if coming else frame.eth_dst):
+        return False
+    if coming:
+        own, peer, own_port, peer_port = frame.ip_src, frame.ip_dst, frame.l4_src, frame.l4_dst
     else:
-        port, mac, own, peer = crossing.out_port, frame.eth_dst, frame.ip_dst, frame.ip_src
-        own_port, peer_port = frame.l4_dst, frame.l4_src
+        own, peer, own_port, peer_port = frame.ip_dst, frame.ip_src, frame.l4_dst, frame.l4_src
     return (
-        (match.port is None or match.port == port)
-        and (match.mac is None or match.mac == mac)
-        and (match.ip is None or _within(own, match.ip))
+        (match.ip is None or _within(own, match.ip))
         and (match.peer is None or _within(peer, match.peer))
         and (match.protocol is None or _is_protocol(frame, match.protocol))
         and (match.own_ports is None or (own_port is not None and own_port in match.own_ports))
@@ -107,12 +108,14 @@ def is_hidden(frame: Frame) -> bool:
 
 def verdict(rules: Iterable[Rule], crossing: Crossing) -> Verdict:
     """The fate of one crossing under `rules`."""
-    hits: dict[Action, list[Rule]] = {}
-    for rule in rules:
-        if _speaks_of(rule, crossing):
-            hits.setdefault(rule.action, []).append(rule)
-    if not hits:
+    spoken = [rule for rule in rules if _speaks_of(rule, crossing)]
+    if not spoken:
         return UNTOUCHED
+    if len(spoken) == 1 and spoken[0].action is Action.DENY:
+        return Verdict(Fate.DROP, spoken[0])
+    hits: dict[Action, list[Rule]] = {}
+    for rule in spoken:
+        hits.setdefault(rule.action, []).append(rule)
     moved = {rule.match.direction: rule.vlan for rule in hits.get(Action.MOVE_VLAN, ())}
     shut, permits = hits.get(Action.SHUT), hits.get(Action.PERMIT, ())
     denied = shut[0] if shut else _denied(hits.get(Action.DENY, ()), permits)

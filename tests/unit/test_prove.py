@@ -181,3 +181,14 @@ def test_any_number_of_neighbours_is_kept_and_reported(others: set[int]) -> None
     for n in others:
         frame = Frame(mac(n), mac(7), 0x88B5)
         assert verdict(plan.rules[S1], Crossing(frame, place(3).port, port(4))).fate is Fate.PASS
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_judging_once_for_all_that_the_rules_cannot_tell_apart_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    net = hub() if shared else busy()
+    plan = planned(net)
+    at_once = proven(net, plan)
+    monkeypatch.setattr("controller.prove._BLUNT", frozenset())
+    assert proven(net, plan) == at_once
