@@ -109,6 +109,7 @@ class Daemon:
             lambda place: self.follower.port_changed(place),
             tell=self.live.publish,
         )
+        store.on_foreseen = self.fleet.foresee
         self.verifier = Verifier(
             store,
             self.fleet.drivers,

@@ -16,7 +16,7 @@ from controller.live import DeviceChange, LinkChange, PortChange
 from controller.model import Attachment, Containment
 from controller.network.view import NetworkView
 from controller.reconcile import DeviceLoop
-from controller.store import Setting, Store
+from controller.store import Desired, Setting, Store
 from drivers.base import (
     Capabilities,
     Disconnected,
@@ -82,6 +82,11 @@ class Fleet:
         for device in devices:
             if device in self.loops:
                 self.loops[device].wake()
+
+    def foresee(self, device: str, desired: Desired) -> None:
+        """This is about to be wanted of the device."""
+        if device in self.loops:
+            self.loops[device].foresee(desired)
 
     def capabilities(self, device: str) -> Capabilities | None:
         driver = self.drivers.get(device)

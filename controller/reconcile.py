@@ -82,6 +82,7 @@ class DeviceLoop:
         self._on_changed = on_changed
         self._monotonic = monotonic
         self._known: ObservedState | None = None
+        self._foreseen: tuple[Desired, ObservedState, Change] | None = None
         self._doubts = 0
         self._held: frozenset[str] = frozenset()
         self._resync_at: float | None = None
@@ -118,6 +119,13 @@ class DeviceLoop:
             for port in ports
             if port in known.ports and port not in self._remembered
         }
+
+    def foresee(self, desired: Desired) -> None:
+        """This is wanted once it is on the disk, if it gets there: what it comes to is worked out meanwhile. Nothing is sent."""
+        if self._known is not None and not self._passing:
+            with contextlib.suppress(DriverError):  # the pass will say it
+                change = self.driver.render(desired.rules, self._known, desired.baseline)
+                self._foreseen = desired, self._known, change
 
     def wake(self) -> None:
         """The desired state changed: converge now."""
@@ -236,7 +244,7 @@ class DeviceLoop:
         doubts, fresh = self._doubts, self._known is None
         desired = await self._store.desired(self.device, anew=fresh)
         observed = self._known if self._known is not None else await self._look()
-        change = self.driver.render(desired.rules, observed, desired.baseline)
+        change = self._change(desired, observed)
         drifted = fresh and await self._record_drift(desired, observed, change, epoch)
         if change.empty:
             self._keep(observed, doubts)
@@ -254,6 +262,15 @@ class DeviceLoop:
         self._keep(observed, doubts)
         self._stands(desired, leftover)
         return Pass(desired, observed, leftover, receipt.refused, drifted)
+
+    def _change(self, desired: Desired, observed: ObservedState) -> Change:
+        """What brings the device there; where that was foreseen, of these very rules and this very state, it is at hand."""
+        foreseen, self._foreseen = self._foreseen, None
+        if foreseen is not None:
+            expected, seen, change = foreseen
+            if expected.rules is desired.rules and seen is observed and expected.baseline == desired.baseline:
+                return change
+        return self.driver.render(desired.rules, observed, desired.baseline)
 
     def _doubt(self) -> None:
         """What is known, and what a pass on its way is finding out, holds no longer."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Iterable
+from operator import is_
 
 from controller.store.desired import Known, Step
 
@@ -18,24 +19,43 @@ MOST_STEPS = 10_000
 
 
 class Current:
-    """`committed` and `doubt` are called by the writer's thread, everything else by the event loop's. `alone`: nobody else commits."""
+    """`committed` and `doubt` are called by the writer's thread, everything else by the event loop's.
+    `alone`: nobody else commits."""
 
     def __init__(self, *, alone: bool) -> None:
         self._alone = alone
         self._lock = threading.Lock()
         self._known: dict[str, Known] = {}
         self._steps: dict[str, list[Step]] = {}
+        self._foreseen: dict[str, tuple[Known, list[Step], Known]] = {}
         self._commits: defaultdict[str, int] = defaultdict(int)
         self._doubts = 0
 
     def of(self, device: str) -> Known | None:
         """What the device should hold as of the last commit; None where it has to be read."""
         with self._lock:
-            steps = self._steps.get(device)
-            if steps:
-                self._known[device] = self._known[device].after(steps)
-                self._steps[device] = []
-            return None if steps is None else self._known[device]
+            return self._as_committed(device)
+
+    def foresee(self, device: str, steps: Iterable[Step]) -> Known | None:
+        """What it should hold once these writes are committed as well, of which nobody knows yet whether they will be."""
+        with self._lock:
+            base = self._as_committed(device)
+            if base is None:
+                return None
+            own = [step for step in steps if step.device == device]
+            self._foreseen[device] = base, own, base.after(own)
+            return self._foreseen[device][2]
+
+    def _as_committed(self, device: str) -> Known | None:
+        """With the lock held. What was foreseen of these very writes is worked out already."""
+        steps = self._steps.get(device)
+        if steps:
+            base, own, after = self._foreseen.pop(device, (None, [], None))
+            known = self._known[device]
+            came_true = base is known and len(own) == len(steps) and all(map(is_, own, steps))
+            self._known[device] = after if came_true and after is not None else known.after(steps)
+            self._steps[device] = []
+        return None if steps is None else self._known[device]
 
     def basis(self, device: str) -> tuple[Known, tuple[int, int]]:
         """What a read can begin from, and where commits stand before it: `keep` wants to know."""

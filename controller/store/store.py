@@ -39,6 +39,7 @@ from controller.store import (
 )
 from controller.store import outcomes as seen
 from controller.store.current import Current
+from controller.store.desired import Step, Wants
 from controller.store.engines import READERS, Engines, open_engines
 from controller.store.failures import translated
 from controller.store.gathered import Gathered
@@ -74,15 +75,17 @@ ALERTS_TOGETHER = 500
 
 
 class Store:
-    """Made by `open`, ended by `close`. `on_write` hears how many seconds each write took, waiting included."""
+    """Made by `open`, ended by `close`. `on_write` hears how many seconds each write took, waiting included;
+    `on_foreseen` what a device should hold by a commit that is on its way to the disk, and may still fail."""
 
     def __init__(self, engines: Engines, now: Callable[[], float]) -> None:
         self._engines = engines
         self._now = now
         self._current = Current(alone=engines.sqlite)
-        self._writer = Writer(engines.writer, now, self._current)
+        self._writer = Writer(engines.writer, now, self._current, self._foresee)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="netcordon-reader")
         self.on_write: Callable[[float], None] = lambda seconds: None
+        self.on_foreseen: Callable[[str, Desired], None] | None = None
         self._noted: dict[str, dict[Stage, float]] = {}
         self._tokens = tokens.TokenCache(None if engines.sqlite else _TOKENS_SHARED_SECONDS)
         self._taking: Gathered[Taken, str] = Gathered(self._take_alerts, ALERTS_TOGETHER)
@@ -272,6 +275,11 @@ class Store:
         found = await self._read(lambda c: desired.read(c, device, known))
         self._current.keep(device, found, stood)
         return found.desired()
+
+    def _foresee(self, steps: Sequence[Step]) -> None:
+        for device in {step.device: None for step in steps if isinstance(step, Wants)}:
+            if self.on_foreseen is not None and (known := self._current.foresee(device, steps)) is not None:
+                self.on_foreseen(device, known.desired())
 
     async def save_baseline(self, device: str, ports: Mapping[PortName, Mapping[str, Setting]]) -> None:
         """What was there before a first touch. What is stored already stays. Raises Conflict for a device that is not known."""

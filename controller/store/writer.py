@@ -12,7 +12,7 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ from controller.errors import StoreUnavailable
 from controller.store import tables
 from controller.store.codec import storable
 from controller.store.current import Current
-from controller.store.desired import Step
+from controller.store.desired import Step, Wants
 from controller.store.failures import fatal, translated, worth_again
 from controller.store.prepared import Cursor, Prepared
 
@@ -120,12 +120,15 @@ class _CommitFailed(Exception):
 
 class Writer:
     """The one thread that writes. `submit` from any event loop; `close` after the last. `current` hears of each commit before those who
-    wait for it."""
+    wait for it; `foreseen`, in an event loop of theirs, of what is about to be committed and may still fail."""
 
-    def __init__(self, engine: Engine, now: Callable[[], float], current: Current) -> None:
+    def __init__(
+        self, engine: Engine, now: Callable[[], float], current: Current, foreseen: Callable[[Sequence[Step]], None]
+    ) -> None:
         self._engine = engine
         self._now = now
         self._current = current
+        self._foreseen = foreseen
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="netcordon-writer", daemon=True)
@@ -195,6 +198,9 @@ class Writer:
             transaction = Transaction(connection, self._now)
             answers = [_attempt(transaction, job) for job in batch]
             transaction.finish()
+            if any(isinstance(step, Wants) for step in transaction.steps):
+                with contextlib.suppress(RuntimeError):  # the loop has ended
+                    batch[-1].loop.call_soon_threadsafe(self._foreseen, tuple(transaction.steps))
             try:
                 whole.commit()
             except SQLAlchemyError as error:

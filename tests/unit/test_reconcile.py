@@ -46,11 +46,16 @@ class Spy(MemoryDriver):
     def __init__(self, device: MemoryDevice) -> None:
         super().__init__(device)
         self.calls: list[str] = []
+        self.rendered = 0
         self.after_push: Callable[[], None] | None = None
 
     async def observe(self, scope: Scope = Scope()) -> ObservedState:  # noqa: B008 - frozen
         self.calls.append("observe" if scope == Scope() else "read back")
         return await super().observe(scope)
+
+    def render(self, desired: RuleSet, observed: ObservedState, baseline: PreState) -> Change:
+        self.rendered += 1
+        return super().render(desired, observed, baseline)
 
     async def apply(self, change: Change, deadline: float) -> Receipt:
         self.calls.append("apply")
@@ -133,6 +138,47 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     made.append(Bench(store, device, driver, loop))
     yield made[0]
     await store.close()
+
+
+# --- what is about to be wanted ---------------------------------------------------------------------------------------
+
+
+async def test_what_was_foreseen_is_sent_once_it_is_wanted_and_not_before(bench: Bench) -> None:
+    await bench.loop.converge()
+    await bench.store.save_baseline(SWITCH, bench.loop.untouched([PORTS[0]]))  # as an accept does
+    bench.store.on_foreseen = lambda device, desired: bench.loop.foresee(desired)
+    await bench.accept()
+    rendered = bench.driver.rendered
+    assert (rendered, bench.pushes()) == (2, 0)
+    await bench.loop.converge()
+    assert bench.driver.rendered == rendered + 1, (
+        "what is still lacking after the read-back, and nothing before the push"
+    )
+    assert await bench.outcome() is Outcome.INSTALLED
+    assert not bench.passes()
+
+
+async def test_what_was_foreseen_of_another_state_is_not_sent(bench: Bench) -> None:
+    await bench.accept(1)
+    await bench.loop.converge()
+    bench.store.on_foreseen = lambda device, desired: bench.loop.foresee(desired)
+    await bench.accept(2)
+    bench.device.wipe()
+    bench.loop.distrust()
+    await bench.loop.converge()
+    assert not bench.passes(1)
+    assert not bench.passes(2)
+
+
+async def test_what_was_foreseen_and_came_otherwise_is_not_sent(bench: Bench) -> None:
+    await bench.loop.converge()
+    bench.store.on_foreseen = lambda device, desired: bench.loop.foresee(desired)
+    await bench.accept(1)
+    bench.store.on_foreseen = None
+    await bench.accept(2)
+    await bench.loop.converge()
+    assert not bench.passes(1)
+    assert not bench.passes(2)
 
 
 # --- the plain way ----------------------------------------------------------------------------------------------------

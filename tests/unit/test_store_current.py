@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -140,6 +141,36 @@ async def test_a_commit_that_may_or_may_not_have_come_about_ends_what_is_known(
     monkeypatch.undo()
     assert store._current.of("s1") is None
     assert (await store.desired("s1")).rules == rules("case-0001", 1), "it was committed, and nobody had been told"
+
+
+async def test_what_is_foreseen_is_what_is_then_wanted_and_only_once_it_is_committed(store: Store) -> None:
+    foreseen: list[RuleSet] = []
+    store.on_foreseen = lambda device, desired: foreseen.append(desired.rules)
+    await store.desired("s1")
+    await store.accept(draft(1), recheck=nothing)
+    assert (await store.desired("s1")).rules is foreseen[0], "worked out once"
+    await store.release("case-0001", by="ann", reason="")
+    assert (await store.desired("s1")).rules is foreseen[1]
+    assert [len(after) for after in foreseen] == [len(rules("case-0001", 1)), 0]
+
+
+async def test_what_was_foreseen_and_failed_is_forgotten(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    foreseen: list[str] = []
+    store.on_foreseen = lambda device, desired: foreseen.append(device)
+    await store.desired("s1")
+
+    def full(transaction: Any) -> None:
+        time.sleep(0.05)  # as long as a disk may take: the event loop hears of it before
+        raise sqlalchemy.exc.OperationalError("COMMIT", None, Exception("database or disk is full"))
+
+    monkeypatch.setattr(sqlalchemy.engine.RootTransaction, "commit", full)
+    with pytest.raises(StoreUnavailable):
+        await store.accept(draft(1), recheck=nothing)
+    monkeypatch.undo()
+    assert foreseen == ["s1"]
+    assert not (await store.desired("s1")).rules.ids
+    await store.accept(draft(2), recheck=nothing)
+    assert (await store.desired("s1")).rules == rules("case-0002", 2)
 
 
 async def test_a_device_that_nobody_asks_for_costs_no_memory_without_end(
