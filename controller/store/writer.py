@@ -12,7 +12,7 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -130,6 +130,7 @@ class Writer:
         self._current = current
         self._foreseen = foreseen
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._connection: Connection | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="netcordon-writer", daemon=True)
         self._thread.start()
@@ -164,6 +165,8 @@ class Writer:
                 _answer(batch, self._write(batch))
                 dirty = True
             if last:
+                if self._connection is not None:
+                    self._connection.close()
                 return
 
     def _gather(self, first: _Job | None) -> tuple[list[_Job], bool]:
@@ -194,7 +197,7 @@ class Writer:
         raise AssertionError("unreachable")
 
     def _transact(self, batch: list[_Job]) -> list[_Answer]:
-        with self._engine.connect() as connection, connection.begin() as whole:
+        with self._kept() as connection, connection.begin() as whole:
             transaction = Transaction(connection, self._now)
             answers = [_attempt(transaction, job) for job in batch]
             transaction.finish()
@@ -210,17 +213,26 @@ class Writer:
             self._current.committed(transaction.steps)
         return answers
 
+    @contextlib.contextmanager
+    def _kept(self) -> Iterator[Connection]:
+        """The connection, which stays out of its pool from one transaction to the next: nobody else writes, and to fetch and return it
+        costs more than a statement. One on which anything failed goes back, to be looked after or made anew."""
+        connection, self._connection = self._connection or self._engine.connect(), None
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+
     def _checkpoint(self) -> None:
         """Move the write-ahead log into the file while nobody waits, rather than within somebody's commit. The write after that begins the
         log anew, which costs a second fsync (`walRestartLog` and `walFrames` in SQLite's wal.c): it is one of no meaning, made here, so
         that the next alert's is not the one."""
         if self._engine.dialect.name != "sqlite":
             return
-        with (
-            contextlib.suppress(SQLAlchemyError, sqlite3.Error),
-            contextlib.closing(self._engine.raw_connection()) as raw,
-        ):
-            cursor = raw.cursor()
+        with contextlib.suppress(SQLAlchemyError, sqlite3.Error), self._kept() as connection:
+            cursor = connection.connection.cursor()
             _, frames, moved = cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             if frames == moved:
                 (times,) = cursor.execute("PRAGMA user_version").fetchone()

@@ -74,17 +74,16 @@ async def test_a_locked_database(sqlite_url: str, database: Path, monkeypatch: p
 async def test_a_full_database(sqlite_url: str) -> None:
     async with rigged(sqlite_url) as rig:
         await _held(rig)
-        _limit_pages(rig, 1)
+        await _limit_pages(rig, 1)
         await _fill(rig)
         await _refuses(rig, "full", "free space")
-        _limit_pages(rig, 1_000_000)
+        await _limit_pages(rig, 1_000_000)
         await _recovers(rig)
 
 
-def _limit_pages(rig: Rig, most: int) -> None:
+async def _limit_pages(rig: Rig, most: int) -> None:
     """SQLite takes no limit below what is in use: `most` may be less."""
-    with closing(rig.store._engines.writer.raw_connection()) as raw:
-        raw.cursor().execute(f"PRAGMA max_page_count = {most}")
+    await rig.store._write(lambda t: t.connection.exec_driver_sql(f"PRAGMA max_page_count = {most}").close())
 
 
 async def _fill(rig: Rig) -> None:

@@ -89,19 +89,18 @@ async def test_a_failed_commit_fails_everyone_and_the_next_one_is_served(store: 
 async def test_a_full_database_refuses_clearly_and_works_again_with_room(sqlite_url: str, clock: Clock) -> None:
     store = await Store.open(sqlite_url, clock)
 
-    def limit(pages: int) -> None:
-        with store._engines.writer.connect() as connection:
-            used = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-            connection.exec_driver_sql(f"PRAGMA max_page_count = {used + pages}")
+    async def limit(pages: int) -> None:
+        used = await store._write(lambda t: t.connection.exec_driver_sql("PRAGMA page_count").scalar_one())
+        await store._write(lambda t: t.connection.exec_driver_sql(f"PRAGMA max_page_count = {used + pages}").close())
 
-    await asyncio.to_thread(limit, 4)
+    await limit(4)
     tries = (store.accept(draft(i, reason="x" * 5000), recheck=nothing) for i in range(40))
     answers = await asyncio.gather(*tries, return_exceptions=True)
     refused = [answer for answer in answers if isinstance(answer, Exception)]
     assert refused
     assert all(isinstance(answer, StoreUnavailable) and "full" in str(answer) for answer in refused), refused
     assert len(await store.containments()) == 40 - len(refused), "reading goes on"
-    await asyncio.to_thread(limit, 100_000)
+    await limit(100_000)
     assert (await store.accept(draft(99), recheck=nothing)).created
     await store.audit_verify()
     await store.close()
@@ -111,8 +110,7 @@ async def test_a_locked_database_refuses_clearly(
     sqlite_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = await Store.open(sqlite_url, clock)
-    with store._engines.writer.connect() as connection:
-        connection.exec_driver_sql("PRAGMA busy_timeout = 50")
+    await store._write(lambda t: t.connection.exec_driver_sql("PRAGMA busy_timeout = 50").close())
     other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable, match="locked: another program"):

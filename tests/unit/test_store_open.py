@@ -24,6 +24,7 @@ from controller.store import Store, verify_file
 from controller.store.engines import open_engines
 from controller.store.migrate import SCHEMA
 from controller.store.tables import metadata
+from controller.store.writer import Transaction
 from tests.unit.store_cases import Clock, draft, nothing
 
 ROOT = Path(__file__).parents[2]
@@ -35,11 +36,10 @@ def run(code: str, url: str) -> subprocess.CompletedProcess[str]:
 
 
 async def test_the_migrations_make_the_tables_that_the_code_expects(store: Store) -> None:
-    def differences() -> list[object]:
-        with store._engines.writer.connect() as connection:
-            return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata))
+    def differences(t: Transaction) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(t.connection, opts={"compare_type": True}), metadata))
 
-    assert differences() == []
+    assert await store._write(differences) == []
 
 
 def test_the_newest_migration_is_the_schema_of_this_release() -> None:
@@ -129,12 +129,11 @@ async def test_the_file_is_its_owners_alone_and_durable(tmp_path: Path) -> None:
     for file in path.parent.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
     assert {file.name for file in path.parent.iterdir()} >= {"n.db", "n.db-wal", "n.db.lock"}
-    with store._engines.writer.connect() as connection:
-        settings = {
-            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
-            for name in ("journal_mode", "synchronous", "foreign_keys")
-        }
-    assert settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+    wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+    for name, value in wanted.items():
+        pragma = f"PRAGMA {name}"
+        found = await store._write(lambda t, pragma=pragma: t.connection.exec_driver_sql(pragma).scalar_one())  # type: ignore[misc]
+        assert found == value, name
     await store.close()
 
 
