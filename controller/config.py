@@ -19,7 +19,7 @@ from controller.mapping_file import MappingFile
 from controller.model import DEFAULT_REALM, Address, Managed, OnExpiry, Profile
 from controller.policy import PolicyFile
 from controller.profile_file import NAME, ProfileFile, resolve
-from controller.profiles import catalogue, unknown
+from controller.profiles import catalogue, quarantine, unknown
 from controller.targets import parse_address, unmapped
 from controller.webhooks import WebhookFile
 from controller.yaml_source import LocatedError, read_model
@@ -260,6 +260,19 @@ class Remediation(Section):
     dns: tuple[Network, ...] = ()
 
 
+class Quarantine(Section):
+    """The VLAN of the profile `quarantine-vlan`, on every switch that can move a port. `hosts`: whom an inmate may send to; none: all that
+    is in there, its fellow inmates too. `bounce`: its link goes down for a moment, so that it asks DHCP for an address of that VLAN."""
+
+    vlan: Annotated[int, Field(ge=2, le=4094)] | None = None
+    hosts: tuple[Network, ...] = ()
+    bounce: bool = False
+
+    @property
+    def profile(self) -> Profile | None:
+        return None if self.vlan is None else quarantine(self.vlan, self.hosts, bounce=self.bounce)
+
+
 class IntakeSection(Section):
     """`mappings`: sources of one's own. `webhooks`: sources whose senders sign what they send, in place of a token."""
 
@@ -285,6 +298,7 @@ class Config(Section):
     metrics: MetricsSection = MetricsSection()
     duration: Seconds = 4 * 3600.0
     remediation: Remediation = Remediation()
+    quarantine: Quarantine = Quarantine()
     groups: Mapping[Annotated[str, Field(pattern=NAME)], tuple[Network, ...]] = {}
     profiles: tuple[ProfileFile, ...] = ()
     on_expiry: OnExpiry = OnExpiry.RELEASE
@@ -360,7 +374,8 @@ class Config(Section):
     @cached_property
     def catalogue(self) -> Mapping[str, Profile]:
         """All profiles that there are, by name, the strictest first."""
-        return catalogue(self.remediation.hosts, self.remediation.dns, resolve(self.profiles, self.groups))
+        own = resolve(self.profiles, self.groups)
+        return catalogue(self.remediation.hosts, self.remediation.dns, own, self.quarantine.profile)
 
 
 def load_config(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Config:

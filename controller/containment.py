@@ -212,7 +212,12 @@ class Containments:
         until = self._now() + decision.duration
         known = self._network.addresses_of(endpoint.realm)
         plan = make_plan(new_id(), endpoint, decision, until, self._network.graph, capabilities, known)
-        plan = plan if narrowed is None else narrowed(plan)
+        if narrowed is not None:
+            plan = narrowed(plan)
+            rules = plan.rules[endpoint.attachment.device]
+            if lacking := capabilities.unsupported(rules) or ["moving a port whose device it may not be"] * (not rules):
+                said = f"{self._network.graph.label(endpoint.attachment)}: the driver there cannot do {lacking[0]}"
+                raise Refused(RefusalCode.UNSUPPORTED, said)
         proof = prove(plan, self._network, self._now())
         guardrails.safe(plan, proof, decision, self._network)
         return Prepared(location, endpoint, decision, plan, proof, {**stages, Stage.DECIDED: self._now()})

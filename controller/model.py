@@ -211,7 +211,8 @@ class Entry:
 @dataclass(frozen=True, slots=True)
 class Profile:
     """How far to contain. `default` is what becomes of traffic that no entry speaks of: DENY, PERMIT, or COUNT, which drops nothing. In a
-    profile a permit always outweighs a deny. Of two profiles that meet on one device the one of the higher `strictness` wins."""
+    profile a permit always outweighs a deny. Of two profiles that meet on one device the one of the higher `strictness` wins. `vlan` is the
+    quarantine VLAN that the device's port is moved to, `bounce` whether its link goes down for a moment then."""
 
     name: str
     strictness: int
@@ -219,11 +220,13 @@ class Profile:
     default: Action = Action.DENY
     entries: tuple[Entry, ...] = ()
     built_in: bool = False
+    vlan: int | None = None
+    bounce: bool = False
 
     @property
     def granular(self) -> bool:
         """Whether some of the device's traffic passes."""
-        return self.default is not Action.DENY or bool(self.entries)
+        return self.default is not Action.DENY or bool(self.entries) or self.vlan is not None
 
 
 FULL = Profile("full", 100, "nothing in or out", built_in=True)

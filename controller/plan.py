@@ -50,6 +50,13 @@ def make_plan(
             f"no MAC at {graph.label(place)} is known, and what goes to it is told by that: only profile full can close the port",
         )
 
+    if profile.vlan is not None and endpoint.neighbours:
+        raise Refused(
+            RefusalCode.UNSUPPORTED,
+            f"{graph.label(place)} is shared with {', '.join(sorted(endpoint.neighbours))}: a VLAN takes along all that is on a port."
+            " Contain the device by profile full, or the whole port",
+        )
+
     def supported(rule: Rule) -> bool:
         return not capabilities.unsupported(RuleSet([rule]))
 
@@ -87,6 +94,8 @@ def only_its_own(plan: Plan) -> Plan:
 
 def _by_mac(rules: RuleSet, macs: frozenset[Mac]) -> Iterator[Rule]:
     for rule in rules:
+        if rule.action is Action.MOVE_VLAN:
+            continue  # it would take along whoever is there
         if rule.match.mac is not None:
             yield rule
         else:

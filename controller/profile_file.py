@@ -18,11 +18,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from controller.model import FULL, Entry, Peers, Profile, Way
-from controller.profiles import LATERAL, MONITOR, REMEDIATION
+from controller.profiles import LATERAL, MONITOR, QUARANTINE, REMEDIATION
 from controller.yaml_source import LocatedError
 from drivers.rules import Action, Network, PortRange, Protocol
 
-BUILT_IN = (FULL.name, LATERAL.name, MONITOR.name, REMEDIATION)
+BUILT_IN = (FULL.name, LATERAL.name, MONITOR.name, REMEDIATION, QUARANTINE)
 NAME = r"^[a-z0-9][a-z0-9-]{0,40}$"
 _DEFAULT_STRICTNESS = {"deny": 60, "permit": 30}
 

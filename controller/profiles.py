@@ -58,16 +58,39 @@ LATERAL = Profile(
 )
 MONITOR = Profile("monitor", 0, "counts the device's frames and drops none", Action.COUNT, built_in=True)
 REMEDIATION = "remediation"
+QUARANTINE = "quarantine-vlan"
+
+
+def _reaching(hosts: Iterable[Network], way: Way, name: str) -> list[Entry]:
+    """By protocol, since "anything" would be ARP as well, that claims whose address it likes."""
+    listed = tuple(hosts)
+    entries = [Entry(Action.PERMIT, way, name, p, peers=Peers(listed)) for p in (Protocol.TCP, Protocol.UDP)]
+    if by_ipv4 := tuple(host for host in listed if host.version == 4):
+        entries.append(Entry(Action.PERMIT, way, name, Protocol.ICMP, peers=Peers(by_ipv4)))
+    return entries
+
+
+def quarantine(vlan: int, hosts: Iterable[Network], *, bounce: bool) -> Profile:
+    """The device's port is moved to this VLAN. Where hosts are listed it may send to them alone, and so to no other inmate; what they send
+    to it passes, and all that is in that VLAN besides inmates."""
+    listed = tuple(hosts)
+    entries = tuple(_reaching(listed, Way.FROM, QUARANTINE)) if listed else ()
+    whom = "sends to the quarantine hosts alone" if listed else "reaches all that is in there"
+    return Profile(
+        QUARANTINE,
+        90,
+        f"its port is moved to VLAN {vlan}, where it {whom}",
+        Action.DENY,
+        entries,
+        built_in=True,
+        vlan=vlan,
+        bounce=bounce,
+    )
 
 
 def remediation(hosts: Iterable[Network], dns: Iterable[Network]) -> Profile:
     """Only the remediation hosts, and DNS where it is configured; what is needed to reach them comes with every profile of its kind."""
-    listed = tuple(hosts)  # by protocol, since "anything" would be ARP as well, that claims whose address it likes
-    entries = [
-        Entry(Action.PERMIT, Way.BOTH, REMEDIATION, p, peers=Peers(listed)) for p in (Protocol.TCP, Protocol.UDP)
-    ]
-    if by_ipv4 := tuple(host for host in listed if host.version == 4):
-        entries.append(Entry(Action.PERMIT, Way.BOTH, REMEDIATION, Protocol.ICMP, peers=Peers(by_ipv4)))
+    entries = _reaching(hosts, Way.BOTH, REMEDIATION)
     if resolvers := tuple(dns):
         port = (_port(53),)
         entries += [
@@ -78,9 +101,11 @@ def remediation(hosts: Iterable[Network], dns: Iterable[Network]) -> Profile:
     return Profile(REMEDIATION, 80, text, Action.DENY, tuple(entries), built_in=True)
 
 
-def catalogue(hosts: Iterable[Network], dns: Iterable[Network], custom: Iterable[Profile]) -> Mapping[str, Profile]:
-    """All profiles by name, the strictest first. `remediation` is there when it has hosts."""
-    built_in = [FULL, LATERAL, MONITOR]
+def catalogue(
+    hosts: Iterable[Network], dns: Iterable[Network], custom: Iterable[Profile], quarantined: Profile | None = None
+) -> Mapping[str, Profile]:
+    """All profiles by name, the strictest first. `remediation` is there when it has hosts, `quarantine-vlan` when it has a VLAN."""
+    built_in = [FULL, LATERAL, MONITOR, *([] if quarantined is None else [quarantined])]
     if listed := tuple(hosts):
         built_in.append(remediation(listed, dns))
     ranked = sorted((*built_in, *custom), key=lambda profile: (-profile.strictness, profile.name))
@@ -91,6 +116,8 @@ def unknown(name: str, known: Iterable[str]) -> str:
     """The sentence for a profile that is not there."""
     if name == REMEDIATION:
         return "no remediation hosts: list them in the configuration, under remediation.hosts"
+    if name == QUARANTINE:
+        return "no quarantine VLAN: name it in the configuration, under quarantine.vlan"
     return f"no profile {name!r}; known are {', '.join(known)}"
 
 
@@ -119,13 +146,28 @@ class _Compiler:
         self._profile, self._endpoint, self._provenance = profile, endpoint, provenance
         self._addresses, self._supported = addresses, supported
         self._coming = Match(Direction.FROM, port=endpoint.attachment.port)
-        port = None if profile.granular else endpoint.attachment.port
-        self._going = [Match(Direction.TO, port=port, mac=mac) for mac in sorted(endpoint.macs)]
+        self._going = self._to_it()
         self._weaker: list[str] = []
+
+    def _to_it(self) -> list[Match]:
+        """By its MACs; or by the port, where it is alone there and the network device knows no MACs."""
+        port = self._endpoint.attachment.port
+        by_mac = [
+            Match(Direction.TO, port=None if self._profile.granular else port, mac=mac)
+            for mac in sorted(self._endpoint.macs)
+        ]
+        alone = Match(Direction.TO, port=port, protocol=Protocol.TCP)
+        knows = all(self._supported(self._rule(replace(m, protocol=Protocol.TCP), Action.DENY)) for m in by_mac)
+        if not knows and not self._endpoint.neighbours and self._supported(self._rule(alone, Action.DENY)):
+            return [Match(Direction.TO, port=port)]
+        return by_mac
 
     def run(self) -> Compiled:
         if self._profile.default is Action.COUNT:
             return Compiled(tuple(self._counting()), ("it drops nothing: its rules only count",))
+        if self._profile.vlan is not None:
+            moved = tuple(dict.fromkeys(self._quarantined(self._profile.vlan)))
+            return Compiled(moved, tuple(dict.fromkeys(self._weaker)))
         rules = [
             *self._neighbours(),
             *self._default(),
@@ -155,6 +197,30 @@ class _Compiler:
         else:
             self._weaker.append("the switch cannot tell by whom: what is permitted may be sent under any MAC")
             yield self._rule(match, Action.PERMIT)
+
+    def _quarantined(self, vlan: int) -> Iterator[Rule]:
+        """Into the VLAN; and there what it sends is told, so that inmates do not reach each other. Its address will be another one, and its
+        ARP may claim any: only its fellow inmates and the hosts of that VLAN hear that."""
+        yield Rule(self._coming, Action.MOVE_VLAN, self._provenance, vlan=vlan, bounce=self._profile.bounce)
+        if not self._profile.entries:
+            self._weaker.append(
+                f"devices in VLAN {vlan} reach each other, and all that is in there: list whom they may reach under quarantine.hosts"
+            )
+            return
+        yield self._rule(self._coming, Action.DENY)
+        yield from self._permit(replace(self._coming, protocol=Protocol.ARP))
+        if self._reaches_ipv6():
+            yield from self._permit(replace(self._coming, protocol=Protocol.ND))
+        yield from self._leases([self._coming])
+        for entry in self._profile.entries:
+            yield from self._entry(entry)
+
+    def _leases(self, ends: Iterable[Match]) -> Iterator[Rule]:
+        """DHCP, as a client."""
+        for client, server in ((68, 67), (546, 547)):
+            for match in ends:
+                leased = replace(match, protocol=Protocol.UDP, own_ports=_port(client), peer_ports=_port(server))
+                yield from self._permit(leased)
 
     def _counting(self) -> Iterator[Rule]:
         """On a shared port, by MAC: the neighbours' frames are none of it."""
@@ -193,10 +259,7 @@ class _Compiler:
         for match in self._going:
             for protocol in protocols:
                 yield from self._permit(replace(match, protocol=protocol))
-        for client, server in ((68, 67), (546, 547)):
-            for match in (self._coming, *self._going):
-                leased = replace(match, protocol=Protocol.UDP, own_ports=_port(client), peer_ports=_port(server))
-                yield from self._permit(leased)
+        yield from self._leases((self._coming, *self._going))
 
     def _reaches_ipv6(self) -> bool:
         permits = (entry.peers for entry in self._profile.entries if entry.action is Action.PERMIT)

@@ -44,6 +44,8 @@ def never_silent(rules: Iterable[Rule]) -> str:
     close it as a whole but for its neighbours."""
     rules = list(rules)
     if not any(rule.action is Action.DENY for rule in rules):
+        if any(rule.action is Action.MOVE_VLAN for rule in rules):
+            return "it is in the quarantine VLAN, where nothing of it is stopped: that its port was moved was read back, and no more"
         return "it only counts: nothing is stopped, so there is nothing to prove"
     coming = [rule for rule in rules if rule.match.direction is Direction.FROM]
     closed = any(rule.action is Action.DENY and rule.match.fields() <= {"port", "mac"} for rule in coming)

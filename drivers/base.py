@@ -10,13 +10,14 @@ DriverError
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, Protocol, overload
+from typing import Any, overload
+from typing import Protocol as Shape
 
-from drivers.rules import Action, Direction, Mac, PortName, RuleSet
+from drivers.rules import Action, Direction, Mac, Match, PortName, Protocol, RuleSet
 
 Address = IPv4Address | IPv6Address
 
@@ -63,14 +64,39 @@ class DeadMan:
 
 
 @dataclass(frozen=True, slots=True)
+class Lack:
+    """Rules that are not supported although their fields are: those of one of `protocols` (None: of none) that set any of `fields`."""
+
+    direction: Direction | None
+    fields: frozenset[str]
+    protocols: frozenset[Protocol | None]
+
+    def speaks_of(self, match: Match) -> bool:
+        return (
+            self.direction in (None, match.direction)
+            and match.protocol in self.protocols
+            and not self.fields.isdisjoint(match.fields())
+        )
+
+    def __str__(self) -> str:
+        way = "both ways" if self.direction is None else self.direction.value
+        beside = ", ".join(sorted("any protocol" if one is None else one.value for one in self.protocols))
+        return f"{way} on {' or '.join(sorted(self.fields))} of {beside}"
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a driver can do. Declared, never discovered by exception.
 
-    `matchable` holds (action, direction, field names): a rule is supported when its fields are a subset of one entry's. `advice`: why it
-    is no more, and what to do who asks for more; a sentence for operators, empty where there is nothing to say.
+    `matchable` holds (action, direction, field names): a rule is supported when its fields are a subset of one entry's, has all of
+    `always`, and no one of `lacks` speaks of it. `absolute` are directions in which a deny of everything bears no permit beside it.
+    `advice`: why it is no more, and what to do who asks for more; a sentence for operators, empty where there is nothing to say.
     """
 
     matchable: frozenset[tuple[Action, Direction, frozenset[str]]]
+    always: frozenset[str] = frozenset()
+    lacks: tuple[Lack, ...] = ()
+    absolute: frozenset[Direction] = frozenset()
     transactional: bool = False
     dead_man: DeadMan | None = None
     counters: bool = False
@@ -82,14 +108,31 @@ class Capabilities:
         """One sentence for each rule that this driver cannot render; empty when it can render all of them."""
         asked = [(rule.action, rule.match.direction, rule.match.fields()) for rule in rules]
         lacking = {shape for shape in set(asked) if not self._matches(*shape)}
-        return [
+        said = [
             f"{action.value} {direction.value} on {'+'.join(sorted(fields))}"
             for action, direction, fields in asked
             if lacking and (action, direction, fields) in lacking
         ]
+        said += [f"{rule.action.value} {lack}" for rule in rules for lack in self.lacks if lack.speaks_of(rule.match)]
+        return said + list(self._excepted(rules))
 
     def _matches(self, action: Action, direction: Direction, fields: frozenset[str]) -> bool:
-        return any(action is own and direction is way and fields <= matchable for own, way, matchable in self.matchable)
+        return self.always <= fields and any(
+            action is own and direction is way and fields <= matchable for own, way, matchable in self.matchable
+        )
+
+    def _excepted(self, rules: RuleSet) -> Iterator[str]:
+        if not self.absolute:
+            return
+        voices = {
+            (rule.provenance.containment, rule.match.direction, rule.match.port)
+            for rule in rules
+            if rule.action is Action.DENY and rule.match.protocol is None
+        }
+        for rule in rules:
+            voice = (rule.provenance.containment, rule.match.direction, rule.match.port)
+            if rule.action is Action.PERMIT and rule.match.direction in self.absolute and voice in voices:
+                yield f"permit {rule.match.direction.value} beside a deny of everything"
 
     def require(self, rules: RuleSet) -> None:
         """Raise UnsupportedAction, naming every rule that is outside the declaration."""
@@ -367,7 +410,7 @@ class RuleRemoved:
 DriverEvent = Sighting | LinkSeen | PortStatus | Reconnected | Disconnected | RuleRemoved
 
 
-class Driver(Protocol):
+class Driver(Shape):
     """One device. Every method but `render` may raise DeviceUnreachable or OutcomeUnknown; none retries by itself."""
 
     @property

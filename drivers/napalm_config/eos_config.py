@@ -16,39 +16,48 @@ WAYS = ("in", "out")
 _NOTE = re.compile(rf"{PREFIX}VLAN-(\S+)")
 _OVER = re.compile(r"remark netcordon over (\S+)")
 _MOVED = re.compile(r"remark netcordon vlan (\d{1,4}) was (\d{1,4})")
+_BOUNCE = re.compile(r"remark netcordon bounce (due|done)")
 _BOUND = re.compile(r"(ip|ipv6|mac) access-group (\S+) (in|out)")
+_IPV6_TYPES = ("ipv6", "34525", "0x86DD")
+"""How a MAC list may show the EtherType of IPv6: Arista's documents take a number, and do not say how it is shown."""
 _INTERFACE = re.compile(r"(?:Ethernet|Port-Channel)\d+(?:/\d+){0,2}")
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What an unbound list of ours says about a port that was moved: by which rules, into which VLAN, and where it was."""
+    """What an unbound list of ours says about a port that was moved: by which rules, into which VLAN, and where it was. `bounce` is
+    "due" while the port is shut by us, so that what is behind it sees its link go down; "done" once it was opened again."""
 
     rules: frozenset[str]
     vlan: int
     was: int
+    bounce: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SeenPort:
-    """`unfit`: why nothing of ours belongs on it, where that is so; `fixed_vlan`: why its VLAN is not to be changed."""
+    """`unfit`: why nothing of ours belongs on it, where that is so; `fixed_vlan`: why its VLAN is not to be changed; `still`: why it is not
+    to be shut for a moment. `shut`: somebody shut it, or we did."""
 
     vlan: int = 1
     bound: Mapping[Place, str] = field(default_factory=dict)
     unfit: str | None = None
     fixed_vlan: str | None = None
+    still: str | None = None
+    shut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """`lists` holds every list's entries by family and name, without their numbers. `unsettled` is a commit of ours that a timer will
-    undo unless it is confirmed."""
+    undo unless it is confirmed. `room`: how many more entries of lists the hardware takes; None where the device does not say."""
 
     ports: Mapping[PortName, SeenPort] = field(default_factory=dict)
     lists: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     vlans: Mapping[int, str] = field(default_factory=dict)
     notes: Mapping[PortName, Note] = field(default_factory=dict)
     unsettled: str | None = None
+    room: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,7 @@ class EosState(ObservedState):
     seen: Seen = Seen()
 
 
-def read(text: str, ports: Iterable[PortName], unsettled: str | None = None) -> Seen:
+def read(text: str, ports: Iterable[PortName], unsettled: str | None = None, room: int | None = None) -> Seen:
     """The running configuration as `show running-config` prints it. `ports` are there also when nothing is configured on them."""
     found: dict[PortName, SeenPort] = {port: SeenPort() for port in ports if _INTERFACE.fullmatch(port)}
     lists: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -74,7 +83,7 @@ def read(text: str, ports: Iterable[PortName], unsettled: str | None = None) -> 
                 vlans |= dict.fromkeys(_ids(ids), named)
     noted = [(_NOTE.fullmatch(name), body) for (_, name), body in lists.items()]
     notes = {PortName(name[1]): note for name, body in noted if name is not None and (note := _note(body))}
-    return Seen(found, lists, vlans, notes, unsettled)
+    return Seen(found, lists, vlans, notes, unsettled, room)
 
 
 def is_intact(name: str, port: PortName, place: Place, body: Iterable[str]) -> bool:
@@ -88,6 +97,8 @@ def is_intact(name: str, port: PortName, place: Place, body: Iterable[str]) -> b
 def canonical(entry: str) -> str | None:
     """An entry with numbers for the names that EOS shows in place of ports; None when one of the names is not known."""
     words = entry.split()
+    if words[0] != "remark" and words[-1] in _IPV6_TYPES:
+        return " ".join([*words[:-1], "0x86dd"])
     if words[0] == "remark" or words[1] not in ("tcp", "udp"):
         return entry
     for index, word in enumerate(words[:-1]):
@@ -144,7 +155,16 @@ def _port(lines: list[str]) -> SeenPort:
     settings = dict(line.rpartition(" ")[::2] for line in lines)
     bound = {(found[1], found[3]): found[2] for line in lines if (found := _BOUND.fullmatch(line))}
     vlan = int(settings.get("switchport access vlan", "1"))
-    return SeenPort(vlan, bound, _unfit(lines, settings), _fixed_vlan(lines))
+    return SeenPort(vlan, bound, _unfit(lines, settings), _fixed_vlan(lines), _still(lines), "shutdown" in lines)
+
+
+def _still(lines: list[str]) -> str | None:
+    """Without portfast a port that comes up passes nothing for as long as spanning tree listens and learns, and a DHCP client gives up."""
+    if "shutdown" in lines:
+        return "it was shut by somebody"
+    if not any(line.startswith("spanning-tree portfast") for line in lines):
+        return "it has no spanning-tree portfast"
+    return None
 
 
 def _unfit(lines: list[str], settings: Mapping[str, str]) -> str | None:
@@ -175,7 +195,8 @@ def _entries(lines: list[str]) -> Iterator[str]:
 
 def _note(body: tuple[str, ...]) -> Note | None:
     moved = next((found for entry in body if (found := _MOVED.fullmatch(entry))), None)
-    return None if moved is None else Note(frozenset(rules_in(body)), int(moved[1]), int(moved[2]))
+    bounce = next((found[1] for entry in body if (found := _BOUNCE.fullmatch(entry))), "")
+    return None if moved is None else Note(frozenset(rules_in(body)), int(moved[1]), int(moved[2]), bounce)
 
 
 def _ids(text: str) -> Iterator[int]:

@@ -15,6 +15,7 @@ from drivers.base import (
     DeviceFacts,
     DeviceRefused,
     Interface,
+    Lack,
     MacEntry,
     ObservedRule,
     ObservedState,
@@ -23,41 +24,47 @@ from drivers.base import (
 )
 from drivers.napalm_config import eos_config, eos_render
 from drivers.napalm_config.eos_config import EosState, Seen
+from drivers.napalm_config.eos_quarantine import is_bouncing, opened
 from drivers.napalm_config.options import EosOptions
 from drivers.napalm_config.ours import Place
 from drivers.napalm_config.platform import COMMIT, Line, Sending
-from drivers.rules import Action, Direction, Mac, PortName, RuleSet, parse_mac
+from drivers.rules import Action, Direction, Mac, PortName, Protocol, RuleSet, parse_mac
 
 LOG = logging.getLogger("netcordon.napalm")
+_TOLD = frozenset({"port", "protocol", "ip", "peer", "own_ports", "peer_ports", "established"})
+_LAYER_2 = frozenset({None, Protocol.ARP})
 CAPABILITIES = Capabilities(
-    matchable=frozenset(
-        {
-            (
-                Action.DENY,
-                Direction.FROM,
-                frozenset({"port", "protocol", "own_ports", "peer_ports", "established"}),
-            ),
-            (Action.DENY, Direction.TO, frozenset({"port"})),
-            (Action.MOVE_VLAN, Direction.FROM, frozenset({"port"})),
-        }
+    matchable=frozenset((action, way, _TOLD) for action in (Action.DENY, Action.PERMIT) for way in Direction)
+    | {(Action.MOVE_VLAN, Direction.FROM, frozenset({"port"}))},
+    always=frozenset({"port"}),
+    lacks=(
+        Lack(None, frozenset({"ip", "peer"}), _LAYER_2),
+        Lack(Direction.TO, frozenset({"protocol"}), frozenset({Protocol.ARP})),
     ),
+    absolute=frozenset({Direction.TO}),
     transactional=True,
     dead_man=DeadMan(shortest=30, longest=3600),
     preview=True,
     events=True,
-    advice="a list on a switch's port knows no MAC beside a protocol: contain the whole port, by profile full",
+    advice=(
+        "a list on a switch's port knows no MAC, tells addresses in IP alone, and going out lets ARP pass or nothing: contain the whole"
+        " port by profile full or quarantine-vlan, or close services by lateral or a profile whose default is permit"
+    ),
 )
+ROOM = "show hardware capacity"
 
 
 class EosPlatform:
-    """Denies by port: what comes in also by protocol and TCP or UDP ports, what goes out as a whole; and moves an access port into another
-    VLAN. A commit is a configure session, and its token that session's name."""
+    """Denies and permits on a port, by protocol, addresses, and TCP or UDP ports, and moves an access port into another VLAN. A commit is a
+    configure session, and its token that session's name."""
 
     name = "EOS"
     capabilities = CAPABILITIES
 
     def __init__(self, device: str, options: EosOptions) -> None:
         self._device, self._options = device, options
+        self._tells_room = True
+        self._bouncing: dict[str, float] = {}
 
     def line(self) -> Line:
         from drivers.napalm_config.eos_line import EosLine
@@ -82,15 +89,28 @@ class EosPlatform:
 
     def look(self, napalm: Any) -> ObservedState:
         at = time.time()
-        version, sessions, interfaces = _run(
-            napalm, "show version", "show configuration sessions detail", "show interfaces"
-        )
+        version, sessions, interfaces, room = self._ask(napalm)
         told = interfaces["interfaces"]
         running = napalm.get_config(retrieve="running")["running"]
-        seen = eos_config.read(running, [PortName(name) for name in told], _timed(sessions))
+        seen = eos_config.read(running, [PortName(name) for name in told], _timed(sessions), room)
         rules = tuple(ObservedRule(rule, native) for rule, native in sorted(eos_config.held(seen).items()))
         ports = {name: _port_state(state, told.get(name, {})) for name, state in seen.ports.items()}
         return EosState(_boot_id(version), at, rules, ports, seen=seen)
+
+    def _ask(self, napalm: Any) -> tuple[Any, Any, Any, int | None]:
+        """Version, sessions, interfaces, and how many entries of lists there is room for: not every platform tells that."""
+        import pyeapi.eapilib
+
+        questions = ("show version", "show configuration sessions detail", "show interfaces")
+        if self._tells_room:
+            try:
+                version, sessions, interfaces, capacity = _run(napalm, *questions, ROOM)
+            except pyeapi.eapilib.CommandError:
+                self._tells_room = False
+            else:
+                return version, sessions, interfaces, _room(capacity)
+        version, sessions, interfaces = _run(napalm, *questions)
+        return version, sessions, interfaces, None
 
     def glance(self, napalm: Any) -> DeviceFacts:
         """One request."""
@@ -131,6 +151,7 @@ class EosPlatform:
         except (pyeapi.eapilib.CommandError, CommitError):
             napalm.discard_config()  # it said no; where no answer came, the session may be committed, and stays
             raise
+        self._bouncing = {name: time.monotonic()} if is_bouncing(lines) else {}
         return name
 
     def settle(self, napalm: Any, token: str, sending: Sending) -> None:
@@ -140,6 +161,18 @@ class EosPlatform:
         sending()
         _run(napalm, f"configure session {token} commit")
         napalm.config_session = None
+        if (shut_at := self._bouncing.pop(token, None)) is not None:
+            time.sleep(max(0.0, shut_at + self._options.bounce_for - time.monotonic()))
+            self._open(napalm)
+
+    def _open(self, napalm: Any) -> None:
+        """The end of a bounce. Without a timer: what it would put back is a port that is shut."""
+        running = napalm.get_config(retrieve="running")["running"]
+        if lines := opened(eos_config.read(running, ())):
+            self._begin(napalm)
+            napalm.load_merge_candidate(config=lines)
+            _run(napalm, f"configure session {napalm.config_session} commit")
+            napalm.config_session = None
 
     def is_clean(self, napalm: Any) -> bool:
         answer = napalm.device.run_commands(["show running-config diffs"], encoding="text")
@@ -166,6 +199,13 @@ def _run(napalm: Any, *commands: str) -> list[Any]:
     """Commands that NAPALM has no method for, on its own session."""
     answers: list[Any] = napalm.device.run_commands(list(commands))
     return answers
+
+
+def _room(capacity: Mapping[str, Any]) -> int | None:
+    """The free entries of the fullest table for access lists ("show hardware capacity": a row a table, with its feature, used and free
+    entries); None where there is none such."""
+    free = [int(row["free"]) for row in capacity.get("tables", ()) if "ACL" in str(row.get("feature", "")).upper()]
+    return min(free, default=None)
 
 
 def _boot_id(version: Mapping[str, Any]) -> str:

@@ -44,10 +44,11 @@ class NapalmOptions(BaseModel):
 
 class EosOptions(NapalmOptions):
     """`verify` false trusts any certificate: for labs alone. `ca` is the PEM file of the authority, or of the device's own certificate;
-    the system's otherwise."""
+    the system's otherwise. `bounce_for`: seconds for which a port is shut at least when it is bounced: clients overlook short ones."""
 
     platform: Literal["eos"] = "eos"
     port: int = Field(default=443, ge=1, le=65535)
     verify: bool = True
     ca: Path | None = None
     revert_in: int = Field(default=60, ge=30, le=3600)
+    bounce_for: float = Field(default=5.0, ge=0.1, le=15)

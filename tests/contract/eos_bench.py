@@ -51,8 +51,8 @@ class EosLab:
 
 
 @contextmanager
-def running_eos(folder: Path) -> Iterator[EosLab]:
-    net, node = start_eos(HOSTS, folder / "flash")
+def running_eos(folder: Path, hosts: int = HOSTS) -> Iterator[EosLab]:
+    net, node = start_eos(hosts, folder / "flash")
     try:
         assert node.eos is not None
         assert node.eapi is not None
@@ -68,6 +68,7 @@ def running_eos(folder: Path) -> Iterator[EosLab]:
             ca=node.certificate,
             save=Save.NEVER,
             poll=0.2,
+            bounce_for=0.5,
         )
         yield EosLab(net, node.eos, node.eapi, options)
     finally:

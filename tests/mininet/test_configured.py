@@ -16,7 +16,7 @@ from topologies.vendor.eos_grammar import GRAMMAR
 pytestmark = pytest.mark.mininet
 
 
-def _settings(eos: EosLab, folder: Path, openflow_port: int, api_port: int) -> Words:
+def settings(eos: EosLab, folder: Path, openflow_port: int, api_port: int) -> Words:
     options = eos.options.model_dump(mode="json", exclude={"save", "poll"}) | {"poll": "0.3"}
     return {
         "store": f"sqlite:///{folder / 'netcordon.db'}",
@@ -36,7 +36,7 @@ def _settings(eos: EosLab, folder: Path, openflow_port: int, api_port: int) -> W
 
 def test_a_device_at_a_configured_switch_is_contained_and_released(tmp_path: Path) -> None:
     with running_eos(tmp_path) as eos, places() as where:
-        served = Netcordon(where, _settings(eos, where.folder, where.openflow_port, where.api_port))
+        served = Netcordon(where, settings(eos, where.folder, where.openflow_port, where.api_port))
         wires = Wires(eos.net.hosts)
         rogue, neighbour, bystander = (EosBench.station(number) for number in (1, 2, 3))
         try:

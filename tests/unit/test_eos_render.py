@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 from drivers.base import Change, DiffLine, PreState
 from drivers.napalm_config import eos_config, eos_render
 from drivers.napalm_config.eos_config import Seen, read
+from drivers.napalm_config.eos_device import CAPABILITIES
+from drivers.napalm_config.eos_quarantine import opened
 from drivers.napalm_config.messages import Commands, Confirm, Refusal
-from drivers.rules import Action, Direction, Match, PortName, PortRange, Protocol, Provenance, Rule, RuleSet
+from drivers.rules import Action, Direction, Mac, Match, PortName, PortRange, Protocol, Provenance, Rule, RuleSet
 from topologies.vendor.configuration import Configuration, Editor
 from topologies.vendor.eos_grammar import GRAMMAR
 
@@ -240,8 +243,7 @@ def test_a_port_whose_vlan_is_not_ours_to_choose_is_not_moved(line: str, reason:
     assert not refusals(device.converge(deny())), "a list on it changes no VLAN"
 
 
-def test_what_cannot_be_done_yet_is_said() -> None:
-    assert "bounced" in refusals(Device().change(move(999, bounce=True)))[0]
+def test_a_port_is_moved_to_one_vlan_at_a_time() -> None:
     assert "another containment" in refusals(Device().change(move(999), move(998, containment="c2")))[0]
 
 
@@ -261,6 +263,166 @@ def test_what_ours_was_over_is_known_from_the_store_when_our_list_is_gone() -> N
     change = device.change(baseline=PreState({ONE: {"ip in": "OFFICE"}}))
     lines = [line for one in change.messages if isinstance(one, Commands) for line in one.lines]
     assert "ip access-group OFFICE in" in lines
+
+
+# --- a bounce ------------------------------------------------------------------------------------------------------
+
+PORTFAST = ("interface Ethernet1", "spanning-tree portfast")
+
+
+def step(device: Device, *rules: Rule) -> list[str]:
+    """One push, and its lines; `converge` demands that it was the last one."""
+    change = device.change(*rules)
+    lines = [line for one in change.messages if isinstance(one, Commands) for line in one.lines]
+    device.edit(*lines)
+    return lines
+
+
+def test_a_bounce_is_a_port_that_is_shut_by_one_commit_and_opened_by_the_next() -> None:
+    device = Device("vlan 10", "interface Ethernet1", "switchport access vlan 10", *PORTFAST)
+    before, rule = device.text, move(999, bounce=True)
+    assert "shutdown" in step(device, rule)
+    assert device.seen().ports[ONE].shut
+    assert eos_config.held(device.seen()).keys() == {rule.id}, "it is in there, and hears nothing yet"
+    assert "no shutdown" in step(device, rule)
+    assert (device.seen().ports[ONE].shut, device.seen().ports[ONE].vlan) == (False, 999)
+    assert not step(device, rule)
+    assert "shutdown" in step(device), "its way back is a bounce as well"
+    assert device.seen().ports[ONE].vlan == 10
+    assert "no shutdown" in step(device)
+    assert (device.text, step(device)) == (before, [])
+
+
+def test_what_ends_a_bounce_at_once_is_what_a_later_look_would_do() -> None:
+    device = Device(*PORTFAST)
+    before, rule = device.text, move(999, bounce=True)
+    for rules in ([rule], []):
+        step(device, *rules)
+        device.edit(*opened(device.seen()))
+        assert not step(device, *rules)
+        assert not device.seen().ports[ONE].shut
+    assert device.text == before
+
+
+def test_a_release_in_the_middle_of_a_bounce_leaves_no_port_shut() -> None:
+    device = Device(*PORTFAST)
+    before = device.text
+    step(device, move(999, bounce=True))
+    step(device)
+    assert device.text == before
+    step(device, move(999, bounce=True))
+    step(device, move(998, containment="c2", bounce=True))
+    assert (device.seen().ports[ONE].shut, device.seen().ports[ONE].vlan) == (False, 998)
+
+
+@pytest.mark.parametrize(("lines", "reason"), [([], "portfast"), (["spanning-tree portfast", "shutdown"], "shut by")])
+def test_a_port_that_must_not_be_shut_is_moved_all_the_same_and_the_diff_says_so(lines: list[str], reason: str) -> None:
+    device = Device("interface Ethernet1", *lines)
+    change = device.converge(move(999, bounce=True))
+    assert any(reason in line.text for line in change.lines)
+    assert (device.seen().ports[ONE].vlan, device.seen().ports[ONE].shut) == (999, "shutdown" in lines)
+
+
+def test_his_edit_of_a_quarantined_port_survives() -> None:
+    device = Device(*PORTFAST)
+    step(device, move(999, bounce=True))
+    device.edit(*opened(device.seen()), "interface Ethernet1", "description his", "switchport access vlan 20")
+    device.converge()
+    assert (device.seen().ports[ONE].vlan, "description his" in device.text) == (20, True)
+
+
+# --- exceptions, addresses and room ----------------------------------------------------------------------------------
+
+
+def permit(containment: str = "c1", direction: Direction = Direction.FROM, **fields: Any) -> Rule:
+    return Rule(Match(direction, port=ONE, **fields), Action.PERMIT, Provenance(containment))
+
+
+PEER, PEER6 = ip_network("10.99.0.4"), ip_network("2001:db8::/64")
+
+
+def test_what_is_permitted_passes_every_list_that_the_deny_is_in() -> None:
+    device = Device()
+    rules = [deny(), permit(protocol=Protocol.TCP, peer=PEER), permit(protocol=Protocol.ARP)]
+    device.converge(*rules)
+    assert device.body("ip") == ["permit tcp any host 10.99.0.4", "deny ip any any"]
+    assert device.body("ipv6") == ["deny ipv6 any any"]
+    assert sorted(device.body("mac")[:2]) == ["permit any any arp", "permit any any ip"]
+    assert device.body("mac")[2:] == ["deny any any"]
+    assert eos_config.held(device.seen()).keys() == {rule.id for rule in rules}
+    device.converge(deny(), permit(protocol=Protocol.UDP, peer=PEER6))
+    assert device.body("ipv6")[0] == "permit udp any 2001:db8::/64"
+    assert device.body("mac") == ["permit any any 0x86dd", "deny any any"]
+    shown = read(device.text.replace("0x86dd", "34525"), PORTS)
+    assert eos_config.held(shown).keys() == eos_config.held(device.seen()).keys()
+
+
+def test_one_containments_permit_is_no_exception_from_anothers_deny() -> None:
+    device = Device()
+    ssh = {"protocol": Protocol.TCP, "peer_ports": PortRange(22, 22)}
+    device.converge(deny(), permit(**ssh), deny(containment="c2", protocol=Protocol.TCP, peer=PEER))
+    assert [eos_config.canonical(entry) for entry in device.body("ip")] == [
+        "deny tcp any host 10.99.0.4 eq 22",
+        "permit tcp any any eq 22",
+        "deny ip any any",
+    ]
+
+
+def test_what_goes_to_a_port_is_told_by_its_services() -> None:
+    device = Device()
+    device.converge(
+        deny(direction=Direction.TO, protocol=Protocol.TCP, own_ports=PortRange(445, 445)),
+        permit(direction=Direction.TO, protocol=Protocol.TCP, own_ports=PortRange(445, 445), peer=PEER),
+    )
+    assert [eos_config.canonical(entry) for entry in device.body("ip", "out")] == [
+        "permit tcp host 10.99.0.4 any eq 445",
+        "deny tcp any any eq 445",
+        "permit ip any any",
+    ]
+    assert ("mac", "out") not in device.bound()
+
+
+def test_exceptions_are_not_put_over_somebody_elses_list() -> None:
+    device = Device("ip access-list OFFICE", "deny ip any any", "interface Ethernet1", "ip access-group OFFICE in")
+    change = device.converge(deny(), permit(protocol=Protocol.TCP, peer=PEER), deny(PORTS[1]))
+    assert all("OFFICE" in reason for reason in refusals(change))
+    assert device.bound() == {("ip", "in"): "OFFICE"}
+    assert device.body("ip", port=PORTS[1]) == ["deny ip any any"]
+
+
+def test_what_the_hardware_has_no_room_for_is_not_pushed_and_what_stands_stays() -> None:
+    device = Device()
+    device.converge(deny(protocol=Protocol.TCP, peer_ports=PortRange(22, 22)))
+    stood = device.text
+    more = deny(containment="c2", protocol=Protocol.TCP, peer_ports=PortRange(23, 23))
+    rules = RuleSet([deny(protocol=Protocol.TCP, peer_ports=PortRange(22, 22)), more])
+    tight = eos_render.change("sw", rules, replace(device.seen(), room=5), NOTHING)
+    assert tight.messages == (
+        Refusal(more.id, "Ethernet1: its lists need at least 6 entries more, and the hardware has room for 5"),
+    )
+    assert device.text == stood
+    assert not refusals(eos_render.change("sw", rules, replace(device.seen(), room=6), NOTHING))
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        deny(peer=PEER),
+        deny(protocol=Protocol.ARP, ip=PEER),
+        deny(direction=Direction.TO, protocol=Protocol.ARP),
+        deny(mac=Mac("02:00:00:00:00:01")),
+        Rule(Match(Direction.FROM, ip=PEER, protocol=Protocol.TCP), Action.DENY, Provenance("c1")),
+    ],
+)
+def test_what_no_list_can_tell_is_undeclared(rule: Rule) -> None:
+    assert CAPABILITIES.unsupported(RuleSet([rule]))
+
+
+def test_an_exception_from_a_deny_of_all_that_goes_out_is_undeclared() -> None:
+    exception = permit(direction=Direction.TO, protocol=Protocol.TCP)
+    assert not CAPABILITIES.unsupported(RuleSet([exception]))
+    assert CAPABILITIES.unsupported(RuleSet([exception, deny(direction=Direction.TO)]))
+    assert not CAPABILITIES.unsupported(RuleSet([exception, deny(direction=Direction.TO, containment="c2")]))
 
 
 # --- what others say never becomes a command -----------------------------------------------------------------------

@@ -9,11 +9,12 @@ import pytest
 
 from controller.errors import RefusalCode, Refused
 from controller.model import FULL, Endpoint, Entry, Peers, Profile, Way
-from controller.plan import make_plan
-from controller.profiles import LATERAL, MONITOR, catalogue, compile_rules, remediation
+from controller.plan import make_plan, only_its_own
+from controller.profiles import LATERAL, MONITOR, catalogue, compile_rules, quarantine, remediation
 from controller.prove import prove
 from drivers.base import Capabilities, PreState
 from drivers.memory import MemoryDriver
+from drivers.napalm_config.eos_device import CAPABILITIES as EOS
 from drivers.openflow.converge import Renderer
 from drivers.openflow.driver import BesideOpenFlowDriver, OpenFlowDriver
 from drivers.openflow.flows import Flow
@@ -352,3 +353,68 @@ def test_what_cannot_be_held_there_is_refused_with_what_to_do(profile: Profile, 
 
 def test_each_built_in_profile_is_looked_at_beside_another_controller() -> None:
     assert BUILT_IN.keys() == {"full", "remediation", "lateral", "monitor"}
+
+
+# --- the quarantine VLAN, and what an Arista switch can do ---------------------------------------------------------------
+
+QUARANTINED = quarantine(999, [ip_network("10.99.0.4"), ip_network("2001:db8::4")], bounce=True)
+
+
+def test_quarantine_moves_the_port_and_lets_it_send_to_its_hosts_alone() -> None:
+    moved, *others = sorted(compiled(QUARANTINED), key=lambda rule: rule.action is not Action.MOVE_VLAN)
+    assert (moved.action, moved.vlan, moved.bounce, moved.match) == (
+        Action.MOVE_VLAN,
+        999,
+        True,
+        Match(Direction.FROM, port=port(3)),
+    )
+    assert all(rule.match.direction is Direction.FROM for rule in others), "what its hosts send to it passes"
+    rules = RuleSet(others)
+    reached, fellow = ip_address("10.99.0.4"), ip_address("10.99.0.102")
+    for crossing, meant in (
+        (sent(6, 40000, 443, ip_dst=reached), Fate.PASS),
+        (sent(1, None, None, ip_dst=reached), Fate.PASS),
+        (sent(17, 68, 67, ip_dst=ip_address("255.255.255.255")), Fate.PASS),
+        (sent(17, 67, 68, ip_dst=ip_address("255.255.255.255")), Fate.DROP),
+        (sent(6, 40000, 443, ip_dst=fellow), Fate.DROP),
+        (got(6, 443, 40000), Fate.PASS),
+    ):
+        assert verdict(rules, crossing).fate is meant, crossing
+
+
+def test_quarantine_on_an_arista_switch_says_what_is_weaker() -> None:
+    _, residual, weaker, _ = planned(QUARANTINED, EOS)
+    assert "what is permitted may be sent under any MAC" in weaker
+    assert "device > anyone: other ARP" in residual
+    _, _, open_to_all, _ = planned(quarantine(999, (), bounce=False), EOS)
+    assert "devices in VLAN 999 reach each other" in open_to_all
+
+
+def test_a_shared_port_is_not_moved() -> None:
+    net = campus()
+    decision = replace(DECISION, profile=QUARANTINED)
+    with pytest.raises(Refused, match="a VLAN takes along all that is on a port") as caught:
+        make_plan("c-1", SHARED, decision, NOW + 60, net.network.graph, EOS)
+    assert caught.value.code is RefusalCode.UNSUPPORTED
+
+
+def test_a_port_at_which_the_device_may_only_seem_to_be_is_not_moved() -> None:
+    plan = make_plan("c-1", DEVICE, replace(DECISION, profile=QUARANTINED), NOW + 60, campus().network.graph, EOS)
+    assert not [
+        rule
+        for rules in only_its_own(plan).rules.values()
+        for rule in rules
+        if rule.action is Action.MOVE_VLAN or rule.match.mac is None
+    ]
+
+
+def test_lateral_on_an_arista_switch_closes_the_port_where_the_device_is_alone() -> None:
+    blocked, residual, weaker, _ = planned(LATERAL, EOS)
+    for way in ("device > anyone", "anyone > device"):
+        assert f"{way}: SMB and admin shares, T1021.002 (tcp 139,445)" in blocked
+    assert "fragmented packets" in weaker
+    assert "anyone > device: other TCP" in residual
+    net = campus()
+    for profile, endpoint in ((LATERAL, SHARED), (REMEDIATION, DEVICE), (DIRECTORY, DEVICE)):
+        with pytest.raises(Refused, match="quarantine-vlan"):
+            make_plan("c-1", endpoint, replace(DECISION, profile=profile), NOW + 60, net.network.graph, EOS)

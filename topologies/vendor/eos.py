@@ -23,6 +23,16 @@ from topologies.vendor.forwarding import Hardware
 PENDING, TIMED, COMPLETED, ABORTED = "pending", "pendingCommitTimer", "completed", "aborted"
 
 
+def entries_needed(configuration: Configuration) -> int:
+    """How many entries of the hardware's the lists that are bound take."""
+    bound = [
+        (family, name)
+        for lines in configuration.of("interface").values()
+        for family, _, name, _ in (line.split() for line in lines if "access-group" in line)
+    ]
+    return sum(len(entry.flows) for family, name in bound for entry in entries(configuration, family, name))
+
+
 class CommandFailed(Exception):
     """The device's answer to a command that it does not run. `code` is eAPI's (see `eapi`)."""
 
@@ -185,12 +195,7 @@ class EosSwitch:
         """Program the hardware, and then call it the running configuration. Raises CommandFailed when it does not fit. An interface that is
         there is shown, whatever is configured (as in every `show running-config` of NAPALM's transcripts)."""
         wanted.sections = self.factory().sections | wanted.sections
-        bound = [
-            (family, name)
-            for lines in wanted.of("interface").values()
-            for family, _, name, _ in (line.split() for line in lines if "access-group" in line)
-        ]
-        needed = sum(len(entry.flows) for family, name in bound for entry in entries(wanted, family, name))
+        needed = entries_needed(wanted)
         if self.faults.tcam is not None and needed > self.faults.tcam:
             raise CommandFailed(1000, f"could not run command: not enough TCAM for {needed} entries of access lists")
         self.hardware.program(forwarding(wanted, sorted(self.hardware.ports()), self._mac_lists_filter_ip))

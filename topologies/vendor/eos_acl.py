@@ -3,9 +3,9 @@
 What they mean is taken from Arista's documents:
 
 - An ACL is an ordered list, the first entry that matches decides, and a packet that none matches is dropped (User Manual EOS 4.14.3F,
-  18.2.1 "ACL Structure": an implicit deny ends every list).
-- `established` is a TCP segment with ACK or RST set (same, 18.5, `permit (IPv4 Access Control Lists)`).
-- An IPv4 ACL filters IPv4 packets, an IPv6 ACL IPv6 packets: ARP and everything else that is not IP passes both (same, 18.2.1 "ACL Types").
+  18.2 "Access Control Lists": an implicit deny ends every list).
+- `established` is a TCP segment with ACK or RST set (same, 18.5 "ACL, Route Map, and Prefix List Commands", `permit`).
+- An IPv4 ACL filters IPv4 packets, an IPv6 ACL IPv6 packets: ARP and everything else that is not IP passes both (same, 18.2).
 - A MAC ACL matches source, destination and EtherType coming in. Going out, on the platforms that have it, source and destination alone
   ("Egress MAC ACLs", eos.arista.com, EOS 4.25.0F; transcripts: `mac access-group MAC_ACL_OUT out` in AVD's eos_cli_config_gen).
 - The wildcard of a MAC entry has a bit set where it does not matter (AVD: `deny any 01:80:c2:00:00:00 00:00:00:00:00:00`).

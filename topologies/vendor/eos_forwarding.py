@@ -1,12 +1,12 @@
 """What an EOS configuration means for frames.
 
 - Every Ethernet interface is a switchport in access mode and VLAN 1 unless it is configured otherwise; a VLAN that is not configured, or
-  is suspended, passes nothing (User Manual EOS 4.14.3F, 12 "VLANs": `switchport access vlan`, `state`). VLAN 1 always is.
+  is suspended, passes nothing (User Manual EOS 4.14.3F, "VLANs": `switchport access vlan`, `state`). VLAN 1 always is.
 - A routed port (`no switchport`) takes no part in switching; this switch does not route.
 - An `access-group` that names no list there is filters nothing (EOS 4.25.0F, "CLI error if a reference is made to an unconfigured
   policy": only with that option is it refused).
-- A packet must pass each of the lists of its port: MAC, IPv4 and IPv6 are separate (User Manual EOS 4.14.3F, 18.2.2 "applying ACLs").
-- A static MAC entry with `drop` drops what is sent to it, and from it (same, 11 `mac address-table static`).
+- A packet must pass each of the lists of its port: MAC, IPv4 and IPv6 are separate (User Manual EOS 4.14.3F, 18.2 "Access Control Lists").
+- A static MAC entry with `drop` drops what is sent to it, and from it (same, `mac address-table static`).
 
 Arista's documents don't say whether a MAC list that is bound beside IP lists filters IP packets too, so a switch can be made either way
 (`mac_lists_filter_ip`), and whoever relies on one of them fails on the other.
@@ -56,7 +56,8 @@ def forwarding(configuration: Configuration, numbers: list[int], mac_lists_filte
 def _port(configuration: Configuration, number: int, vlans: frozenset[int], mac_filters_ip: bool) -> Port:
     lines = configuration.section(f"interface Ethernet{number}")
     settings = dict(line.rpartition(" ")[::2] for line in lines)
-    up = "shutdown" not in lines and "no switchport" not in lines
+    shut = "shutdown" in lines
+    up = not shut and "no switchport" not in lines
     bound = [line.split() for line in lines if "access-group" in line]
     lists = {
         way: tuple(
@@ -68,11 +69,11 @@ def _port(configuration: Configuration, number: int, vlans: frozenset[int], mac_
     }
     if settings.get("switchport mode") != "trunk":
         access = int(settings.get("switchport access vlan", "1"))
-        return Port(number, access if access in vlans else None, frozenset(), up, lists["in"], lists["out"])
+        return Port(number, access if access in vlans else None, frozenset(), up, lists["in"], lists["out"], shut)
     allowed = settings.get("switchport trunk allowed vlan", "1-4094")
     tagged = frozenset(vlan_ids(allowed) if allowed != "none" else ()) & vlans
     native = int(settings.get("switchport trunk native vlan", "1"))
-    return Port(number, native if native in tagged else None, tagged, up, lists["in"], lists["out"])
+    return Port(number, native if native in tagged else None, tagged, up, lists["in"], lists["out"], shut)
 
 
 def _list(family: str, found: list[Entry], mac_filters_ip: bool) -> List:

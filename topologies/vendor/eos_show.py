@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from topologies.vendor.configuration import InvalidInput, unified
-from topologies.vendor.eos import TIMED, EosSwitch
+from topologies.vendor.eos import TIMED, EosSwitch, entries_needed
 from topologies.vendor.eos_forwarding import active_vlans
 from topologies.vendor.eos_grammar import GRAMMAR, vlan_ids
 
@@ -94,6 +94,22 @@ def _sessions(switch: EosSwitch) -> Answer:
     return told
 
 
+def _capacity(switch: EosSwitch) -> Answer:
+    """The table's columns are those of "show hardware capacity" in Arista's documents: Used, Used(%), Free, Committed, Best Case Max and
+    High Watermark; their names in JSON were not checked against a device. A switch whose TCAM has no end shows no table."""
+    size, used = switch.faults.tcam, entries_needed(switch.running)
+    if size is None:
+        return {"tables": []}
+    row = {
+        "table": "TCAM",
+        "feature": "ACL",
+        "chip": "Virtual0",
+        "used": used,
+        "usedPercent": 100 * used // max(size, 1),
+    }
+    return {"tables": [row | {"free": size - used, "committed": 0, "maxLimit": size, "highWatermark": used}]}
+
+
 def _vlans(switch: EosSwitch) -> Answer:
     told = {}
     for header, lines in {"1": [], **switch.running.of("vlan")}.items():
@@ -150,4 +166,5 @@ _STRUCTURED: Mapping[str, Callable[[EosSwitch], Answer]] = {
     "arp vrf all": _arp,
     "ip arp": _arp,
     "lldp neighbors": _lldp,
+    "hardware capacity": _capacity,
 }

@@ -31,7 +31,8 @@ class List:
 
 @dataclass(frozen=True)
 class Port:
-    """`vlan` is that of untagged frames; `tagged` those that it carries as a trunk. A port that is not `up` passes nothing."""
+    """`vlan` is that of untagged frames; `tagged` those that it carries as a trunk. A port that is not `up` passes nothing; one that is
+    `shut` has no link either, and who is plugged in sees that."""
 
     number: int
     vlan: int | None
@@ -39,6 +40,7 @@ class Port:
     up: bool = True
     lists_in: tuple[List, ...] = ()
     lists_out: tuple[List, ...] = ()
+    shut: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,18 +99,26 @@ class OpenVSwitch:
     bridge: str
     interfaces: Mapping[int, str]
     programmed: str | None = None
+    shut: set[int] = field(default_factory=set)
 
     def ports(self) -> Mapping[int, PortFacts]:
         return {number: _facts(Path("/sys/class/net") / name) for number, name in self.interfaces.items()}
 
     def program(self, wanted: Forwarding) -> None:
         """All or nothing, in one bundle. Returns when frames go by it: an acknowledged bundle is not in the caches yet."""
+        self._shut({port.number for port in wanted.ports if port.shut})
         text = "\n".join(flows(wanted)) + "\n"
         if text == self.programmed:
             return
         _run(["ovs-ofctl", "-O", "OpenFlow14", "--bundle", "replace-flows", self.bridge, "-"], text)
         _run(["ovs-appctl", "revalidator/purge"])
         self.programmed = text
+
+    def _shut(self, wanted: set[int]) -> None:
+        for number in wanted ^ self.shut:
+            state = "down" if number in wanted else "up"
+            _run(["ip", "link", "set", "dev", self.interfaces[number], state])
+        self.shut = wanted
 
     def learnt(self) -> list[tuple[int, str, int]]:
         dump = _run(["ovs-ofctl", "-O", "OpenFlow14", "--no-stats", "dump-flows", self.bridge, f"table={LEARNED}"])
