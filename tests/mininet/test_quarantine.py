@@ -39,12 +39,13 @@ CONFIGURED = (
 def _dhcp(eos: EosLab, folder: Path) -> Iterator[None]:
     """A server in each VLAN, and an unattended client on both devices, whose stacks answer as any do."""
     with ExitStack() as running:
-        for number, words in (
+        programs: tuple[tuple[int, tuple[str, ...]], ...] = (
             (OFFICE, ("serve", "10.0.0.2", "10.0.0.101")),
             (REMEDIATION, ("serve", "10.99.0.4", "10.99.0.101")),
             (ROGUE, ("watch",)),
             (FELLOW, ("watch",)),
-        ):
+        )
+        for number, words in programs:
             host = eos.net.get(f"h{number}")
             interface = str(host.defaultIntf())
             host.cmd(f"sysctl -qw net.ipv4.conf.all.arp_ignore=0; ethtool -K {interface} tx off")

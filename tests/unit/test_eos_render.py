@@ -359,8 +359,8 @@ def test_what_is_permitted_passes_every_list_that_the_deny_is_in() -> None:
 
 def test_one_containments_permit_is_no_exception_from_anothers_deny() -> None:
     device = Device()
-    ssh = {"protocol": Protocol.TCP, "peer_ports": PortRange(22, 22)}
-    device.converge(deny(), permit(**ssh), deny(containment="c2", protocol=Protocol.TCP, peer=PEER))
+    ssh = permit(protocol=Protocol.TCP, peer_ports=PortRange(22, 22))
+    device.converge(deny(), ssh, deny(containment="c2", protocol=Protocol.TCP, peer=PEER))
     assert [eos_config.canonical(entry) for entry in device.body("ip")] == [
         "deny tcp any host 10.99.0.4 eq 22",
         "permit tcp any any eq 22",

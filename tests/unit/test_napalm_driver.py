@@ -176,8 +176,23 @@ async def test_a_refused_line_leaves_nothing(bench: Bench) -> None:
     assert (bench.switch.running.text(GRAMMAR), bench.switch.sessions) == (before, {})
 
 
-async def test_a_full_table_refuses_the_whole(bench: Bench) -> None:
+async def test_a_full_table_is_seen_before_the_push(bench: Bench) -> None:
     bench.switch.faults.tcam = 2
+    receipt = await bench.push()
+    assert receipt.status is ReceiptStatus.REFUSED
+    assert all(
+        "need at least 3 entries more, and the hardware has room for 2" in why for why in receipt.refused.values()
+    )
+    assert not bench.denied
+    assert bench.switch.sessions == {}
+    bench.switch.faults.tcam = 3
+    await bench.push()
+    assert bench.denied
+
+
+async def test_a_full_table_that_the_switch_does_not_tell_of_refuses_the_whole(bench: Bench) -> None:
+    bench.switch.faults.tcam = 2
+    bench.switch.faults.refuse = re.compile("^show hardware capacity")
     with pytest.raises(DeviceRefused, match="TCAM"):
         await bench.push()
     assert not bench.denied
@@ -327,3 +342,46 @@ def test_the_context_that_is_not_verified_is_made_on_purpose() -> None:
     options = EosOptions(platform="eos", host="sw1", username="u")
     assert trust("sw1", options).verify_mode is ssl.CERT_REQUIRED
     assert trust("sw1", options.model_copy(update={"verify": False})).verify_mode is ssl.CERT_NONE
+
+
+# --- a bounce ---------------------------------------------------------------------------------------------------------
+
+MOVE = RuleSet(
+    [Rule(Match(Direction.FROM, port=PORT), Action.MOVE_VLAN, Provenance("c1"), vlan=999, bounce=True)]
+)  # fmt: skip
+
+
+def shut(bench: Bench) -> bool:
+    return "shutdown" in bench.switch.running.section(f"interface {PORT}")
+
+
+async def test_a_bounced_port_is_open_again_once_the_move_is_confirmed(bench: Bench) -> None:
+    bench.switch.edit([f"interface {PORT}", "spanning-tree portfast"])
+    before = bench.switch.running.text(GRAMMAR)
+    bench.with_options(bounce_for=0.1)
+    for wanted in (MOVE, RuleSet()):
+        receipt = await bench.push(wanted)
+        assert shut(bench)
+        await bench.driver.confirm(receipt)
+        assert not shut(bench)
+        assert (await bench.push(wanted)).status is ReceiptStatus.UNCHANGED
+    assert bench.switch.running.text(GRAMMAR) == before
+
+
+async def test_a_controller_that_crashed_in_a_bounce_opens_the_port(bench: Bench) -> None:
+    bench.switch.edit([f"interface {PORT}", "spanning-tree portfast"])
+    await bench.push(MOVE)
+    await bench.driver.close()
+    bench.with_options()
+    assert (await bench.converge(MOVE)).status is ReceiptStatus.APPLIED
+    assert not shut(bench)
+    assert (await bench.push(MOVE)).status is ReceiptStatus.UNCHANGED
+
+
+async def test_a_bounce_that_nobody_confirms_is_undone_with_its_move(bench: Bench) -> None:
+    bench.switch.edit([f"interface {PORT}", "spanning-tree portfast"])
+    before = bench.switch.running.text(GRAMMAR)
+    receipt = await bench.push(MOVE)
+    assert receipt.token is not None
+    bench.switch._expire(receipt.token, bench.switch.sessions[receipt.token])
+    assert bench.switch.running.text(GRAMMAR) == before
