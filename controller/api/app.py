@@ -42,6 +42,7 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     app.add_middleware(BodyLimit)
     add_handlers(app)
+    app.include_router(alerts.urgent)  # first: routes are tried in this order
     for subject in (
         alerts,
         dead_letters,

@@ -21,6 +21,10 @@ async def take_all(
     """What became of each alert that the events are, in order; some at a time, so that they share the store's commits. What cannot be read
     becomes a dead letter, unless it came from one: `letter`. StoreUnavailable goes through: the sender is to send again, and what was
     taken by then is known as a duplicate."""
+    if len(events) == 1:
+        return await _take_event(
+            service, source, events[0], 0, received_at, letter
+        )  # gathered, it would wait for another turn
     results: list[AlertResult] = []
     for start in range(0, len(events), _AT_ONCE):
         some = events[start : start + _AT_ONCE]

@@ -9,13 +9,15 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 
 from controller.api import views
-from controller.api.auth import Reader, TheService, signed_or_sent
+from controller.api.auth import BEARER, Reader, TheService, service_of, signed_or_sent
+from controller.api.direct import Direct
 from controller.api.listings import AlertResult, AlertsTaken, AlertView, SourceView
 from controller.api.taking import take_all
 from controller.errors import InvalidInput, NotFound
 from controller.neutralize import storable
 
 router = APIRouter(prefix="/api/v1", tags=["alerts"])
+urgent = APIRouter(prefix="/api/v1", tags=["alerts"], route_class=Direct)
 Limit = Annotated[int, Query(ge=1, le=1000)]
 _BODY = {
     "requestBody": {
@@ -26,12 +28,14 @@ _BODY = {
 }
 
 
-@router.post(
+@urgent.post(
     "/alerts/{source}", response_model=AlertsTaken, openapi_extra=_BODY, dependencies=[Depends(signed_or_sent)]
 )
-async def take(source: str, request: Request, service: TheService) -> JSONResponse:
+async def take(request: Request, source: str) -> JSONResponse:
     """Take what a sensor reports. Each event is answered on its own, in order, and where it is about several devices, for each of them; 422
     when all were malformed."""
+    await signed_or_sent(source, request, await BEARER(request))
+    service = await service_of(request)
     known = service.sources().get(source)
     if known is None:
         raise NotFound(f"no alert source {source!r}; known are {', '.join(service.sources())}")
