@@ -14,6 +14,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 import structlog
@@ -300,7 +301,12 @@ class DeviceLoop:
         held = self._held
         self._held |= set(desired.containments)
         self._touched |= change.rule_ids | change.removed
-        log.info("pushing", device=self.device, rules=len(change.rule_ids), removing=len(change.removed))
+        pushing = partial(
+            log.info, "pushing", device=self.device, rules=len(change.rule_ids), removing=len(change.removed)
+        )
+        asyncio.get_running_loop().call_soon(
+            pushing
+        )  # once it is on its way: to write the line takes longer than to send it
         try:
             receipt = await self._apply(change)
         except DriverError as error:
@@ -459,7 +465,8 @@ class DeviceLoop:
 
 def _concerned(desired: Desired, change: Change) -> set[str]:
     """The containments for whose sake something is sent: whose rules come, and, where rules go, who has none here any more."""
-    owners = {rule.id: rule.provenance.containment for rule in desired.rules}
-    coming = {owners[rule] for rule in change.rule_ids & owners.keys()}
-    leaving = set(desired.containments) - set(owners.values()) if change.removed or not coming else set()
-    return coming | leaving
+    sent = [desired.rules.get(name) for name in change.rule_ids]
+    coming = {rule.provenance.containment for rule in sent if rule is not None}
+    if coming and not change.removed:
+        return coming
+    return coming | (set(desired.containments) - {rule.provenance.containment for rule in desired.rules})
