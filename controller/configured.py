@@ -1,5 +1,5 @@
-"""Switches that are configured through their management plane: each one that the configuration lists with driver `napalm` becomes a device
-of the fleet. One that is away is served all the same, and converged when it comes."""
+"""Switches that are configured through their management plane: each one that the configuration lists with driver `napalm` or
+`netmiko` becomes a device of the fleet. One that is away is served all the same, and converged when it comes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from drivers.base import Driver, DriverError
 from drivers.registry import DriverRegistry
 
 log = structlog.get_logger("switches")
-DRIVER = "napalm"
+DRIVERS = ("napalm", "netmiko")
 
 
 class ConfiguredSwitches:
     """`start` answers at once: a device that does not answer holds up neither the others nor the API."""
 
     def __init__(self, config: Config, fleet: Fleet) -> None:
-        self._listed = [device for device in config.devices if device.driver == DRIVER]
+        self._listed = [device for device in config.devices if device.driver in DRIVERS]
         self._fleet = fleet
         self._adding: list[asyncio.Task[None]] = []
 
@@ -39,14 +39,14 @@ class ConfiguredSwitches:
 
     async def _add(self, device: Device, driver: Driver) -> None:
         try:
-            await self._fleet.add(device.id, DRIVER, driver, device.options)
+            await self._fleet.add(device.id, device.driver, driver, device.options)
         except (NetcordonError, DriverError) as error:
             log.error("a device is not served", device=device.id, error=str(error))
 
 
 def _driver(device: Device) -> Driver:
     try:
-        driver: Driver = DriverRegistry().load(DRIVER)(device.id, device.options)
+        driver: Driver = DriverRegistry().load(device.driver)(device.id, device.options)
     except ValidationError as wrong:
         first = wrong.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -9,11 +9,12 @@ import pytest
 
 from tests.contract.bench import Bench, Loop
 from tests.contract.eos_bench import EosLab, running_eos
+from tests.contract.linux_bench import LinuxLab, running_linux
 from tests.contract.memory_bench import MemoryBench
 from tests.contract.openflow_bench import Lab, running_lab
 from tests.openflow_lab import RUNTIMES
 
-ON_REAL_SWITCHES = ("eos", *(f"openflow-{name}" for name in RUNTIMES))
+ON_REAL_SWITCHES = ("eos", "linux", *(f"openflow-{name}" for name in RUNTIMES))
 
 
 @pytest.fixture(params=["memory", *(pytest.param(name, marks=pytest.mark.mininet) for name in ON_REAL_SWITCHES)])
@@ -22,6 +23,11 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
         eos: EosLab = request.getfixturevalue("eos_lab")
         async with eos.bench() as on_eos:
             yield on_eos
+        return
+    if request.param == "linux":
+        linux: LinuxLab = request.getfixturevalue("linux_lab")
+        async with linux.bench() as on_linux:
+            yield on_linux
         return
     if request.param != "memory":
         lab: Lab = request.getfixturevalue("labs")(request.param.removeprefix("openflow-"))
@@ -50,6 +56,12 @@ def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], L
 @pytest.fixture(scope="session")
 def eos_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EosLab]:
     with running_eos(tmp_path_factory.mktemp("eos")) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="session")
+def linux_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LinuxLab]:
+    with running_linux(tmp_path_factory.mktemp("linux")) as lab:
         yield lab
 
 

@@ -1,4 +1,4 @@
-"""A device behind a virtual Arista switch, contained and released through `netcordon serve`, with its frames really stopped."""
+"""A device behind a switch that is configured, contained and released through `netcordon serve`, with its frames really stopped."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def test_nothing_said_is_safe() -> None:
         ("polcy: {}\n", "netcordon.yaml:1: polcy: unknown key; did you mean policy?"),
         (
             "devices:\n- id: s1\n  driver: openflw\n",
-            "netcordon.yaml:3: devices.0.driver: no driver 'openflw'; known are memory, napalm, openflow",
+            "netcordon.yaml:3: devices.0.driver: no driver 'openflw'; known are memory, napalm, netmiko, openflow",
         ),
         ("devices:\n- id: of:1\n  management: outband\n", "netcordon.yaml:3: devices.0.management"),
         ("devices:\n- id: of:1\n- id: of:0000000000000001\n", "devices listed twice: of:0000000000000001"),

@@ -17,7 +17,7 @@ def test_a_built_in_driver_is_loaded() -> None:
 
 
 def test_an_unknown_name_says_which_are_known() -> None:
-    with pytest.raises(UnknownDriver, match=r"'cisco'; known are memory, napalm, openflow"):
+    with pytest.raises(UnknownDriver, match=r"'cisco'; known are memory, napalm, netmiko, openflow"):
         DriverRegistry().load("cisco")
 
 
@@ -51,6 +51,6 @@ def test_entry_points_add_and_cannot_take_over(monkeypatch: pytest.MonkeyPatch) 
     ]
     monkeypatch.setattr(drivers.registry, "entry_points", lambda group: announced if group == ENTRY_POINT_GROUP else [])
     registry = DriverRegistry.with_entry_points()
-    assert registry.names() == ["memory", "napalm", "openflow", "theirs"]
+    assert registry.names() == ["memory", "napalm", "netmiko", "openflow", "theirs"]
     assert registry.load("theirs") is MemoryDriver
     assert registry._targets["openflow"] == BUILT_IN["openflow"]

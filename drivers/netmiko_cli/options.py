@@ -1,0 +1,37 @@
+"""How a device with a command line is reached, as its configuration says it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Platform = Literal["linux"]
+
+
+class NetmikoOptions(BaseModel):
+    """`key_file` is the private key to log in with, and `password_file` what unlocks it; without a key, a password is used: the only line
+    of `password_file`, else from the environment, else from the keyring. `known_hosts` holds the device's host key, in OpenSSH's form;
+    without it, the file of the user that runs the daemon. `verify` false takes any host key: for labs alone. `sudo`: commands that need
+    root go through `sudo -n`. `poll`: seconds from one look at its ports and MACs to the next."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    platform: Platform
+    host: str = Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:_-]+$")
+    port: int = Field(default=22, ge=1, le=65535)
+    username: str = Field(min_length=1, max_length=64)
+    password_file: Path | None = None
+    key_file: Path | None = None
+    known_hosts: Path | None = None
+    verify: bool = True
+    sudo: bool = False
+    poll: float = Field(default=15.0, ge=0.1, le=3600)
+
+    @field_validator("username")
+    @classmethod
+    def _printable(cls, name: str) -> str:
+        if not name.isprintable():
+            raise ValueError("a user name has no control characters")
+        return name
