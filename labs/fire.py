@@ -84,6 +84,7 @@ class Fire:
         time.sleep(SILENCE)
         self.spans.append((began, time.time()))
         wrong = [] if held_at is None else deed.wrong()
+        wrong += _broke_silence(site, deed.silent, self.spans[-1][1])
         return measured(site, one, self.spans[-1], held_at, trails, wrong, deed.noted)
 
     def _carry_out(self, site: Site, one: Incident) -> Deed:
@@ -250,6 +251,16 @@ def measured(
         noted=noted,
         verdict=verdict_of(one, through=len(through), lost=total, tried=tried, held=held),
     )
+
+
+def _broke_silence(site: Site, silent: Mapping[str, float], until: float) -> list[str]:
+    """Baits of hosts that had been said to be held, of which frames came through all the same."""
+    wrong = []
+    for name, since in silent.items():
+        for bait in site.baits:
+            if name in (bait.source.name, bait.to.name) and (seen := got_through(site, bait, since, until)):
+                wrong.append(f"{bait.name}: {len(seen)} through after {name} was said to be held")
+    return wrong
 
 
 def got_through(site: Site, bait: Trial, since: float, until: float) -> Passages:

@@ -100,11 +100,13 @@ class Move(_Incident):
 
 
 class Crash(_Incident):
-    """Both of `containing` are contained by hand while the second one's switch is out of reach; when the first is installed and the
-    second is queued, the daemon is killed (SIGKILL). The switch comes back before the daemon does."""
+    """Both of `containing` are contained by hand, one after the other. The first one's switch has taken its rules, and the second one's was
+    passed some messages of its push and not all of them, when `whom` is killed (SIGKILL): those that were left are lost. Then it is started
+    again."""
 
     do: Literal["crash"]
     containing: tuple[Role, Role]
+    whom: Literal["daemon", "speaker"] = "daemon"
 
     @property
     def roles(self) -> frozenset[Role]:
@@ -115,7 +117,8 @@ class Crash(_Incident):
         return frozenset()
 
     def in_words(self) -> str:
-        return f"The controller is killed between the pushes for {' and '.join(role.value for role in self.containing)}"
+        first, second = (role.value for role in self.containing)
+        return f"The {self.whom} is killed after {first}'s push, in the middle of {second}'s"
 
 
 class Flood(_Incident):

@@ -42,8 +42,10 @@ class Installation:
     environment: Mapping[str, str]
     http: httpx.Client
     daemon: subprocess.Popen[bytes] | None = None
+    speaker: subprocess.Popen[bytes] | None = None
     tokens: dict[str, str] = field(default_factory=dict)
     _running: ExitStack = field(default_factory=ExitStack)
+    _apart: ExitStack = field(default_factory=ExitStack)
     _starts: Iterator[int] = field(default_factory=lambda: count(1))
 
     def command(self, *arguments: str, role: str = "operator", fine: Collection[int] = (0,)) -> dict[str, Any]:
@@ -77,12 +79,26 @@ class Installation:
         self.daemon = self._running.enter_context(process([netcordon(), "serve"], log, self.environment))
         wait(lambda: _answers(self), "Netcordon to answer", START_PATIENCE, alive=self.daemon, log=log)
 
+    @contextmanager
+    def speaking(self) -> Iterator[None]:
+        """A speaker of its own, listening, for as long as the block; it may be killed and started again meanwhile."""
+        with ExitStack() as self._apart:
+            self.start_speaker()
+            yield
+
+    def start_speaker(self) -> None:
+        """As its unit would: who listens is there when this returns. Raises LabError with the log's end when it is not in time."""
+        self.places.speaker_socket.unlink(missing_ok=True)  # a killed one leaves it
+        log = self.places.log(f"speaker{next(self._starts)}")
+        self.speaker = self._apart.enter_context(process(_speaker(self.places), log, self.environment))
+        wait(self.places.speaker_socket.exists, "the speaker", START_PATIENCE, alive=self.speaker, log=log)
+
     def kill(self) -> None:
         """With SIGKILL, by its process id; it is gone when this returns."""
-        if self.daemon is None:
-            raise LabError("there is no daemon to kill")
-        self.daemon.kill()
-        self.daemon.wait()
+        _kill(self.daemon)
+
+    def kill_speaker(self) -> None:
+        _kill(self.speaker)
 
     @contextmanager
     def another(self) -> Iterator[Installation]:
@@ -103,6 +119,13 @@ class Installation:
         if not answer.is_success:
             raise LabError(f"{method} {path} was answered with {answer.status_code}: {answer.text.strip()}")
         return answer.json()
+
+
+def _kill(running: subprocess.Popen[bytes] | None) -> None:
+    if running is None:
+        raise LabError("there is no process to kill")
+    running.kill()
+    running.wait()
 
 
 def netcordon() -> str:
@@ -176,8 +199,7 @@ def installed(scenario: Scenario, plan: NetworkPlan, where: Places) -> Iterator[
             _write_secret(where.token(role), secret)
         with ExitStack() as stack:
             if scenario.speaker_apart:
-                stack.enter_context(process(_speaker(where), where.log("speaker"), environment))
-                wait(where.speaker_socket.exists, "the speaker", START_PATIENCE, log=where.log("speaker"))
+                stack.enter_context(installation.speaking())
             stack.enter_context(installation.serving())
             yield installation
 

@@ -21,7 +21,7 @@ from labs.process import LabError, wait
 from labs.result import Result
 from labs.scenario import Scenario, Trial, trials
 from labs.story import Story
-from labs.traffic import Tally, Traffic
+from labs.traffic import SETTLED, Tally, Traffic
 from topologies.network import RunningNetwork, running
 from topologies.plan import Host, NetworkPlan, Role
 
@@ -33,9 +33,7 @@ BETWEEN_LOOKS = 0.1
 """Seconds; looking more often would cost the controller the time that is being measured."""
 RUN_UP = 0.5
 """Seconds for which streams run before the alert, and again after the release."""
-SETTLED = OPENING = 0.25
-"""Seconds from a change of the rules that was read back until frames must go, or must not go, by it: Open vSwitch drops cached decisions
-a little after it acknowledged the change (up to 100 ms on a busy machine). How long it took is in the result."""
+OPENING = SETTLED
 FINAL = {"proven", "partial", "failed"}
 REFUSED = 3
 ACCEPTED_BUT_NOT_PROVEN = (4, 5, 8)

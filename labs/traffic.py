@@ -41,6 +41,9 @@ BLOCKED_PATIENCE = 0.6
 ARRIVAL_PATIENCE = 5.0
 SILENCE = 0.5
 """How long after the last frame of a phase in which nothing must arrive is waited for stragglers."""
+SETTLED = 0.25
+"""Seconds from a change of the rules that was read back until frames must go, or must not go, by it: Open vSwitch drops cached decisions
+a little after it acknowledged the change (up to 100 ms on a busy machine). How long it took is in the result."""
 FIRST_SOURCE_PORT = 10_000
 SMB, WEB = 445, 80
 Passages = list[tuple[int, float]]

@@ -16,7 +16,6 @@ from topologies.network import vsctl
 from topologies.plan import Host
 
 OFCTL_PATIENCE = 60
-NOBODY = "tcp:127.0.0.1:1"
 Undo = Callable[[], None]
 _BRIDGE = (
     "datapath_type",
@@ -151,14 +150,14 @@ def _move_cable(now: Plug, to: Plug) -> None:
     vsctl("add-port", to.bridge, to.interface, "--", "set", "Interface", to.interface, f"ofport_request={to.number}")
 
 
-def lead_astray(bridge: str) -> Undo:
-    """The bridge's controller is where nobody listens; it keeps its flows. The undo leads it back."""
+def lead_over(bridge: str, target: str) -> Undo:
+    """The bridge reaches its controller at `target` from now on, by a new session; it keeps its flows. The undo leads it back."""
     (row,) = re.findall(r"[0-9a-f-]{36}", vsctl("get", "Bridge", bridge, "controller"))
-    target = vsctl("get", "Controller", row, "target").strip()
-    vsctl("set", "Controller", row, f"target={json.dumps(NOBODY)}")
+    before = vsctl("get", "Controller", row, "target").strip()
+    vsctl("set", "Controller", row, f"target={json.dumps(target)}")
 
     def back() -> None:
-        vsctl("set", "Controller", row, f"target={target}")
+        vsctl("set", "Controller", row, f"target={before}")
 
     return back
 

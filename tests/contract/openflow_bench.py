@@ -15,8 +15,8 @@ from drivers.openflow.driver import OpenFlowDriver, device_id
 from drivers.openflow.flows import COOKIE_MARK, COOKIE_MASK
 from drivers.openflow.link import SpeakerLink
 from drivers.rules import Mac, PortName, RuleSet
+from labs.cut import Cut
 from tests.contract.bench import DEADLINE, Station, Traffic
-from tests.contract.cut import Cut
 from tests.contract.wires import Wires
 from tests.openflow_lab import Net, Speaker, running_speaker, start_net, until
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.cut import Cut
+from labs.cut import Cut
 from tests.mininet.estate import Estate, estate, ofctl
 from tests.mininet.served import until
 from topologies.campus import campus

@@ -12,7 +12,7 @@ from drivers.openflow.driver import OpenFlowDriver, device_id
 from drivers.openflow.flows import COOKIE_MARK
 from drivers.openflow.link import SpeakerLink
 from drivers.rules import Action, Direction, PortName, RuleSet
-from tests.contract.cut import Cut
+from labs.cut import Cut
 from tests.mininet.test_openflow_driver import NOTHING, DriversOf, MakeNet, converge, full, ready, rule
 from tests.openflow_lab import Net, Speaker, start_net, until
 

@@ -49,6 +49,10 @@ class TestTheWords:
             ({"do": "wipe-flows", "at": "rogue", "leak": "none"}, "during.0.wipe-flows.leak: Extra inputs"),
             ({"do": "wipe-flows", "at": "rogue", "leaks": "some"}, "leaks: Input should be 'none' or 'counted'"),
             ({"do": "restart-switch", "at": "rogue", "outage": -1}, "outage: Input should be greater"),
+            (
+                {"do": "crash", "containing": ["rogue", "victim"], "whom": "me"},
+                "whom: Input should be 'daemon' or 'speaker'",
+            ),
         ],
     )
     def test_what_is_none_is_refused_with_its_place(self, tmp_path: Path, step: object, said: str) -> None:
