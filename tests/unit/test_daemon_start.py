@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-LATER = {"fastapi", "uvicorn", "alembic", "scapy", "sqlalchemy.dialects.postgresql"}
+LATER = {"fastapi", "uvicorn", "alembic", "networkx", "scapy", "sqlalchemy.dialects.postgresql"}
 """The API is imported once devices are being converged, the others only where they are needed."""
 
 
