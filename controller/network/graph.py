@@ -217,7 +217,9 @@ class NetworkGraph:
         topology.add_nodes_from(self.devices)
         for device, node in self.devices.items():
             for port, far in node.links.items():
-                topology.add_edge(device, far[0], key=_key((device, port), far))  # from its other end again: the same key
+                topology.add_edge(
+                    device, far[0], key=_key((device, port), far)
+                )  # from its other end again: the same key
         return topology
 
     def _node(self, device: str) -> DeviceNode:
