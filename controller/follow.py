@@ -66,24 +66,26 @@ class Follower:
     # --- what is heard ------------------------------------------------------------------------------------------------
 
     def changed(self, containments: Iterable[Containment]) -> None:
-        """Cases were accepted, or something was recorded about them."""
+        """Cases were accepted, or something was recorded about them. What is told of a place takes all that are held there: it is told
+        once, and not for an outcome."""
+        told_anew: set[Place] = set()
         for case in containments:
             known = self._cases.get(case.id)
             if known is not None and known.revision > case.revision:
                 continue
-            self._forget(case.id)
-            if case.want is Want.HELD:
+            held = case.want is Want.HELD
+            if known is None or not held or (known.endpoint, known.places) != (case.endpoint, case.places):
+                told_anew |= self._forget(case.id)
+                told_anew |= self._index(case) if held else set()
+            if held:
                 self._cases[case.id] = case
-                for mac in case.endpoint.macs:
-                    self._of_mac[mac].add(case.id)
-                for place in case.places:
-                    self._at[place].add(case.id)
-                    self._tell_of(place)
                 if len(case.places) > 1:
                     self._look_at(case.id)
             else:
                 self._noted.pop(case.id, None)
                 self._refusals.pop(case.id, None)
+        for place in told_anew:
+            self._tell_of(place)
 
     def saw(self, sighting: Sighting) -> None:
         """A switch saw a frame come in. A few look-ups, for nearly all."""
@@ -113,7 +115,16 @@ class Follower:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
-    def _forget(self, id: str) -> None:
+    def _index(self, case: Containment) -> set[Place]:
+        """Find it by its MACs and places from now on; the places."""
+        for mac in case.endpoint.macs:
+            self._of_mac[mac].add(case.id)
+        for place in case.places:
+            self._at[place].add(case.id)
+        return set(case.places)
+
+    def _forget(self, id: str) -> set[Place]:
+        """Where it was held."""
         case = self._cases.pop(id, None)
         for mac in () if case is None else case.endpoint.macs:
             self._of_mac[mac].discard(id)
@@ -123,7 +134,7 @@ class Follower:
             self._at[place].discard(id)
             if not self._at[place]:
                 del self._at[place]
-            self._tell_of(place)
+        return set() if case is None else set(case.places)
 
     def _tell_of(self, place: Place) -> None:
         """The network view knows what is held there: whoever turns up there from now on may be the held device itself."""
