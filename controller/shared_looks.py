@@ -19,7 +19,8 @@ _Asked = tuple[Scope, asyncio.Future[ObservedState]]
 
 class SharedLooks:
     """`quiet` returns once nothing is to be pushed to a device, or when that takes too long. `apart`: seconds from the beginning of one
-    read-back of a device to that of the next."""
+    read-back of a device to that of the next; one that takes longer than half of that is followed by as long a rest, so that what is
+    urgent finds switch, speaker and daemon idle half of the time."""
 
     def __init__(self, drivers: Mapping[str, Driver], quiet: Callable[[str], Awaitable[None]], apart: float) -> None:
         self._drivers = drivers
@@ -50,7 +51,8 @@ class SharedLooks:
                 await self._quiet(device)
                 began = time.monotonic()
                 await self._answer(device, [one for one in self._asked.pop(device) if not one[1].done()])
-                await asyncio.sleep(self._apart - (time.monotonic() - began))
+                took = time.monotonic() - began
+                await asyncio.sleep(max(self._apart - took, took))
         finally:
             del self._serving[device]
             for _, answer in self._asked.pop(device, ()):

@@ -11,8 +11,8 @@ Anything less stays `installed`, with the reason. An unplugged device shows noth
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from itertools import islice
 
 import structlog
@@ -29,6 +29,7 @@ from controller.network.view import NetworkView
 from controller.shared_looks import SharedLooks
 from controller.silence import Counts, Look
 from controller.store import Store
+from controller.turns import Turns
 from drivers.base import Driver, DriverError, Scope, Sighting
 from drivers.rules import Action, Direction, Mac
 
@@ -39,6 +40,8 @@ BETWEEN_COUNTS = 1.0
 """Seconds before each count of what cannot be proven: a new one is written down and shown."""
 FRESH_AT_ONCE, LATE_AT_ONCE = 64, 2
 """Looks at one time: at containments within the configured patience, and at those that are past it."""
+KEPT_FOR_NEWS, NEWS = 16, 0.5
+"""Looks besides at what was installed within so many seconds and was not looked at yet."""
 CANDIDATES = 512
 """Devices that are considered as a control host, those heard of last first."""
 
@@ -76,7 +79,7 @@ class Verifier:
         self._answered_before: dict[str, float] = {}
         self._last_seen: dict[str, tuple[Counts, float]] = {}
         self._proven: dict[Mac, Containment] = {}
-        self._fresh_looks = asyncio.Semaphore(FRESH_AT_ONCE)
+        self._fresh_looks = Turns(FRESH_AT_ONCE, KEPT_FOR_NEWS, NEWS, now)
         self._late_looks = asyncio.Semaphore(LATE_AT_ONCE)
         self._refuting: set[asyncio.Task[None]] = set()
 
@@ -159,11 +162,12 @@ class Verifier:
             await self._look_until_proven(containment_id)
 
     async def _look_until_proven(self, containment_id: str) -> None:
-        began, last_reason, pause = self._now(), "", 0.0
+        began, last_reason, pause, first = self._now(), "", 0.0, True
         while True:
             looked = self._now()
             try:
-                async with self._turn(began):
+                async with self._turn(began, first=first):
+                    first = False
                     looked = self._now()
                     containment = await self._store.containment(containment_id)
                     if containment.want is not Want.HELD or containment.outcome is not Outcome.INSTALLED:
@@ -190,16 +194,12 @@ class Verifier:
                 pause = min(SLOWEST, max(1.0, pause * 1.5))
             await asyncio.sleep(max(pause, self._settings.window - (self._now() - looked)))
 
-    @asynccontextmanager
-    async def _turn(self, began: float) -> AsyncIterator[None]:
+    def _turn(self, began: float, *, first: bool) -> AbstractAsyncContextManager[object]:
         """Each look asks the switch many times a second: thousands that cannot be proven must not hold up the proof, or the push, of the
         one that just came. What has been looked at in vain for a while takes turns with its like."""
-        async with self._fresh_looks:
-            if self._now() - began <= self._settings.patience:
-                yield
-                return
-        async with self._late_looks:
-            yield
+        if self._now() - began > self._settings.patience:
+            return self._late_looks
+        return self._fresh_looks.turn(began, first=first)
 
     # --- one window -------------------------------------------------------------------------------------------------
 
