@@ -81,8 +81,8 @@ def entries(rule: Rule) -> Mapping[str, tuple[Entry, ...]]:
     if match.protocol is Protocol.ND:
         families = ["ipv6"]
     found = {family: tuple(_layer3(rule, family, permits)) for family in families}
-    if match.protocol is None and not permits:
-        return found | {"mac": (Entry("mac", permits=False),)}
+    if match.protocol is None:
+        return found | {"mac": (Entry("mac", permits),)}
     if permits:
         found["mac"] = tuple(Entry("mac", permits=True, kind=ETHERTYPES[family]) for family in families)
     return found
