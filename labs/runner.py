@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from labs import state
+from labs import autopsy, state
 from labs.attack import Damage, carry_out, eve, in_words
 from labs.configuration import Places
 from labs.crew import crew
@@ -122,6 +122,8 @@ def rehearse(site: Site, seed: int | None = None) -> Result:
     fire.set_right()
     with site.story.step("The switches' state is compared with what it was"):
         differences = before.differences(state.take(site.traffic, Phase.MATRIX_AFTER))
+    if differences:
+        autopsy.keep(site.plan, site.netcordon.places.log("switches"))
     evidence = Evidence(
         site.traffic, site.trials, site.bait, tally, case, began, released_at, differences, through, fire.happened
     )
