@@ -22,6 +22,7 @@ import yaml
 from controller.api.listings import AlertResult, AuditRecordView
 from controller.api.schemas import ContainmentView
 from controller.client import Address, ApiError, Client
+from controller.connection import RequestRefused
 from controller.roles import Role
 from drivers.base import DeviceUnreachable
 from drivers.openflow.link import SpeakerLink
@@ -143,9 +144,17 @@ class Netcordon:
         return seen[0]
 
     def contain(self, target: str, *wanted: str, **wish: Any) -> ContainmentView:
-        """The case; `wanted` names outcomes to wait for."""
-        case = self.operator.contain(target, reason="a test", **wish).containment
+        """The case; `wanted` names outcomes to wait for. Right after a switch came up, a contain is refused for some seconds."""
+        (case,) = until("a settled place", lambda: self._contained(target, wish))
         return self.outcome(case.id, *wanted) if wanted else case
+
+    def _contained(self, target: str, wish: Words) -> list[ContainmentView]:
+        try:
+            return [self.operator.contain(target, reason="a test", **wish).containment]
+        except RequestRefused as error:
+            if "came up a moment ago" not in str(error):
+                raise
+            return []
 
     def alert(self, signature: str, at: float | None = None, id: str | None = None, **ends: str) -> AlertResult:
         """What became of an alert about these ends: `src`, `dst`. `at` is in seconds since the epoch."""
