@@ -142,6 +142,11 @@ class Net:
         words = ["ovs-ofctl", "-O", "OpenFlow13", command, self.switches[switch], *arguments]
         return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
+    def decisions(self) -> list[str]:
+        """What Open vSwitch's datapaths have cached, one a line."""
+        words = ["ovs-appctl", "dpctl/dump-flows", "-m"]
+        return subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()
+
     def vsctl(self, *arguments: str) -> str:
         words = ["ovs-vsctl", "--timeout=10", *arguments]
         return subprocess.run(words, check=True, capture_output=True, text=True).stdout

@@ -17,6 +17,7 @@ from drivers.openflow.heard import Heard
 from drivers.openflow.layout import ALONE, Layout
 from drivers.openflow.links import SEND_EVERY, Links
 from drivers.openflow.lldp import Origin
+from drivers.openflow.megaflows import never_overlapping
 from drivers.openflow.memory import Memory
 from drivers.openflow.runtime import ofproto, on
 from drivers.openflow.session import Session, serialized
@@ -80,6 +81,11 @@ class Application(runtime.App):
 
     def _prepare(self, session: Session) -> None:
         session.tell([serialized(message) for message in messages.punt_meter(session.datapath, PUNTS_PER_SECOND)])
+        self.keep_decisions_apart(session)
+
+    def keep_decisions_apart(self, session: Session) -> None:
+        """Once more after somebody took all flows away: the controller pushes its own again, and knows nothing of these."""
+        session.tell([serialized(message) for message in never_overlapping(session.datapath)])
 
     def _announce(self, session: Session, replayed: Future[dict[int, str]]) -> None:
         if replayed.exception() is not None:

@@ -32,6 +32,8 @@ from drivers.openflow.slots import Crowds, apart
 from drivers.rules import Action, PortName, Rule, RuleSet
 
 PIPELINE = "pipeline"
+EVENNESS = flows.COOKIE_MARK | flows.EVENNESS_ID
+"""The speaker's own flows (see `megaflows`), which hold nothing of ours up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +302,8 @@ def read_back(
     rules: list[ObservedRule] = []
     strangers: list[Flow] = []
     for counted in found:
+        if counted.flow.cookie == EVENNESS:
+            continue
         if flows.is_ours(counted.flow.cookie):
             grouped[_name_of(counted.flow, names)].append(counted)
         else:

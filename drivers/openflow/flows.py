@@ -27,7 +27,7 @@ Field = int | str
 Fields = Mapping[str, Field]
 COOKIE_MARK = 0x4E43 << 48
 COOKIE_MASK = 0xFFFF << 48
-PIPELINE_ID, WITNESS_ID, RESERVED_IDS = 1, 2, 0x10000
+PIPELINE_ID, WITNESS_ID, EVENNESS_ID, RESERVED_IDS = 1, 2, 3, 0x10000
 ND_TYPES = (133, 134, 135, 136)
 """Router and neighbour solicitation and advertisement, RFC 4861 §4."""
 DHCP6_CLIENT, DHCP6_SERVER = 546, 547
@@ -58,6 +58,7 @@ class Band(IntEnum):
     PUNT = 21_000
     PERMIT = 22_000  # and, above it, what `overlaps` adds: two bands for each further containment that permits the same frame
     LLDP = 60_000
+    EVENNESS = 65_000
 
 
 @dataclass(frozen=True)

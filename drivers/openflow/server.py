@@ -199,13 +199,16 @@ class Server:
         encoded = [wire.encode(message) for message in plain]
         ports = dict(session.ports)
         memory.forget(plain, ports)
+        pipeline = any(message["kind"] == "flow" and message["priority"] == Band.LLDP for message in plain)
+        if pipeline:
+            self._app.keep_decisions_apart(session)
         pushed = staged.push(session, plain, encoded)
         added = flows_of(plain, ports)
 
         def acknowledged(refused: dict[int, str]) -> None:
             memory.remember(added, refused)
             reply({"refused": refused, "boot_id": session.boot_id})
-            if any(message["kind"] == "flow" and message["priority"] == Band.LLDP for message in plain):
+            if pipeline:
                 self._app.discover()
 
         self._when_done(client, request, pushed, acknowledged)

@@ -11,6 +11,7 @@ from drivers.openflow import bundle, wire
 from drivers.openflow.driver import OpenFlowDriver, device_id
 from drivers.openflow.flows import COOKIE_MARK
 from drivers.openflow.link import SpeakerLink
+from drivers.openflow.megaflows import ASKED
 from drivers.rules import Action, Direction, PortName, RuleSet
 from labs.cut import Cut
 from tests.mininet.test_openflow_driver import NOTHING, DriversOf, MakeNet, converge, full, ready, rule
@@ -68,7 +69,7 @@ async def test_a_bundle_that_does_not_fit_leaves_what_fits(
     net = make_net(hosts=3)
     (driver,) = await drivers_of(net)
     before = await ready(driver)
-    limit = ["--", "--id=@t", "create", "Flow_Table", "flow_limit=4", "overflow_policy=refuse"]
+    limit = ["--", "--id=@t", "create", "Flow_Table", f"flow_limit={len(ASKED) + 4}", "overflow_policy=refuse"]
     net.vsctl(*limit, "--", "set", "bridge", net.switches[0], "flow_tables:0=@t")
     standing = len(net.ofctl("dump-flows", "table=0").splitlines())
     desired = RuleSet(rule(Direction.FROM, Action.PERMIT, port=PortName(net.port(n))) for n in (1, 2, 3))

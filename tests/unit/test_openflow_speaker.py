@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from drivers.openflow import flows, lldp, packets, told, wire
 from drivers.openflow.app import Application
 from drivers.openflow.app_beside import ApplicationBeside
-from drivers.openflow.flows import Flow
+from drivers.openflow.converge import EVENNESS, read_back
+from drivers.openflow.flows import Band, Counted, Flow
 from drivers.openflow.heard import Heard
 from drivers.openflow.layout import BESIDE
 from drivers.openflow.links import GONE, Links
 from drivers.openflow.lldp import STALE, Origin
+from drivers.openflow.megaflows import ASKED, NOBODY, never_overlapping
 from drivers.openflow.memory import Memory, flows_of
 from drivers.openflow.tracker import MOST_MACS, MOST_RECENT, Tracker
 from drivers.rules import Action, Direction, Mac, Match, PortName, PortRange, Protocol, Provenance, Rule
@@ -51,6 +53,14 @@ def _by_os_ken(message: Any) -> bytes:
     message.xid = 0
     message.serialize()
     return bytes(message.buf)
+
+
+def test_what_keeps_cached_decisions_apart_is_never_taken_for_a_rule() -> None:
+    sent = [_by_os_ken(message) for message in never_overlapping(_Datapath)]
+    assert len(set(sent)) == len(ASKED)
+    assert {int.from_bytes(message[8:16], "big") for message in sent} == {EVENNESS}
+    ours = [Counted(Flow.make(0, Band.EVENNESS, EVENNESS, {"eth_src": NOBODY}), 0, 0)]
+    assert read_back("boot", 0.0, ours, {}).rules == ()
 
 
 def _os_ken_match(flow: Flow) -> Any:
