@@ -24,7 +24,7 @@ class NapalmOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    platform: Literal["eos"]
+    platform: Literal["eos", "ios"]
     host: str = Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:_-]+$")
     port: int = Field(ge=1, le=65535)
     username: str = Field(min_length=1, max_length=64)
@@ -52,3 +52,17 @@ class EosOptions(NapalmOptions):
     ca: Path | None = None
     revert_in: int = Field(default=60, ge=30, le=3600)
     bounce_for: float = Field(default=5.0, ge=0.1, le=15)
+
+
+class IosOptions(NapalmOptions):
+    """`verify` false trusts any host key: for labs alone. `known_hosts` is the file that has the device's; that of the user whom the daemon
+    runs as otherwise. `port_lists_out`: whether ports have lists for what leaves, as Catalyst 4500 have; one that has not refuses them.
+    `file_system`: where the file is put that is merged. `revert_in`: IOS counts whole minutes."""
+
+    platform: Literal["ios"] = "ios"
+    port: int = Field(default=22, ge=1, le=65535)
+    verify: bool = True
+    known_hosts: Path | None = None
+    port_lists_out: bool = False
+    file_system: str = Field(default="flash:", pattern=r"^[a-z][a-z0-9-]{0,30}:$")
+    revert_in: int = Field(default=60, ge=60, le=7200, multiple_of=60)

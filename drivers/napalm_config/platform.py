@@ -21,7 +21,8 @@ COMMIT = "netcordon-"
 class Line(Protocol):
     """The way to a device, as something that can be cut from another thread. `napalm` is the open driver, None before that."""
 
-    napalm: Any
+    @property
+    def napalm(self) -> Any: ...
 
     def cut(self) -> None:
         """Nothing more is sent on it. What waits for an answer fails soon."""

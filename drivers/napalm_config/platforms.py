@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from drivers.napalm_config.eos_device import EosPlatform
-from drivers.napalm_config.options import EosOptions, NapalmOptions
+from drivers.napalm_config.ios_device import IosPlatform
+from drivers.napalm_config.options import EosOptions, IosOptions, NapalmOptions
 from drivers.napalm_config.platform import Platform
 
-OPTIONS: Mapping[str, type[NapalmOptions]] = {"eos": EosOptions}
+OPTIONS: Mapping[str, type[NapalmOptions]] = {"eos": EosOptions, "ios": IosOptions}
 
 
 def options_from(given: Mapping[str, Any]) -> NapalmOptions:
@@ -21,4 +22,6 @@ def platform_of(device: str, options: NapalmOptions) -> Platform:
     match options:
         case EosOptions():
             return EosPlatform(device, options)
+        case IosOptions():
+            return IosPlatform(device, options)
     raise TypeError(f"{device}: no platform goes with {type(options).__name__}")

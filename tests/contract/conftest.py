@@ -9,25 +9,22 @@ import pytest
 
 from tests.contract.bench import Bench, Loop
 from tests.contract.eos_bench import EosLab, running_eos
+from tests.contract.ios_bench import IosLab, running_ios
 from tests.contract.linux_bench import LinuxLab, running_linux
 from tests.contract.memory_bench import MemoryBench
 from tests.contract.openflow_bench import Lab, running_lab
 from tests.openflow_lab import RUNTIMES
 
-ON_REAL_SWITCHES = ("eos", "linux", *(f"openflow-{name}" for name in RUNTIMES))
+CONFIGURED = ("eos", "ios", "linux")
+ON_REAL_SWITCHES = (*CONFIGURED, *(f"openflow-{name}" for name in RUNTIMES))
 
 
 @pytest.fixture(params=["memory", *(pytest.param(name, marks=pytest.mark.mininet) for name in ON_REAL_SWITCHES)])
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    if request.param == "eos":
-        eos: EosLab = request.getfixturevalue("eos_lab")
-        async with eos.bench() as on_eos:
-            yield on_eos
-        return
-    if request.param == "linux":
-        linux: LinuxLab = request.getfixturevalue("linux_lab")
-        async with linux.bench() as on_linux:
-            yield on_linux
+    if request.param in CONFIGURED:
+        configured: EosLab | IosLab | LinuxLab = request.getfixturevalue(f"{request.param}_lab")
+        async with configured.bench() as on_one:
+            yield on_one
         return
     if request.param != "memory":
         lab: Lab = request.getfixturevalue("labs")(request.param.removeprefix("openflow-"))
@@ -56,6 +53,12 @@ def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], L
 @pytest.fixture(scope="session")
 def eos_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EosLab]:
     with running_eos(tmp_path_factory.mktemp("eos")) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="session")
+def ios_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IosLab]:
+    with running_ios(tmp_path_factory.mktemp("ios")) as lab:
         yield lab
 
 

@@ -141,15 +141,18 @@ class IosSwitch:
 
     def take(self, context: str | None, line: str) -> None:
         """A line that counts at once, in the mode that `context` opens. Raises InvalidInput and Rejected."""
-        refuse = self.faults.refuse
-        if refuse is not None and refuse.search(line.strip()):
-            raise InvalidInput(0, line.split()[0])
+        self._check(line)
         after = self.running.copy()
         editor = self.editor(after)
         if context is not None:
             editor.take(context)
         editor.take(line)
         self._run_by(after)
+
+    def _check(self, line: str) -> None:
+        refuse = self.faults.refuse
+        if refuse is not None and refuse.search(line.strip()):
+            raise InvalidInput(0, line.split()[0])
 
     def edit(self, lines: list[str]) -> None:
         """What somebody types under `configure terminal`, of which nothing is refused."""
@@ -158,13 +161,27 @@ class IosSwitch:
             self._load(after, lines)
             self._run_by(after)
 
-    def merge(self, lines: Iterable[str]) -> Iterator[tuple[str, InvalidInput | Rejected]]:
-        """The lines that are refused, as they come; the others count, each at once."""
+    def merge(self, lines: Iterable[str]) -> list[tuple[str, InvalidInput | Rejected]]:
+        """The lines that are refused; the others count. They are programmed together, and one by one where they don't fit the hardware."""
+        typed = [line for line in lines if line.split() and not line.split()[0].startswith("!")]
+        after, refused = self.running.copy(), list[tuple[str, InvalidInput | Rejected]]()
+        editor = self.editor(after)
+        for line in typed:
+            try:
+                self._check(line)
+                editor.take(line)
+            except (InvalidInput, Rejected) as error:
+                refused.append((line, error))
+        try:
+            self._run_by(after)
+        except Rejected:
+            return list(self._one_by_one(typed))
+        return refused
+
+    def _one_by_one(self, lines: Iterable[str]) -> Iterator[tuple[str, InvalidInput | Rejected]]:
         context: str | None = None
         for line in lines:
             words = line.split()
-            if not words or words[0].startswith("!"):
-                continue
             if words in (["end"], ["exit"]):
                 context = None
                 continue

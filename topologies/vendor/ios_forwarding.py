@@ -65,7 +65,8 @@ def forwarding(configuration: Configuration, numbers: list[int]) -> Forwarding:
 
 def _port(configuration: Configuration, number: int, vlans: frozenset[int]) -> Port:
     lines = configuration.section(f"interface {PORT}{number}")
-    up = "shutdown" not in lines and "no switchport" not in lines
+    shut = "shutdown" in lines
+    up = not shut and "no switchport" not in lines
     lists: dict[str, list[List]] = {"in": [], "out": []}
     for family, name, way in bound(lines):
         found = entries(configuration, family, name)
@@ -74,12 +75,12 @@ def _port(configuration: Configuration, number: int, vlans: frozenset[int]) -> P
     lists_in, lists_out = tuple(lists["in"]), tuple(lists["out"])
     access = access_vlan(lines)
     if access is not None:
-        return Port(number, access if access in vlans else None, frozenset(), up, lists_in, lists_out)
+        return Port(number, access if access in vlans else None, frozenset(), up, lists_in, lists_out, shut)
     settings = dict(line.rpartition(" ")[::2] for line in lines)
     allowed = settings.get("switchport trunk allowed vlan", "1-4094")
     tagged = frozenset(vlan_ids(allowed) if allowed != "none" else ()) & vlans
     native = int(settings.get("switchport trunk native vlan", "1"))
-    return Port(number, native if native in tagged else None, tagged, up, lists_in, lists_out)
+    return Port(number, native if native in tagged else None, tagged, up, lists_in, lists_out, shut)
 
 
 def _list(family: str, found: list[Entry]) -> List:

@@ -32,13 +32,15 @@ _BACKING_UP = "Rollback Confirmed Change: Backing up current running config to f
 class IosShell:
     """One session of a user, privileged unless he may only look (`faults.read_only`)."""
 
-    hides = False
-
     def __init__(self, switch: IosSwitch, user: str) -> None:
         self._switch, self._user = switch, user
         self._configures = False
         self._context: str | None = None
         self._question: tuple[str, Callable[[str], str]] | None = None
+
+    @property
+    def asks(self) -> bool:
+        return self._question is not None
 
     @property
     def _may_change(self) -> bool:

@@ -35,8 +35,9 @@ class Ended(Exception):
 class Terminal(Protocol):
     """What answers to one session's lines."""
 
-    hides: bool
-    """What is typed now is not echoed: a password is asked for."""
+    @property
+    def asks(self) -> bool:
+        """Whether a question waits for its answer, so that an empty line is one."""
 
     def prompt(self) -> str:
         """What stands before the next line that is typed."""
@@ -184,18 +185,17 @@ class _Session(paramiko.ServerInterface):
                     typed += sign if sign.isprintable() else ""
                     continue
                 line, typed = typed, ""
-                hidden = terminal.hides
                 try:
                     answer = self._answer(terminal, line)
                 except Ended:
                     channel.sendall((line + "\r\n").encode())
                     self._transport.close()
                     return
-                shown = ("" if hidden else line) + "\n" + answer + ("\n" if answer and answer[-1] != "\n" else "")
+                shown = line + "\n" + answer + ("\n" if answer and answer[-1] != "\n" else "")
                 channel.sendall((shown.replace("\n", "\r\n") + terminal.prompt()).encode())
 
     def _answer(self, terminal: Terminal, line: str) -> str:
-        if not line.strip():
+        if not line.strip() and not terminal.asks:
             return terminal.take(line)
         with self._fault():
             return terminal.take(line)

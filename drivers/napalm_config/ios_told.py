@@ -1,0 +1,49 @@
+"""What an IOS switch's answers say. Pure. The shapes are those of NAPALM's parsers and of the templates in ntc-templates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from netutils.interface import canonical_interface_name
+
+from drivers.rules import PortName
+
+_LINKS = "connected|notconnect|disabled|err-disabled|inactive|suspended|monitoring|sfpAbsent"
+_STATUS = re.compile(
+    rf"(?P<port>[A-Z][A-Za-z]*\d\S*)\s.*\s(?P<link>{_LINKS})\s+(?:\d+|[a-z]+)\s+(?:a-)?(?:auto|full|half)\s"
+)
+"""Greedy: a description that says `connected` stands before what the switch says."""
+_VLAN = re.compile(r"^(\d{1,4})\s+(\S+)\s+(?:active|suspended|act/|sus/)")
+_BENIGN = re.compile(r"^% ?(?:Warning|Access VLAN does not exist)", re.IGNORECASE)
+
+
+def boot_id(version: str) -> str:
+    """The serial number and when the system restarted, both of `show version`. A switch whose clock was never set does not tell when; then
+    it is said how it came up, and a restart shows by its configuration alone."""
+    serial = re.search(r"Processor board ID (\S+)", version)
+    restarted = re.search(r"System restarted at (.+)", version)
+    return f"{serial[1] if serial else 'unknown'}-{'-'.join(restarted[1].split()) if restarted else 'unknown'}"
+
+
+def interfaces(status: str) -> Mapping[PortName, bool]:
+    """Whether each port of `show interfaces status` has a link."""
+    found = [one for line in status.splitlines() if (one := _STATUS.match(line))]
+    return {PortName(canonical_interface_name(one["port"])): one["link"] == "connected" for one in found}
+
+
+def vlans(brief: str) -> Mapping[int, str]:
+    """Names by number, of `show vlan brief`."""
+    return {int(one[1]): one[2] for line in brief.splitlines() if (one := _VLAN.match(line))}
+
+
+def waiting(timer: str) -> tuple[str, str] | None:
+    """Since when a change waits for its confirmation, and whose it is; of `show archive config rollback timer`."""
+    since, user = re.search(r"Time configured.*?: (.+)", timer), re.search(r"User: (\S+)", timer)
+    return (since[1].strip(), user[1]) if since is not None and user is not None else None
+
+
+def complaints(said: str) -> list[str]:
+    """What IOS did not take, of a command's whole answer: lines that begin with a percent sign, and commands that it calls rejected."""
+    lines = [line.strip() for line in said.splitlines()]
+    return [line for line in lines if re.match(r"%|Command rejected", line) and not _BENIGN.match(line)]

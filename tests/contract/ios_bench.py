@@ -1,0 +1,140 @@
+"""The contract suite's bench for the NAPALM driver's platform ios: a virtual switch with real frames, and SSH that is really cut."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+from drivers.base import Change, Driver
+from drivers.napalm_config.driver import NapalmDriver
+from drivers.napalm_config.options import IosOptions, Save
+from drivers.rules import Mac, PortName
+from tests.contract.bench import Station, Traffic
+from tests.contract.wires import Wires
+from tests.vendor_lab import start_ios
+from topologies.vendor.faults import Sever
+from topologies.vendor.ios import IosSwitch
+from topologies.vendor.ios_grammar import LISTS, PORT
+
+HOSTS = 5  # three stations, and two for `Wires`
+CUTS = (12, 16, 20)
+"""Of the commands and files that a look (five), a push and its confirmation over a new connection are made of, where nothing is saved: the
+timer that starts, the lines that count, the confirmation. What comes before changes nothing there (tests/unit/test_napalm_ios.py)."""
+
+
+@dataclass
+class IosLab:
+    """What all tests share, since it takes seconds to start."""
+
+    net: Any
+    switch: IosSwitch
+    options: IosOptions
+
+    @asynccontextmanager
+    async def bench(self) -> AsyncIterator[IosBench]:
+        """A bench on a switch that was just switched on. What a test left of ours is the test's own assertion."""
+        self._afresh()
+        bench = IosBench(self)
+        try:
+            yield bench
+        finally:
+            await bench.driver.close()
+            bench.wires.close()
+            self._afresh()
+
+    def _afresh(self) -> None:
+        """VLANs are no part of the startup configuration: VTP keeps them."""
+        self.switch.faults.unreachable, self.switch.faults.sever = False, None
+        self.switch.reload()
+        self.switch.edit([f"no vlan {number}" for number in self.switch.running.of("vlan")])
+
+
+@contextmanager
+def running_ios(folder: Path) -> Iterator[IosLab]:
+    net, node = start_ios(HOSTS, folder / "flash")
+    try:
+        assert node.ios is not None
+        assert node.ssh is not None
+        secret = folder / "password"
+        secret.touch(0o600)
+        secret.write_text("admin\n")
+        options = IosOptions(
+            host="127.0.0.1",
+            port=node.ssh.port,
+            username="admin",
+            password_file=secret,
+            known_hosts=node.ssh.write_known_hosts(folder / "known_hosts"),
+            port_lists_out=True,
+            save=Save.NEVER,
+            poll=0.2,
+        )
+        yield IosLab(net, node.ios, options)
+    finally:
+        net.stop()
+
+
+class IosBench:
+    """What somebody else does to the switch, he types there."""
+
+    flag: str | None = None
+
+    def __init__(self, lab: IosLab) -> None:
+        self._lab, self._switch = lab, lab.switch
+        self.wires = Wires(lab.net.hosts)
+        self.driver: Driver = NapalmDriver("ios-1", lab.options)
+        self.rogue, self.neighbour, self.bystander = (self.station(number) for number in (1, 2, 3))
+
+    @staticmethod
+    def station(number: int) -> Station:
+        mac = Mac(f"02:00:00:00:00:{number:02x}")
+        return Station(PortName(f"{PORT}{number}"), mac, IPv4Address(f"10.0.0.{number}"))
+
+    async def delivers(self, src: Station, dst: Station, traffic: Traffic) -> bool:
+        return self.wires.delivers(src, dst, traffic)
+
+    async def whole_state(self) -> object:
+        """The running configuration with the VLANs that it does not show, and whether a timer is about to undo it."""
+        with self._switch.lock:
+            return self._switch.text(), self._switch.running.of("vlan"), self._switch.unconfirmed is not None
+
+    async def lose_session(self) -> None:
+        self._switch.faults.unreachable = True
+
+    async def restore_session(self) -> None:
+        self._switch.faults.unreachable, self._switch.faults.sever = False, None
+
+    def cut_points(self, change: Change) -> Sequence[int]:
+        """Commands, from the look that comes first to the confirmation. Each is lost once it is run, before its answer: from the outside
+        the next one's being lost before it is run is the same."""
+        return CUTS
+
+    async def cut_after(self, messages: int) -> None:
+        self._switch.faults.sever = (messages, Sever.AFTER)
+
+    async def wipe(self) -> None:
+        with self._switch.lock:
+            sections = self._switch.running.sections
+            ours = [name for name in sections if name.startswith(LISTS) and " NETCORDON-" in name]
+            bound = [(port, line) for port, lines in sections.items() for line in lines if " NETCORDON-" in line]
+        self._switch.edit([word for port, line in bound for word in (port, f"no {line}")])
+        self._switch.edit([f"no {name}" for name in ours])
+
+    async def foreign(self) -> None:
+        """A list on a port that ours would go to, unless it is there already, one on another, and things that are nobody's business."""
+        port = f"interface {PORT}1"
+        taken = any("ip access-group" in line for line in self._switch.running.section(port))
+        lists = ["ip access-list extended THEIRS", "permit tcp any any eq 8080", "permit ip any any"]
+        self._switch.edit([*lists, port, "description meeting room", *([] if taken else ["ip access-group THEIRS in"])])
+        self._switch.edit(["mac access-list extended NOLLDP", "deny any any 0x88cc 0x0", "permit any any"])
+        self._switch.edit([f"interface {PORT}2", "mac access-group NOLLDP in", "vlan 30", "name guests"])
+
+    async def set_flag(self, port: PortName, on: bool) -> None:
+        raise AssertionError("it has no flag")
+
+    async def set_link(self, port: PortName, up: bool) -> None:
+        host = self._lab.net.get(f"h{port.removeprefix(PORT)}")
+        host.cmd(f"ip link set {host.defaultIntf()} {'up' if up else 'down'}")
