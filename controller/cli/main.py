@@ -48,6 +48,9 @@ COMMANDS: Mapping[str, Entry] = {
     "profiles": Entry(
         "controller.cli.profiles", "profiles", "List how far a containment can go, and what each closes."
     ),
+    "commands": Entry(
+        "controller.cli.commands", "commands", "Print every command that may be sent to a switch's platform."
+    ),
     "alert": Entry("controller.cli.alert", "alert_app", "Send alerts, and look at what came in."),
     "audit": Entry("controller.cli.audit", "audit_app", "Who did what, and whether the record of it is whole."),
     "token": Entry("controller.cli.token", "token_app", "Make, list and revoke the API's tokens."),

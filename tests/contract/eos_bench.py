@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from drivers.base import Change, Driver
+from drivers.napalm_config.commands import unknown
 from drivers.napalm_config.driver import NapalmDriver
+from drivers.napalm_config.eos_commands import COMMANDS
 from drivers.napalm_config.options import EosOptions, Save
 from drivers.rules import Mac, PortName
 from tests.contract.bench import Station, Traffic
@@ -71,6 +73,7 @@ def running_eos(folder: Path, hosts: int = HOSTS) -> Iterator[EosLab]:
             bounce_for=0.5,
         )
         yield EosLab(net, node.eos, node.eapi, options)
+        assert not unknown(sorted(node.eapi.heard), COMMANDS), "commands that `netcordon commands eos` does not print"
     finally:
         net.stop()
 

@@ -31,7 +31,8 @@ MEANING = {1000: "could not run command", 1002: "invalid command", 1003: "unconv
 
 
 class Eapi:
-    """Serves `switch` on `address` (a port of 0 takes a free one) to `users`, as name and password, until the block ends."""
+    """Serves `switch` on `address` (a port of 0 takes a free one) to `users`, as name and password, until the block ends. `heard` are all
+    commands that were asked of it."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class Eapi:
         address: tuple[str, int] = ("127.0.0.1", 0),
     ) -> None:
         self.switch, self.users = switch, users
+        self.heard: set[str] = set()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*certificate)
         self._server = _Server(address, context, self)
@@ -86,6 +88,7 @@ class Eapi:
         done: list[Any] = []
         for index, command in enumerate(commands):
             line = str(command["cmd"] if isinstance(command, dict) else command)
+            self.heard.add(line)
             time.sleep(self.switch.faults.delay)
             try:
                 done.append(_formatted(shell.run(line), line, text))

@@ -1,0 +1,58 @@
+"""The commands that may be sent to a platform, as data: for TACACS+ authorization and accounts of least privilege. Pure.
+
+A pattern's words stand for themselves, but for those in capitals, which `WORDS` explains. What is rendered and what NAPALM sends is held
+against the patterns of its platform in the tests: each command has one, and each pattern has a command.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+_ADDRESS = r"(?:any|host [0-9a-f.:]+|[0-9a-f.:]+/[0-9]{1,3})"
+_PORTS = r"(?: (?:eq [0-9]{1,5}|range [0-9]{1,5} [0-9]{1,5}))?"
+WORDS: Mapping[str, tuple[str, str]] = {
+    "INTERFACE": (r"(?:Ethernet|Port-Channel)[0-9]+(?:/[0-9]+){0,2}", "a port's full name"),
+    "LIST": (r"NETCORDON-[0-9a-f]{12}(?:-[0-9]{1,3})?", "the name of a list of Netcordon's"),
+    "NOTE": (r"NETCORDON-VLAN-\S+", "the name of the list that says where a port was"),
+    "OTHERS": (r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,99}", "the name of a list that was bound there before"),
+    "FAMILY": (r"(?:ip|ipv6|mac)", "ip, ipv6 or mac"),
+    "WAY": (r"(?:in|out)", "in or out"),
+    "VLAN": (r"[0-9]{1,4}", "a VLAN's number"),
+    "RULE": (r"[0-9a-f]{12}", "a rule's name, 12 hex digits"),
+    "FAMILIES": (r"[a-z0-9]+(?:,[a-z0-9]+)*", "the families of a rule's lists, as ip,mac"),
+    "ACTION": (r"(?:permit|deny)", "permit or deny"),
+    "PROTOCOL": (r"(?:ip|ipv6|tcp|udp|icmp|icmpv6|1|58)", "a protocol by its name or number"),
+    "END": (_ADDRESS + _PORTS, "any, host ADDRESS or a prefix; for tcp and udp perhaps eq PORT or range PORT PORT"),
+    "MORE": (
+        r"(?: established| router-solicitation| neighbor-solicitation| neighbor-advertisement)?",
+        "nothing, established, or a type of neighbour discovery",
+    ),
+    "ETHERTYPE": (r"(?: arp| ip| 0x86dd)?", "nothing, arp, ip or 0x86dd"),
+    "ENTRY": (r"(?:permit|deny|remark) .+", "an entry of somebody else's list, which ours is put over"),
+    "SESSION": (r"netcordon-[0-9a-f]{8}", "the name of a configure session of Netcordon's"),
+    "TIME": (r"[0-9]{2}:[0-9]{2}:[0-9]{2}", "hours:minutes:seconds"),
+}
+"""Words in capitals: what they may be as a regular expression, and in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    pattern: str
+    why: str
+
+    @property
+    def regex(self) -> str:
+        """For the whole command, anchored."""
+        words = [WORDS[word][0] if word in WORDS else re.escape(word) for word in self.pattern.split()]
+        joined = "".join(word if word.startswith("(?: ") else f" {word}" for word in words)
+        return f"^{joined[1:]}$"
+
+    def matches(self, line: str) -> bool:
+        return re.fullmatch(self.regex[1:-1], line) is not None
+
+
+def unknown(lines: Sequence[str], commands: Sequence[Command]) -> list[str]:
+    """The lines that none of the commands is a pattern of."""
+    return [line for line in lines if not any(command.matches(line) for command in commands)]

@@ -1,0 +1,127 @@
+"""What `netcordon commands` prints is what is sent: each command that a switch is asked has a pattern, and each pattern a command."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.cli.main import run
+from drivers.base import PreState, ReceiptStatus
+from drivers.napalm_config.commands import WORDS, Command, unknown
+from drivers.napalm_config.driver import NapalmDriver
+from drivers.napalm_config.eos_commands import COMMANDS
+from drivers.napalm_config.options import EosOptions, Save
+from drivers.rules import Action, Direction, Match, PortName, PortRange, Protocol, Provenance, Rule, RuleSet
+from topologies.vendor.eapi import Eapi, self_signed
+from topologies.vendor.eos import EosSwitch
+from topologies.vendor.forwarding import NoHardware
+
+ONE, TWO = PortName("Ethernet1"), PortName("Ethernet2")
+
+
+def rule(direction: Direction, action: Action = Action.DENY, port: PortName = ONE, **fields: Any) -> Rule:
+    return Rule(Match(direction, port=port, **fields), action, Provenance("c1"))
+
+
+def moved(vlan: int = 999) -> Rule:
+    return Rule(Match(Direction.FROM, port=TWO), Action.MOVE_VLAN, Provenance("c1"), vlan=vlan, bounce=True)
+
+
+SERVICES = [
+    rule(Direction.FROM, protocol=Protocol.TCP, peer_ports=PortRange(22, 22), established=True),
+    rule(Direction.TO, protocol=Protocol.UDP, own_ports=PortRange(137, 138), peer=ip_network("10.0.0.0/24")),
+    rule(Direction.FROM, protocol=Protocol.ND, port=TWO),
+    rule(Direction.FROM, protocol=Protocol.ICMP, port=TWO),
+    rule(Direction.FROM, protocol=Protocol.ICMPV6, port=TWO, peer=ip_network("2001:db8::1")),
+]
+EXCEPTIONS = [
+    rule(Direction.FROM, port=TWO),
+    rule(Direction.FROM, Action.PERMIT, TWO, protocol=Protocol.ARP),
+    rule(Direction.FROM, Action.PERMIT, TWO, protocol=Protocol.TCP, peer=ip_network("2001:db8::/32")),
+]
+CONFIGURED = (
+    "ip access-list OFFICE", "permit tcp any any eq 443", "deny ip any any log",
+    "interface Ethernet1", "ip access-group OFFICE in", "interface Ethernet2", "spanning-tree portfast",
+)  # fmt: skip
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Eapi, NapalmDriver]]:
+    secret = tmp_path / "password"
+    secret.touch(0o600)
+    secret.write_text("admin\n")
+    switch = EosSwitch(NoHardware(), tmp_path / "flash", "sw1")
+    switch.edit(list(CONFIGURED))
+    certificate = self_signed(tmp_path, "127.0.0.1")
+    with Eapi(switch, {"admin": "admin"}, certificate) as eapi:
+        options = EosOptions(
+            host="127.0.0.1", port=eapi.port, username="admin", password_file=secret, ca=certificate[0], poll=0.1,
+            save=Save.IF_CLEAN_BEFORE, bounce_for=0.1,
+        )  # fmt: skip
+        switch.save()
+        yield eapi, NapalmDriver("sw1", options)
+    switch.close()
+
+
+async def use(driver: NapalmDriver, *desired: Rule) -> None:
+    change = driver.render(RuleSet(desired), await driver.observe(), PreState())
+    await driver.preview(change)
+    receipt = await driver.apply(change, 20.0)
+    if receipt.status is ReceiptStatus.UNCONFIRMED:
+        await driver.confirm(receipt)
+
+
+async def test_every_command_has_a_pattern_and_every_pattern_a_command(served: tuple[Eapi, NapalmDriver]) -> None:
+    eapi, driver = served
+    await driver.facts()
+    events = driver.events()
+    async with asyncio.timeout(20):
+        await anext(events)
+    for desired in ([rule(way) for way in Direction], SERVICES, EXCEPTIONS, [moved()], [moved(998)], []):
+        await use(driver, *desired)
+    eapi.switch.enter("netcordon-00000000")  # what a crash left over
+    await use(driver, rule(Direction.FROM))
+    await driver.close()
+    heard = sorted(eapi.heard)
+    assert not unknown(heard, COMMANDS)
+    assert not [one.pattern for one in COMMANDS if not any(one.matches(line) for line in heard)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "reload now", "no aaa root", "show running-config all", "interface Management1", "no ip access-list OFFICE",
+        "configure session his commit", "write memory\nreload now", "interface Ethernet1 ", "switchport mode trunk",
+    ],
+)  # fmt: skip
+def test_what_is_never_sent_has_no_pattern(line: str) -> None:
+    assert unknown([line], COMMANDS) == [line]
+
+
+def test_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    def said(*words: str) -> str:
+        assert run(["commands", "eos", *words]) == 0
+        return capsys.readouterr().out
+
+    plain = said()
+    for one in COMMANDS:
+        assert re.search(rf"^{re.escape(one.pattern)} +{re.escape(one.why)}$", plain, re.MULTILINE), one
+    assert "INTERFACE" in plain.split("\n\n")[1]
+    printed = said("--regex").splitlines()
+    assert printed == [one.regex for one in COMMANDS]
+    assert any(re.search(one, "interface Ethernet3/1/2") for one in printed)
+    assert [one["command"] for one in json.loads(said("--json"))["commands"]] == [one.pattern for one in COMMANDS]
+    assert run(["commands", "vms"]) != 0
+
+
+def test_each_word_in_capitals_is_explained() -> None:
+    capitals = {word for one in COMMANDS for word in one.pattern.split() if word.isupper() and "-" not in word}
+    assert capitals == set(WORDS)
+    assert Command("ACTION PROTOCOL END END MORE", "").matches("permit tcp any eq 1 host fd00::1 range 2 3 established")
