@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -15,6 +15,7 @@ from drivers.rules import Mac, PortName
 from tests.contract.bench import Station, Traffic
 from tests.contract.wires import Wires
 from tests.vendor_lab import start_eos
+from topologies.vendor.eos_show import show
 from topologies.vendor.node import EosNode
 
 pytestmark = pytest.mark.mininet
@@ -110,6 +111,23 @@ def test_static_mac_entries_drop(lab: Lab) -> None:
 def test_a_port_that_is_shut_passes_nothing(lab: Lab) -> None:
     lab.edit("interface Ethernet1", "shutdown")
     assert (lab.passes(1, 2), lab.passes(2, 1), lab.passes(2, 3)) == (set(), set(), ALL)
+
+
+def test_a_member_of_a_port_channel_is_what_that_is(lab: Lab) -> None:
+    lab.edit("interface Ethernet1", "channel-group 5 mode on", "interface Port-Channel5", "description bundle")
+    assert lab.passes(1, 2) == ALL
+    assert lab.node.eos is not None
+    told = show(lab.node.eos, "show mac address-table")
+    assert isinstance(told, Mapping)
+    assert ("02:00:00:00:00:01", "Port-Channel5") in {
+        (one["macAddress"], one["interface"]) for one in told["unicastTable"]["tableEntries"]
+    }
+    lab.edit("ip access-list X", "deny ip any any", "interface Ethernet1", "ip access-group X in")
+    assert lab.passes(1, 2) == ALL, "what is on a member filters nothing"
+    lab.edit("interface Port-Channel5", "ip access-group X in")
+    assert (lab.passes(1, 2), lab.passes(2, 1)) == ({"arp"}, ALL)
+    lab.edit("vlan 20", "interface Port-Channel5", "switchport access vlan 20")
+    assert lab.passes(2, 1) == set()
 
 
 def test_what_was_heard_is_in_the_mac_table(lab: Lab) -> None:

@@ -207,6 +207,28 @@ def test_only_access_ports_are_contained(lines: list[str], reason: str) -> None:
     assert change.rule_ids == {deny().id, deny(PORTS[1]).id}
 
 
+def test_what_is_meant_for_members_goes_on_their_port_channel() -> None:
+    device = Device(
+        "interface Ethernet1", "channel-group 5 mode active", "interface Port-Channel5", "description bundle"
+    )
+    before, channel = device.text, PortName("Port-Channel5")
+    device.converge(deny(channel), move(999, channel))
+    assert device.body("ip", port=channel) == ["deny ip any any"]
+    assert device.seen().ports[channel].vlan == 999
+    assert not device.bound()
+    device.converge()
+    assert device.text == before
+
+
+@pytest.mark.parametrize("line", ["switchport mode trunk", "switchport phone vlan 50", "switchport voice vlan 50"])
+def test_a_port_with_a_phone_or_more_vlans_is_neither_moved_nor_shut(line: str) -> None:
+    device = Device(*PORTFAST)
+    seen = read(device.text.replace("interface Ethernet1\n", f"interface Ethernet1\n   {line}\n"), PORTS)
+    change = eos_render.change("sw", RuleSet([move(999, bounce=True)]), seen, NOTHING)
+    assert len(refusals(change)) == 1
+    assert not [one for one in change.messages if isinstance(one, Commands)]
+
+
 def test_a_port_that_is_not_there_is_refused() -> None:
     assert "no port Ethernet9" in refusals(Device().change(deny(PortName("Ethernet9"))))[0]
 

@@ -6,6 +6,8 @@
 - An `access-group` that names no list there is filters nothing (EOS 4.25.0F, "CLI error if a reference is made to an unconfigured
   policy": only with that option is it refused).
 - A packet must pass each of the lists of its port: MAC, IPv4 and IPv6 are separate (User Manual EOS 4.14.3F, 18.2 "Access Control Lists").
+- A member of a port-channel acts as the port-channel is configured (Arista Configuration Guide, EOS 4.9.3.2: "Ports in a port-channel apply
+  the port-channel's ACL"). Of each port-channel the first member alone carries frames: the others pass none.
 - A static MAC entry with `drop` drops what is sent to it, and from it (same, `mac address-table static`).
 
 Arista's documents don't say whether a MAC list that is bound beside IP lists filters IP packets too, so a switch can be made either way
@@ -13,6 +15,8 @@ Arista's documents don't say whether a MAC list that is bound beside IP lists fi
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from topologies.vendor.acl_words import Entry
 from topologies.vendor.configuration import Configuration
@@ -40,7 +44,13 @@ def active_vlans(configuration: Configuration) -> frozenset[int]:
 def forwarding(configuration: Configuration, numbers: list[int], mac_lists_filter_ip: bool = True) -> Forwarding:
     """For a switch whose Ethernet<n> is port n."""
     vlans = active_vlans(configuration)
-    ports = tuple(_port(configuration, number, vlans, mac_lists_filter_ip) for number in numbers)
+    bundled = channels(configuration, numbers)
+    first = {name: min(n for n, other in bundled.items() if other == name) for name in bundled.values()}
+    ports = tuple(
+        _port(configuration, number, bundled.get(number), vlans, mac_lists_filter_ip)
+        for number in numbers
+        if number not in bundled or first[bundled[number]] == number
+    )
     drops, fixed = set(), {}
     for line in configuration.lines:
         match line.split():
@@ -53,10 +63,24 @@ def forwarding(configuration: Configuration, numbers: list[int], mac_lists_filte
     return Forwarding(ports, frozenset(drops), fixed)
 
 
-def _port(configuration: Configuration, number: int, vlans: frozenset[int], mac_filters_ip: bool) -> Port:
-    lines = configuration.section(f"interface Ethernet{number}")
+def channels(configuration: Configuration, numbers: Iterable[int]) -> dict[int, str]:
+    """The port-channel of each port that is in one."""
+    groups = (
+        (number, line.split()[1])
+        for number in numbers
+        for line in configuration.section(f"interface Ethernet{number}")
+        if line.startswith("channel-group ")
+    )
+    return {number: f"Port-Channel{group}" for number, group in groups}
+
+
+def _port(
+    configuration: Configuration, number: int, bundled: str | None, vlans: frozenset[int], mac_filters_ip: bool
+) -> Port:
+    own = configuration.section(f"interface Ethernet{number}")
+    lines = own if bundled is None else configuration.section(f"interface {bundled}")
     settings = dict(line.rpartition(" ")[::2] for line in lines)
-    shut = "shutdown" in lines
+    shut = "shutdown" in own or "shutdown" in lines
     up = not shut and "no switchport" not in lines
     bound = [line.split() for line in lines if "access-group" in line]
     lists = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from topologies.vendor.configuration import InvalidInput, unified
 from topologies.vendor.eos import TIMED, EosSwitch, entries_needed
-from topologies.vendor.eos_forwarding import active_vlans
+from topologies.vendor.eos_forwarding import active_vlans, channels
 from topologies.vendor.eos_grammar import GRAMMAR, vlan_ids
 
 VERSION = "4.32.2F"
@@ -78,6 +78,9 @@ def _interfaces(switch: EosSwitch) -> Answer:
             "forwardingModel": "routed" if "no switchport" in lines else "bridged",
             "interfaceCounters": {"inUcastPkts": port.received, "outUcastPkts": port.sent},
         }
+    for number, name in sorted(channels(switch.running, switch.hardware.ports()).items()):
+        member = found[f"Ethernet{number}"]
+        found.setdefault(name, member | {"name": name, "hardware": "portChannel"})
     return {"interfaces": found}
 
 
@@ -134,11 +137,12 @@ def _access_vlan(switch: EosSwitch, number: int) -> int | None:
 
 
 def _mac_table(switch: EosSwitch) -> Answer:
+    bundled = channels(switch.running, switch.hardware.ports())
     learnt = [
         {
             "macAddress": mac,
             "vlanId": vlan,
-            "interface": f"Ethernet{port}",
+            "interface": bundled.get(port, f"Ethernet{port}"),
             "entryType": "dynamic",
             "moves": 1,
             "lastMove": 0.0,
