@@ -197,7 +197,7 @@ class Store:
     async def note(self, id: str, ips: Iterable[Address], words: Iterable[str]) -> Containment:
         """What became known of a held device: addresses of its own, and sentences for the case. Raises NotFound."""
         addresses, said = list(ips), list(words)
-        return await self._write(lambda t: moves.note(t, id, addresses, said))
+        return await self._write(lambda t: moves.note(t, id, addresses, said), later=True)
 
     # --- containments: what was seen ------------------------------------------------------------------------------------
 
@@ -236,7 +236,7 @@ class Store:
 
     async def set_unproven(self, containment_id: str, reason: str) -> Containment:
         """Why it stays installed."""
-        return await self._write(lambda t: seen.set_unproven(t, containment_id, reason))
+        return await self._write(lambda t: seen.set_unproven(t, containment_id, reason), later=True)
 
     def note_stage(self, containment_id: str, stage: Stage, at: float) -> None:
         """The first time wins. It is written with the next thing that is recorded of the containment, or by `save_stages`: a time is not
@@ -248,7 +248,7 @@ class Store:
         noted, self._noted = self._noted, {}
         if noted:
             try:
-                await self._write(lambda t: seen.save_stages(t, noted))
+                await self._write(lambda t: seen.save_stages(t, noted), later=True)
             except StoreUnavailable:
                 self._noted = noted | self._noted
                 raise
@@ -345,7 +345,7 @@ class Store:
 
     async def save_bindings(self, batch: Sequence[Binding]) -> None:
         copy = list(batch)
-        await self._write(lambda t: bindings.save(t, copy))
+        await self._write(lambda t: bindings.save(t, copy), later=True)
 
     async def load_bindings(self, since: float) -> list[Binding]:
         return await self._read(lambda c: bindings.load(c, since))
@@ -389,7 +389,7 @@ class Store:
 
     async def prune(self, what: Prunable, before: float, keys: Sequence[retention.Key]) -> int:
         """Delete those of them that are over still, and that nothing open names; how many."""
-        return await self._write(lambda t: retention.prune(t, what, before, keys))
+        return await self._write(lambda t: retention.prune(t, what, before, keys), later=True)
 
     async def forget_keys(self) -> None:
         """Idempotency keys that are too old to be asked under again."""
@@ -448,10 +448,11 @@ class Store:
 
     # --- both ways in -----------------------------------------------------------------------------------------------------
 
-    async def _write(self, work: Callable[[Transaction], T]) -> T:
+    async def _write(self, work: Callable[[Transaction], T], *, later: bool = False) -> T:
+        """`later`: it is for the record, and what somebody waits for goes before it."""
         began = time.perf_counter()
         try:
-            return await self._writer.submit(work)
+            return await self._writer.submit(work, later=later)
         finally:
             self.on_write(time.perf_counter() - began)
 

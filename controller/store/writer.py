@@ -28,10 +28,10 @@ from controller.store.current import Current
 from controller.store.desired import Step, Wants
 from controller.store.failures import fatal, translated, worth_again
 from controller.store.prepared import Cursor, Prepared
+from controller.store.write_queue import WriteQueue
 
 T = TypeVar("T")
 
-_BATCH = 128
 _IDLE_SECONDS = 0.5
 _TRIES = 3
 _MOST_VERSIONS = 2**31
@@ -99,9 +99,12 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
+    """`later`: nothing waits for it but itself."""
+
     work: Callable[[Transaction], Any]
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
+    later: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,59 +132,44 @@ class Writer:
         self._now = now
         self._current = current
         self._foreseen = foreseen
-        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._queue: WriteQueue[_Job] = WriteQueue()
         self._connection: Connection | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="netcordon-writer", daemon=True)
         self._thread.start()
 
-    async def submit(self, work: Callable[[Transaction], T]) -> T:
+    async def submit(self, work: Callable[[Transaction], T], *, later: bool = False) -> T:
         """Run `work` in the writer's thread; its result once it is durable, or what it raised. Raises StoreUnavailable. Cancelling
-        the wait does not take back what is queued."""
+        the wait does not take back what is queued. `later`: behind all that is not, and few at a time, so that who comes meanwhile does
+        not wait for hundreds of them."""
         if self._closed:
             raise StoreUnavailable("the store is closed: the daemon is stopping")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._queue.put(_Job(work, future, loop))
+        self._queue.put(_Job(work, future, loop, later))
         return await future
 
     def close(self) -> None:
         """Write what is queued, then end. Blocks."""
         self._closed = True
-        self._queue.put(None)
+        self._queue.end()
         self._thread.join()
 
     def _run(self) -> None:
         dirty = False
         while True:
             try:
-                first = self._queue.get(timeout=_IDLE_SECONDS if dirty else None)
+                batch = self._queue.batch(_IDLE_SECONDS if dirty else None)
             except queue.Empty:
                 self._checkpoint()
                 dirty = False
                 continue
-            batch, last = self._gather(first)
-            if batch:
-                _answer(batch, self._write(batch))
-                dirty = True
-            if last:
+            if batch is None:
                 if self._connection is not None:
                     self._connection.close()
                 return
-
-    def _gather(self, first: _Job | None) -> tuple[list[_Job], bool]:
-        """What is queued by now, up to a bound, and whether the end was among it. Waits for nobody: a lone write goes at once."""
-        batch: list[_Job] = []
-        job: _Job | None = first
-        while job is not None:
-            batch.append(job)
-            if len(batch) == _BATCH:
-                return batch, False
-            try:
-                job = self._queue.get_nowait()
-            except queue.Empty:
-                return batch, False
-        return batch, True
+            _answer(batch, self._write(batch))
+            dirty = True
 
     def _write(self, batch: list[_Job]) -> list[_Answer]:
         for left in reversed(range(_TRIES)):
