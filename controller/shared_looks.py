@@ -19,13 +19,16 @@ _Asked = tuple[Scope, asyncio.Future[ObservedState]]
 
 class SharedLooks:
     """`quiet` returns once nothing is to be pushed to a device, or when that takes too long. `apart`: seconds from the beginning of one
-    read-back of a device to that of the next; one that takes longer than half of that is followed by as long a rest, so that what is
-    urgent finds switch, speaker and daemon idle half of the time."""
+    read-back of a device to that of the next. `rests`: how many times as long as one took there is none, so that what is urgent finds
+    switch, speaker and daemon idle."""
 
-    def __init__(self, drivers: Mapping[str, Driver], quiet: Callable[[str], Awaitable[None]], apart: float) -> None:
+    def __init__(
+        self, drivers: Mapping[str, Driver], quiet: Callable[[str], Awaitable[None]], apart: float, rests: float = 1.0
+    ) -> None:
         self._drivers = drivers
         self._quiet = quiet
         self._apart = apart
+        self._rests = rests
         self._asked: dict[str, list[_Asked]] = defaultdict(list)
         self._serving: dict[str, asyncio.Task[None]] = {}
 
@@ -52,7 +55,7 @@ class SharedLooks:
                 began = time.monotonic()
                 await self._answer(device, [one for one in self._asked.pop(device) if not one[1].done()])
                 took = time.monotonic() - began
-                await asyncio.sleep(max(self._apart - took, took))
+                await asyncio.sleep(max(self._apart - took, self._rests * took))
         finally:
             del self._serving[device]
             for _, answer in self._asked.pop(device, ()):

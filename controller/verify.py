@@ -30,7 +30,7 @@ from controller.shared_looks import SharedLooks
 from controller.silence import Counts, Look
 from controller.store import Store
 from controller.turns import Turns
-from drivers.base import Driver, DriverError, Scope, Sighting
+from drivers.base import Driver, DriverError, ObservedState, Scope, Sighting
 from drivers.rules import Action, Direction, Mac
 
 log = structlog.get_logger("verify")
@@ -40,8 +40,11 @@ BETWEEN_COUNTS = 1.0
 """Seconds before each count of what cannot be proven: a new one is written down and shown."""
 FRESH_AT_ONCE, LATE_AT_ONCE = 64, 2
 """Looks at one time: at containments within the configured patience, and at those that are past it."""
-KEPT_FOR_NEWS, NEWS = 16, 0.5
-"""Looks besides at what was installed within so many seconds and was not looked at yet."""
+KEPT_FOR_NEWS, NEWS = 10, 0.5
+"""Looks besides at what was installed within so many seconds and was not looked at yet. They have read-backs of their own: of so few, a
+switch is asked for the rules themselves, and of a crowd's for all that it holds."""
+CROWD_RESTS = 3.0
+"""How many times as long as a crowd's read-back takes none is made."""
 CANDIDATES = 512
 """Devices that are considered as a control host, those heard of last first."""
 
@@ -67,7 +70,13 @@ class Verifier:
     ) -> None:
         self._store = store
         self._drivers = drivers
-        self._looks = SharedLooks(drivers, lambda device: quiet(device, settings.window), settings.window / 4)
+
+        def waits(device: str) -> Awaitable[None]:
+            return quiet(device, settings.window)
+
+        self._looks = SharedLooks(drivers, waits, settings.window / 4, CROWD_RESTS)
+        self._looks_at_news = SharedLooks(drivers, waits, settings.window / 4)
+        self._news: set[str] = set()
         self._desk = desk
         self._network = network
         self._settings = settings
@@ -116,6 +125,7 @@ class Verifier:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         await self._looks.close()
+        await self._looks_at_news.close()
 
     def _keep_watching(self, containment: Containment) -> None:
         """What was proven stays so only as long as no switch sees the device anywhere else."""
@@ -159,7 +169,10 @@ class Verifier:
     async def _prove(self, containment_id: str) -> None:
         """All that is logged on the way carries the containment's id."""
         with about({containment_id}):
-            await self._look_until_proven(containment_id)
+            try:
+                await self._look_until_proven(containment_id)
+            finally:
+                self._news.discard(containment_id)
 
     async def _look_until_proven(self, containment_id: str) -> None:
         began, last_reason, pause, first = self._now(), "", 0.0, True
@@ -167,12 +180,17 @@ class Verifier:
             looked = self._now()
             try:
                 async with self._turn(began, first=first):
+                    if first and self._now() - began < NEWS and len(self._news) < KEPT_FOR_NEWS:
+                        self._news.add(containment_id)
                     first = False
                     looked = self._now()
                     containment = await self._store.containment(containment_id)
                     if containment.want is not Want.HELD or containment.outcome is not Outcome.INSTALLED:
                         return
-                    look = await self._look(containment)
+                    try:
+                        look = await self._look(containment)
+                    finally:
+                        self._news.discard(containment_id)
                 if look.evidence:
                     evidence, revision = look.evidence, containment.revision
                     after = await self._store.set_proven(containment_id, self._now(), evidence, revision)
@@ -214,7 +232,7 @@ class Verifier:
         if why := silence.never_silent(here):
             await asyncio.sleep(BETWEEN_COUNTS)
             scope = Scope(frozenset(rule.id for rule in here), frozenset())
-            observed = await self._looks.observe(endpoint.attachment.device, scope)
+            observed = await self._read(containment, scope)
             return Look(reason=f"{why}; {silence.so_far(observed, here)}")
         opened = self._now()
         asking = asyncio.create_task(self._probe(endpoint))
@@ -265,7 +283,7 @@ class Verifier:
             rule.id for rule in here if rule.action is Action.DENY and rule.match.direction is Direction.FROM
         )
         every, witness = frozenset(rule.id for rule in here), f"witness:{place.port}"
-        observed = await self._looks.observe(place.device, Scope(every | {witness}, frozenset({place.port})))
+        observed = await self._read(containment, Scope(every | {witness}, frozenset({place.port})))
         link = observed.ports.get(place.port)
         if link is not None:
             self._network.graph.set_port(place.device, place.port, up=link.up, at=self._now())
@@ -276,6 +294,10 @@ class Verifier:
             silence.count(observed, {witness}),
             None if link is None else link.up,
         )
+
+    async def _read(self, containment: Containment, scope: Scope) -> ObservedState:
+        looks = self._looks_at_news if containment.id in self._news else self._looks
+        return await looks.observe(containment.endpoint.attachment.device, scope)
 
     async def _probe(self, endpoint: Endpoint) -> list[ProbeResult]:
         target = self._probe_target(endpoint)
