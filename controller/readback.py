@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 
 from controller.model import DeviceOutcome, Outcome
@@ -34,13 +34,14 @@ def merged(before: ObservedState, after: ObservedState, scope: Scope) -> Observe
     return replace(after, rules=kept + after.rules, ports=ports, outranking=before.outranking)
 
 
-def outcomes_of(done: Pass) -> Iterator[tuple[str, DeviceOutcome]]:
-    """What the read-back says of each containment on this device."""
+def outcomes_of(done: Pass, of: Set[str] | None = None) -> Iterator[tuple[str, DeviceOutcome]]:
+    """What the read-back says of each containment on this device; or `of` these, and of all that leave."""
     rules: dict[str, list[Rule]] = {containment: [] for containment in done.desired.containments}
     for rule in done.desired.rules:
         rules.setdefault(rule.provenance.containment, []).append(rule)
     for containment, own in rules.items():
-        yield containment, _held(own, done) if own else _gone(done)
+        if of is None or not own or containment in of:
+            yield containment, _held(own, done) if own else _gone(done)
 
 
 def _gone(done: Pass) -> DeviceOutcome:

@@ -86,6 +86,7 @@ class DeviceLoop:
         self._foreseen: tuple[Desired, ObservedState, Change] | None = None
         self._doubts = 0
         self._held: frozenset[str] = frozenset()
+        self._recorded: tuple[RuleSet, str, int] | None = None
         self._resync_at: float | None = None
         self._standing = RuleSet()
         self._touched: frozenset[str] = frozenset()
@@ -243,6 +244,8 @@ class DeviceLoop:
 
     async def _pass(self, epoch: int) -> Pass:
         doubts, fresh = self._doubts, self._known is None
+        if fresh:
+            self._recorded = None
         desired = await self._store.desired(self.device, anew=fresh)
         observed = self._known if self._known is not None else await self._look()
         change = self._change(desired, observed)
@@ -360,18 +363,30 @@ class DeviceLoop:
     # --- what it means for each containment ---------------------------------------------------------------------------
 
     async def _record(self, done: Pass, epoch: int) -> list[str]:
-        now = self._now()
+        now, whole, done_as = self._now(), done.leftover.empty, (done.desired.rules, done.observed.boot_id, epoch)
+        news = self._news(*done_as) if whole else None
         outcomes = {
-            containment: replace(outcome, device=self.device, at=now) for containment, outcome in outcomes_of(done)
+            containment: replace(outcome, device=self.device, at=now)
+            for containment, outcome in outcomes_of(done, news)
         }
-        self._held = frozenset(
-            name for name, one in outcomes.items() if one.outcome in (Outcome.INSTALLED, Outcome.PARTIAL)
-        )
-        have = done.desired.revision if done.leftover.empty else None
+        there = (name for name, one in outcomes.items() if one.outcome in (Outcome.INSTALLED, Outcome.PARTIAL))
+        self._held = frozenset((rule.provenance.containment for rule in done.desired.rules) if whole else there)
+        self._recorded = None
+        have = done.desired.revision if whole else None
         changed = await self._store.record(self.device, epoch, have, outcomes, done.observed.boot_id)
-        if done.leftover.empty:
+        if whole:
+            self._recorded = done_as
             await self._forget_baseline(done.desired)
         return changed
+
+    def _news(self, rules: RuleSet, boot_id: str, epoch: int) -> set[str] | None:
+        """The containments whose rules are others than when all stood as it should and was recorded: of the rest there is nothing new.
+        None: all may be, for instance after anything else was recorded, or the device was read as a whole."""
+        if self._recorded is None or self._recorded[1:] != (boot_id, epoch):
+            return None
+        before = self._recorded[0]
+        differing = [rules.get(name) or before.get(name) for name in rules.ids ^ before.ids]
+        return {rule.provenance.containment for rule in differing if rule is not None}
 
     async def _forget_baseline(self, desired: Desired) -> None:
         used = {rule.match.port for rule in desired.rules}
@@ -421,6 +436,7 @@ class DeviceLoop:
 
     async def _record_these(self, outcomes: Mapping[str, DeviceOutcome], epoch: int) -> None:
         if outcomes:
+            self._recorded = None
             await self._tell(await self._store.record(self.device, epoch, None, outcomes, None))
 
     async def _tell(self, changed: Iterable[str]) -> None:

@@ -140,6 +140,65 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     await store.close()
 
 
+# --- what is recorded -----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Recorded:
+    """The containments of which something was given to the store to record, pass by pass."""
+
+    passes: list[set[str]] = field(default_factory=list)
+
+    @classmethod
+    def at(cls, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Recorded:
+        seen, record = cls(), bench.store.record
+
+        async def spied(
+            device: str, epoch: int, have: int | None, outcomes: Any, boot_id: str | None = None
+        ) -> list[str]:
+            seen.passes.append(set(outcomes))
+            return await record(device, epoch, have, outcomes, boot_id)
+
+        monkeypatch.setattr(bench.store, "record", spied)
+        return seen
+
+
+async def test_only_what_is_new_is_recorded_after_a_push(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = Recorded.at(bench, monkeypatch)
+    for number in (1, 2, 3):
+        await bench.accept(number)
+        await bench.loop.converge()
+        assert await bench.outcome(number) is Outcome.INSTALLED
+    await bench.release(2)
+    await bench.loop.converge()
+    assert await bench.outcome(2) is Outcome.REMOVED
+    assert recorded.passes == [{"c-1"}, {"c-2"}, {"c-3"}, {"c-2"}]
+
+
+@pytest.mark.parametrize("what", ["a doubt", "a reboot", "a failure"])
+async def test_all_is_recorded_anew_when_all_may_be_otherwise(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    await bench.accept(1)
+    await bench.loop.converge()
+    recorded = Recorded.at(bench, monkeypatch)
+    match what:
+        case "a doubt":
+            bench.loop.distrust()
+        case "a reboot":
+            bench.device.reboot()
+            bench.loop.distrust()
+        case "a failure":
+            bench.device.behave(Behaviour.UNREACHABLE)
+            await bench.accept(2)
+            with pytest.raises(DeviceUnreachable):
+                await bench.loop.converge()
+            bench.device.behave(Behaviour.ACCEPTS)
+    await bench.loop.converge()
+    assert recorded.passes[-1] >= {"c-1"}
+    assert await bench.outcome(1) is Outcome.INSTALLED
+
+
 # --- what is about to be wanted ---------------------------------------------------------------------------------------
 
 
