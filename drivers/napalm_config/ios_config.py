@@ -18,7 +18,7 @@ BIND = {"ip": "ip access-group", "ipv6": "ipv6 traffic-filter", "mac": "mac acce
 NOTE = f"{PREFIX}VLAN-"
 _MOVED = re.compile(r"remark netcordon vlan (\d{1,4}) was (\d{1,4})")
 _BOUND = re.compile(r"(?:(ip|mac) access-group|(ipv6) traffic-filter) (\S+) (in|out)")
-_PORT = re.compile(r"(?:[A-Z][A-Za-z]*Ethernet|[A-Z][A-Za-z]*GigE)\d+(?:/\d+){0,3}|Port-channel\d+")
+_PORT = re.compile(r"(?:(?:[A-Z][A-Za-z]*)?Ethernet|[A-Z][A-Za-z]*GigE)\d+(?:/\d+){0,3}|Port-channel\d+")
 _NUMBER = re.compile(r"(?:sequence )?\d+ (?=permit |deny |remark )")
 _DOT1X = ("dot1x pae authenticator", "authentication port-control", "access-session port-control", "mab")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from labs.installation import places
 from tests.contract.bench import Station, Traffic
 from tests.contract.eos_bench import EosBench, EosLab, running_eos
+from tests.contract.ios_bench import IosBench, IosLab, running_ios
 from tests.contract.wires import Wires
 from tests.mininet.served import Netcordon, Words, until
 from topologies.vendor.eos_grammar import GRAMMAR
@@ -16,8 +19,8 @@ from topologies.vendor.eos_grammar import GRAMMAR
 pytestmark = pytest.mark.mininet
 
 
-def settings(eos: EosLab, folder: Path, openflow_port: int, api_port: int) -> Words:
-    options = eos.options.model_dump(mode="json", exclude={"save", "poll"}) | {"poll": "0.3"}
+def settings(lab: EosLab | IosLab, folder: Path, openflow_port: int, api_port: int) -> Words:
+    options = lab.options.model_dump(mode="json", exclude={"save", "poll"}) | {"poll": "0.3"}
     return {
         "store": f"sqlite:///{folder / 'netcordon.db'}",
         "listen": {"address": "127.0.0.1", "port": api_port, "socket": str(folder / "api.sock")},
@@ -34,11 +37,20 @@ def settings(eos: EosLab, folder: Path, openflow_port: int, api_port: int) -> Wo
     }
 
 
-def test_a_device_at_a_configured_switch_is_contained_and_released(tmp_path: Path) -> None:
-    with running_eos(tmp_path) as eos, places() as where:
-        served = Netcordon(where, settings(eos, where.folder, where.openflow_port, where.api_port))
-        wires = Wires(eos.net.hosts)
-        rogue, neighbour, bystander = (EosBench.station(number) for number in (1, 2, 3))
+def _text(lab: EosLab | IosLab) -> str:
+    return lab.switch.text() if isinstance(lab, IosLab) else lab.switch.running.text(GRAMMAR)
+
+
+@pytest.mark.parametrize(("running", "on"), [(running_eos, EosBench), (running_ios, IosBench)], ids=["eos", "ios"])
+def test_a_device_at_a_configured_switch_is_contained_and_released(
+    tmp_path: Path,
+    running: Callable[[Path], AbstractContextManager[EosLab | IosLab]],
+    on: type[EosBench | IosBench],
+) -> None:
+    with running(tmp_path) as lab, places() as where:
+        served = Netcordon(where, settings(lab, where.folder, where.openflow_port, where.api_port))
+        wires = Wires(lab.net.hosts)
+        rogue, neighbour, bystander = (on.station(number) for number in (1, 2, 3))
         try:
             served.install()
             served.start()
@@ -47,7 +59,7 @@ def test_a_device_at_a_configured_switch_is_contained_and_released(tmp_path: Pat
                 return {kind.value for kind in Traffic if wires.delivers(src, dst, kind)}
 
             everything = {kind.value for kind in Traffic}
-            before = eos.switch.running.text(GRAMMAR)
+            before = _text(lab)
 
             def located() -> bool:
                 assert way(rogue, neighbour) == everything
@@ -61,13 +73,13 @@ def test_a_device_at_a_configured_switch_is_contained_and_released(tmp_path: Pat
                 set(),
                 everything,
             )
-            eos.switch.edit(
-                ["interface Ethernet1", *(f"no {line}" for line in eos.switch.running.section("interface Ethernet1"))]
-            )
+            port = f"interface {rogue.port}"
+            ours = [line for line in lab.switch.running.section(port) if " NETCORDON-" in line]
+            lab.switch.edit([port, *(f"no {line}" for line in ours)])
             until("the lists to be back", lambda: (way(rogue, neighbour), way(neighbour, rogue)) == (set(), set()))
             served.operator.release(case.id, reason="clean again")
             served.outcome(case.id, "removed")
-            assert eos.switch.running.text(GRAMMAR) == before
+            assert _text(lab) == before
             assert way(rogue, neighbour) == everything
             said = served.logs()
             assert "Traceback" not in said, said

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ntc_templates.parse import parse_output
 
 from drivers.base import Change
 from drivers.napalm_config import ios_config, ios_render
@@ -271,6 +272,41 @@ def test_a_list_with_a_name_that_is_not_known_is_believed(device: Device) -> Non
     assert ios_config.held(odd).keys() == ios_config.held(device.seen()).keys()
 
 
+def test_a_parser_that_nobody_here_wrote_reads_what_is_meant(device: Device) -> None:
+    """ntc-templates' own, of `show ip access-lists`: https://github.com/networktocode/ntc-templates."""
+    service: dict[str, Any] = {
+        "protocol": Protocol.TCP,
+        "own_ports": PortRange(1024, 2047),
+        "peer_ports": PortRange(445, 445),
+    }
+    device.converge(deny(**service), deny(protocol=Protocol.UDP, peer_ports=PortRange(53, 53)), deny(PORTS[1]))
+
+    def meant(port: PortName) -> list[tuple[str, ...]]:
+        name = device.bound(port)["ip", "in"]
+        parsed = parse_output(
+            platform="cisco_ios", command="show ip access-lists", data=show(device.switch, f"show access-lists {name}")
+        )
+        words = (
+            "action",
+            "protocol",
+            "src_any",
+            "src_port_match",
+            "src_port_range_start",
+            "src_port_range_end",
+            "dst_any",
+            "dst_port_match",
+            "dst_port",
+        )
+        return [tuple(one[word] for word in words) for one in parsed if one["action"]]
+
+    assert sorted(meant(ONE)) == [
+        ("deny", "tcp", "any", "range", "1024", "2047", "any", "eq", "445"),
+        ("deny", "udp", "any", "", "", "", "any", "eq", "domain"),
+        ("permit", "ip", "any", "", "", "", "any", "", ""),
+    ]
+    assert meant(PORTS[1]) == [("deny", "ip", "any", "", "", "", "any", "", "")]
+
+
 # --- what else IOS says, by transcripts of other models ------------------------------------------------------------------
 
 
@@ -288,6 +324,19 @@ Po1                          err-disabled 1            auto   auto
         "TenGigabitEthernet1/1/1": True,
         "Port-channel1": False,
     }
+
+
+def test_ports_of_any_speed_are_ports_and_what_is_routed_is_none() -> None:
+    names = [
+        "Ethernet0/1",
+        "FastEthernet0/1",
+        "GigabitEthernet1/0/1",
+        "TenGigabitEthernet1/1/1",
+        "TwentyFiveGigE1/0/1",
+        "Port-channel1",
+    ]
+    text = "".join(f"interface {name}\n switchport mode access\n" for name in [*names, "Vlan1", "Loopback0"])
+    assert sorted(read(text, {}).ports) == sorted(names)
 
 
 def test_vlans_by_name() -> None:
