@@ -11,10 +11,20 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, IPvAnyAddress, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    field_validator,
+    model_validator,
+)
 
 from controller.durations import parse_duration, show_duration
 from controller.errors import ConfigError
+from controller.mapping_file import NAME as SOURCE_NAME
 from controller.mapping_file import MappingFile
 from controller.model import DEFAULT_REALM, Address, Managed, OnExpiry, Profile
 from controller.policy import PolicyFile
@@ -273,9 +283,27 @@ class Quarantine(Section):
         return None if self.vlan is None else quarantine(self.vlan, self.hosts, bounce=self.bounce)
 
 
-class IntakeSection(Section):
-    """`mappings`: sources of one's own. `webhooks`: sources whose senders sign what they send, in place of a token."""
+class FollowedFile(Section):
+    """A file on the daemon's host that a sensor writes to. `format`: a source's name. `start`: where to begin with one that is there
+    already and was never followed; `beginning` takes what it holds as well."""
 
+    path: PathField
+    format: str = Field(pattern=SOURCE_NAME)
+    start: Literal["end", "beginning"] = "end"
+
+    @field_validator("path")
+    @classmethod
+    def _from_the_root(cls, path: Path) -> Path:
+        if not path.is_absolute():
+            raise ValueError(f"write the whole path, from the root: {path} depends on where the daemon is started")
+        return path
+
+
+class IntakeSection(Section):
+    """`mappings`: sources of one's own. `webhooks`: sources whose senders sign what they send, in place of a token. `files`: what is read
+    as it is written."""
+
+    files: tuple[FollowedFile, ...] = ()
     mappings: tuple[MappingFile, ...] = ()
     webhooks: tuple[WebhookFile, ...] = ()
 
@@ -329,7 +357,8 @@ class Config(Section):
     def _sources_once(self) -> Self:
         names = [mapping.name for mapping in self.intake.mappings]
         signed = [webhook.source for webhook in self.intake.webhooks]
-        if not names and not signed:
+        files = self.intake.files
+        if not names and not signed and not files:
             return self
         from controller.intake import SOURCES  # only where somebody names a source: it loads every adapter
 
@@ -342,6 +371,14 @@ class Config(Section):
                 raise LocatedError(at, f"no alert source {source!r}; known are {', '.join((*SOURCES, *names))}")
             if source in signed[:index]:
                 raise LocatedError(at, f"{source!r} signs in two ways: keep one of them")
+        for index, file in enumerate(files):
+            if file.format not in (*SOURCES, *names):
+                known = ", ".join((*SOURCES, *names))
+                raise LocatedError(
+                    ("intake", "files", index, "format"), f"no alert source {file.format!r}; known are {known}"
+                )
+            if file.path in [one.path for one in files[:index]]:
+                raise LocatedError(("intake", "files", index, "path"), f"{file.path} is followed already")
         return self
 
     @model_validator(mode="after")

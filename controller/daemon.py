@@ -55,6 +55,7 @@ from controller.retention import Pruning
 from controller.scrape import scrape
 from controller.store import Accepted, Extension, Proposal, Store
 from controller.switches import OpenFlowSwitches
+from controller.tail.watch import Watch
 from controller.targets import parse_target
 from controller.verify import Verifier
 from controller.webhooks import Webhook, load
@@ -138,6 +139,8 @@ class Daemon:
         self.switches = OpenFlowSwitches(config, self.fleet)
         self.configured = ConfiguredSwitches(config, self.fleet)
         self.expiry = Expiry(store, now, self._ended, self.live.publish)
+        here = "" if config.store.startswith("sqlite") else socket.gethostname()  # a host may get another name
+        self.watches = [Watch(file, self._sources[file.format], self, here, now) for file in config.intake.files]
         self.pruning = Pruning(store, config.retention, now, self._metrics.pruned)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -159,6 +162,7 @@ class Daemon:
             (daemon._metrics.measure_lag, "event loop lag"),
         ):
             daemon._tasks.append(asyncio.create_task(_forever(work, name), name=name))
+        daemon._tasks += [asyncio.create_task(watch.run(), name="followed file") for watch in daemon.watches]
         held = await daemon.store.containments(want=Want.HELD, limit=MOST_HELD)
         daemon._metrics.known(held)
         daemon._changed(held)
@@ -169,6 +173,8 @@ class Daemon:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for watch in self.watches:
+            await watch.close()
         await self.follower.close()
         await self.verifier.close()
         await self.switches.close()
@@ -322,7 +328,7 @@ class Daemon:
             for node in self.network.graph.devices.values()
             if not node.up
         ]
-        return [*self.switches.troubles(), *away]
+        return [*self.switches.troubles(), *away, *(watch.trouble for watch in self.watches if watch.trouble)]
 
     async def sensor_work(self, name: str, wait: float) -> SensorWork:
         return await self.desk.work(name, wait)

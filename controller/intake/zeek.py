@@ -139,6 +139,13 @@ class _Header:
         return storable("\n".join([*lines, fields, line] if self.fields else [*lines, line]))
 
 
+def heading(so_far: bytes, line: bytes) -> bytes | None:
+    """What stands over the lines behind `line`: a file that is read in parts has it over each. None: it is a notice."""
+    if not line.startswith(b"#"):
+        return None
+    return line if line.startswith(b"#separator ") else so_far + line
+
+
 def split(body: bytes) -> list[RawEvent]:
     """The notices in `body`: JSON as any source's, or the table, which begins with its header. Raises InvalidInput as `split_body` does."""
     text = body.decode("utf-8", "replace").removeprefix("\ufeff")

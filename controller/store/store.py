@@ -29,6 +29,7 @@ from controller.store import (
     dead_letters,
     desired,
     devices,
+    followed_files,
     keys,
     leases,
     moves,
@@ -342,6 +343,14 @@ class Store:
     async def letter_replayed(self, id: str, what: Replayed) -> None:
         """Raises NotFound, and Conflict for one that was replayed before."""
         await self._write(lambda t: dead_letters.replayed(t, id, what))
+
+    async def save_places(self, host: str, path: str, places: str) -> None:
+        """How far the files at that path were read."""
+        await self._write(lambda t: followed_files.save(t, host, path, places))
+
+    async def places(self, host: str, path: str) -> str | None:
+        """None where nothing at that path was ever followed."""
+        return await self._read(lambda c: followed_files.load(c, host, path))
 
     async def save_bindings(self, batch: Sequence[Binding]) -> None:
         copy = list(batch)

@@ -182,6 +182,15 @@ dead_letter = Table(
     Index("dead_letter_recent", "received_at"),
 )
 
+followed_file = Table(
+    "followed_file",
+    metadata,
+    Column("host", Words, primary_key=True),
+    Column("path", Words, primary_key=True),
+    Column("places", Text, nullable=False),
+    Column("saved_at", Double, nullable=False),
+)
+
 binding = Table(
     "binding",
     metadata,
