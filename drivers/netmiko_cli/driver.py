@@ -19,10 +19,13 @@ from drivers.base import (
     Receipt,
     ReceiptStatus,
     Scope,
+    UnsupportedAction,
 )
 from drivers.netmiko_cli.linux import LinuxPlatform
-from drivers.netmiko_cli.messages import Refusal, Script
+from drivers.netmiko_cli.messages import Refusal
 from drivers.netmiko_cli.options import NetmikoOptions
+from drivers.netmiko_cli.ovs import OvsPlatform
+from drivers.netmiko_cli.platform import Platform
 from drivers.rules import RuleSet
 from drivers.warm_session import WarmSession
 from drivers.watching import watch
@@ -43,7 +46,7 @@ class NetmikoDriver:
     def __init__(self, device: str, options: NetmikoOptions | Mapping[str, Any]) -> None:
         self._device = device
         self._options = options if isinstance(options, NetmikoOptions) else NetmikoOptions.model_validate(dict(options))
-        self._platform = LinuxPlatform(device, self._options.sudo)
+        self._platform = _platform(device, self._options)
         self._session = Session(device, self._options)
         self._closed = asyncio.Event()
 
@@ -66,20 +69,20 @@ class NetmikoDriver:
 
     async def preview(self, change: Change) -> DeviceDiff:
         """The change line by line, once the device's own tool has judged that it would take it. Raises DeviceRefused."""
-        if lines := _lines(change):
-            await self._session.run(lambda shell: self._platform.check(shell, lines), READ_DEADLINE)
+        if not self.capabilities.preview:
+            raise UnsupportedAction(f"{self._device}: it has no dry run of its own")
+        await self._session.run(lambda shell: self._platform.check(shell, change), READ_DEADLINE)
         return change.lines
 
     async def apply(self, change: Change, deadline: float) -> Receipt:
         """All of it, or DeviceRefused: the device's tool takes a script as a whole."""
         refused = {one.rule: one.reason for one in change.messages if isinstance(one, Refusal)}
-        lines = _lines(change)
-        if not lines:
+        if len(change.messages) == len(refused):
             return Receipt(self._device, ReceiptStatus.REFUSED if refused else ReceiptStatus.UNCHANGED, refused)
 
         def push(shell: Shell) -> None:
             self._session.sending()
-            self._platform.push(shell, lines)
+            self._platform.push(shell, change)
 
         await self._session.run(push, deadline)
         return Receipt(self._device, ReceiptStatus.PARTIAL if refused else ReceiptStatus.APPLIED, refused)
@@ -121,5 +124,7 @@ class Session(WarmSession["Shell"]):
         return work(line)
 
 
-def _lines(change: Change) -> tuple[str, ...]:
-    return next((one.lines for one in change.messages if isinstance(one, Script)), ())
+def _platform(device: str, options: NetmikoOptions) -> Platform:
+    if options.bridge is not None:
+        return OvsPlatform(device, options.bridge, options.sudo)
+    return LinuxPlatform(device, options.sudo)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -18,8 +17,10 @@ from drivers.base import (
     PreState,
     Scope,
 )
-from drivers.netmiko_cli import linux_change, linux_seen
-from drivers.netmiko_cli.linux_seen import LinuxState, NotUnderstood, Seen
+from drivers.netmiko_cli import arrival, linux_change, linux_seen
+from drivers.netmiko_cli.asking import NotUnderstood, as_root, ask, fed
+from drivers.netmiko_cli.linux_seen import LinuxState, Seen
+from drivers.netmiko_cli.messages import Script
 from drivers.rules import Action, Direction, Match, RuleSet
 from drivers.warm_session import Refused
 
@@ -31,10 +32,8 @@ QUESTIONS: Mapping[str, str] = {
     "links": "ip -j -d -s link show",
     "vlans": "bridge -j vlan show",
     "fdb": "bridge -j fdb show",
-    "neighbours": "ip -j neigh show",
-    "arrival": 'echo "$SSH_CONNECTION"',
-    "route": '{ ip -j route get "${SSH_CONNECTION%% *}" || echo "[]"; } 2>/dev/null',
     "rules": "{sudo}nft -j -nn list ruleset bridge",
+    **arrival.QUESTIONS,
 }
 """All that is ever asked."""
 CHECK, PUSH = "{sudo}nft -c -f -", "{sudo}nft -f -"
@@ -55,18 +54,12 @@ class LinuxPlatform:
     )
 
     def __init__(self, device: str, sudo: bool) -> None:
-        self._device = device
-        self._sudo = "sudo -n " if sudo else ""
+        self._device, self._sudo = device, sudo
 
     def look(self, shell: Shell) -> Seen:
-        """In one command: one way there and back. Raises Lost or Refused."""
-        mark = f"--nc-{secrets.token_hex(12)}--"
-        asked = f' && printf "\\n{mark}\\n" && '.join(one.replace("{sudo}", self._sudo) for one in QUESTIONS.values())
-        answers = shell.run(asked).split(f"\n{mark}\n")
-        if len(answers) != len(QUESTIONS):
-            raise Refused("it gave fewer answers than it was asked for")
+        """Raises Lost or Refused."""
         try:
-            return linux_seen.read(dict(zip(QUESTIONS, answers, strict=True)))
+            return linux_seen.read(ask(shell, QUESTIONS, self._sudo))
         except NotUnderstood as wrong:
             raise Refused(str(wrong)) from None
 
@@ -100,21 +93,15 @@ class LinuxPlatform:
         seen = observed.seen if isinstance(observed, LinuxState) else Seen()
         return linux_change.change(self._device, desired, seen)
 
-    def check(self, shell: Shell, lines: tuple[str, ...]) -> None:
+    def check(self, shell: Shell, change: Change) -> None:
         """Let the host judge the script and change nothing. Raises Lost or Refused."""
-        shell.run(self._fed(CHECK, lines))
+        self._feed(shell, change, CHECK)
 
-    def push(self, shell: Shell, lines: tuple[str, ...]) -> None:
+    def push(self, shell: Shell, change: Change) -> None:
         """All of it or nothing. Raises Lost or Refused."""
-        shell.run(self._fed(PUSH, lines))
+        self._feed(shell, change, PUSH)
 
-    def _fed(self, command: str, lines: tuple[str, ...]) -> str:
-        """The quotation ends with the script: of one that arrives in part, the shell runs nothing."""
-        script = "\n".join(lines)
-        if "'" in script or "\\" in script or not script.replace("\n", "").isascii() or not _printable(script):
-            raise Refused("the script has characters that belong into none: nothing was sent")
-        return f"printf '%s\\n' '{script}' | {command.replace('{sudo}', self._sudo)}"
-
-
-def _printable(script: str) -> bool:
-    return script.replace("\n", "").isprintable()
+    def _feed(self, shell: Shell, change: Change, command: str) -> None:
+        for script in change.messages:
+            if isinstance(script, Script):
+                shell.run(fed(script.lines, as_root(command, self._sudo)))

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from drivers.base import Change, DiffLine, ObservedRule
+from drivers.netmiko_cli.arrival import cuts_off
+from drivers.netmiko_cli.asking import PLAIN_NAME
 from drivers.netmiko_cli.linux_layout import BASE, TABLE, chains, entries, is_containments
-from drivers.netmiko_cli.linux_seen import PLAIN_NAME, Arrival, Seen, SeenTable
+from drivers.netmiko_cli.linux_seen import Seen, SeenTable
 from drivers.netmiko_cli.messages import Refusal, Script
 from drivers.netmiko_cli.nft import Entry, Listed
-from drivers.rules import Action, Rule, RuleSet
+from drivers.rules import Rule, RuleSet
 
 _WHERE = f"bridge {TABLE}"
 _OWN = "netcordon"
@@ -164,7 +166,7 @@ def _refused(desired: RuleSet, seen: Seen) -> Iterator[tuple[str, str]]:
             yield rule.id, f"there is no port {port!r} on this host"
         elif state is not None and state.unfit is not None:
             yield rule.id, f"{port}: {state.unfit}"
-        elif why := _cuts_off(rule, seen.arrival):
+        elif why := cuts_off(rule, seen.arrival):
             yield rule.id, why
         elif next(entries(rule), None) is None:
             yield rule.id, "no frame can match this rule"
@@ -174,17 +176,3 @@ def _may_return(rule: Rule, seen: Seen) -> bool:
     """Whether the rule's port is away, and its entries hold again, by its name, as soon as it is back."""
     port = rule.match.port
     return port is not None and port not in seen.ports and PLAIN_NAME.fullmatch(port) is not None
-
-
-def _cuts_off(rule: Rule, arrival: Arrival) -> str | None:
-    """Of a rule that is about no port, whether it is about who we are, or the router behind which we are."""
-    match, own = rule.match, arrival.network
-    if rule.action is not Action.DENY or match.port is not None:
-        return None
-    if match.mac is not None and match.mac == arrival.mac:
-        return f"{match.mac} is where the controller is, or the router to it: it would cut itself off"
-    if own is None or match.mac is not None or match.ip is None or own.version != match.ip.version:
-        return None
-    if own.subnet_of(match.ip):  # type: ignore[arg-type]  # of the same version
-        return f"{match.ip} is the controller's own: it would cut itself off"
-    return None

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address
 from typing import Any
 
-from drivers.base import ArpEntry, MacEntry, Management, ObservedState
+from drivers.base import ArpEntry, MacEntry, ObservedState
+from drivers.netmiko_cli.arrival import UNKNOWN, Arrival, arrival
+from drivers.netmiko_cli.asking import PLAIN_NAME, NotUnderstood
 from drivers.netmiko_cli.linux_layout import BASE, TABLE, is_containments
 from drivers.netmiko_cli.nft import Listed, listed
 from drivers.rules import Mac, PortName, parse_mac
 
-PLAIN_NAME = re.compile(r"[A-Za-z0-9_.@+-]{1,15}")
-"""The interfaces that we name in a command. The kernel allows nearly every character."""
 _TUNNELS = frozenset({"vxlan", "gre", "gretap", "ip6gretap", "geneve", "ipip", "sit", "wireguard", "l2tp"})
-
-
-class NotUnderstood(ValueError):
-    """The host answered something that is no answer to what was asked. The message says what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +33,6 @@ class SeenPort:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
-    """By which way the controller reaches this host: `network` are its own addresses, `port` the bridge's port behind which it is, or its
-    router, whose MAC is `mac`. `port` None: not known, or not through a bridge of this host's."""
-
-    management: Management = Management.UNKNOWN
-    network: IPv4Network | IPv6Network | None = None
-    interface: str | None = None
-    port: PortName | None = None
-    mac: Mac | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class SeenTable:
     """`sound`: its chains are hooked where ours are, and there is nothing in it but them. `chains` holds what is listed in each."""
 
@@ -64,7 +47,7 @@ class Seen:
     vlans: tuple[int, ...] = ()
     macs: tuple[MacEntry, ...] = ()
     arp: tuple[ArpEntry, ...] = ()
-    arrival: Arrival = Arrival()
+    arrival: Arrival = UNKNOWN
     table: SeenTable | None = None
 
 
@@ -93,16 +76,16 @@ def _read(answers: Mapping[str, str]) -> Seen:
     bridges = {link["ifname"]: link for link in links if _kind(link) == "bridge"}
     filtering = {name for name, link in bridges.items() if _info(link).get("vlan_filtering") == 1}
     macs = tuple(_learnt(json.loads(answers["fdb"] or "[]"), bridges))
-    arp = tuple(_neighbours(json.loads(answers["neighbours"] or "[]"), bridges, macs))
-    arrival = _arrival(answers["arrival"], json.loads(answers["route"] or "[]"), links, bridges, macs, arp)
+    arp = tuple(neighbours(json.loads(answers["neighbours"] or "[]"), bridges, macs))
+    came = arrival(answers["arrival"], json.loads(answers["route"] or "[]"), bridges, macs, arp)
     ports = {
-        PortName(link["ifname"]): _port(link, bridges, filtering, vlans.get(link["ifname"], []), arrival)
+        PortName(link["ifname"]): _port(link, bridges, filtering, vlans.get(link["ifname"], []), came)
         for link in links
         if "LOOPBACK" not in link["flags"]
     }
     used = {int(vlan["vlan"]) for entry in vlans.values() for vlan in entry}
     table = _table(json.loads(answers["rules"])["nftables"])
-    return Seen(answers["boot"].strip(), ports, tuple(sorted(used)), macs, arp, arrival, table)
+    return Seen(answers["boot"].strip(), ports, tuple(sorted(used)), macs, arp, came, table)
 
 
 def _kind(link: Mapping[str, Any]) -> str:
@@ -119,7 +102,7 @@ def _port(
     bridges: Container[object],
     filtering: Container[object],
     vlans: list[Any],
-    arrival: Arrival,
+    came: Arrival,
 ) -> SeenPort:
     name, master = PortName(link["ifname"]), link.get("master")
     counted = link.get("stats64", {})
@@ -131,18 +114,18 @@ def _port(
         master if master in bridges else None,
         counted.get("rx", {}).get("packets"),
         counted.get("tx", {}).get("packets"),
-        _unfit(link, bridges, vlans if master in filtering else [], arrival),
+        _unfit(link, bridges, vlans if master in filtering else [], came),
     )
 
 
-def _unfit(link: Mapping[str, Any], bridges: Container[object], vlans: list[Any], arrival: Arrival) -> str | None:
+def _unfit(link: Mapping[str, Any], bridges: Container[object], vlans: list[Any], came: Arrival) -> str | None:
     name, master, kind = link["ifname"], link.get("master"), _kind(link)
     slave = str(link.get("linkinfo", {}).get("info_slave_kind", ""))
     if not PLAIN_NAME.fullmatch(name):
         return "its name has characters that are not put into a command"
-    if name == arrival.port:
+    if name == came.port:
         return "the controller reaches this host through it: it would cut itself off"
-    if name == arrival.interface:
+    if name == came.interface:
         return "it is this host's management interface"
     if slave in ("bond", "team"):
         return f"it is a member of {master}: what is meant for it belongs there"
@@ -164,8 +147,8 @@ def _learnt(entries: Iterable[Mapping[str, Any]], bridges: Mapping[str, Any]) ->
             yield MacEntry(parse_mac(entry["mac"]), PortName(entry["ifname"]), None if vlan is None else int(vlan))
 
 
-def _neighbours(
-    entries: Iterable[Mapping[str, Any]], bridges: Mapping[str, Any], macs: Iterable[MacEntry]
+def neighbours(
+    entries: Iterable[Mapping[str, Any]], bridges: Container[object], macs: Iterable[MacEntry]
 ) -> Iterator[ArpEntry]:
     """Of those that the host itself heard lately. Where a MAC is, the bridge says."""
     places = {entry.mac: entry.port for entry in macs}
@@ -174,28 +157,6 @@ def _neighbours(
         if entry.get("lladdr") and {"REACHABLE", "STALE", "DELAY", "PROBE"} & set(state) and entry["dev"] in bridges:
             mac = parse_mac(entry["lladdr"])
             yield ArpEntry(ip_address(entry["dst"]), mac, places.get(mac))
-
-
-def _arrival(
-    told: str,
-    route: list[Mapping[str, Any]],
-    links: Iterable[Mapping[str, Any]],
-    bridges: Mapping[str, Any],
-    macs: Iterable[MacEntry],
-    arp: Iterable[ArpEntry],
-) -> Arrival:
-    """`told` is $SSH_CONNECTION, `route` the host's way back to who is named there."""
-    client = next(iter(told.split()), "")
-    if not client or not route or "dev" not in route[0]:
-        return Arrival()
-    address = ip_address(client.partition("%")[0])
-    network, interface = ip_network(address), str(route[0]["dev"])
-    if interface not in bridges:
-        return Arrival(Management.OUT_OF_BAND, network, interface)
-    hop = ip_address(route[0].get("gateway", str(address)))
-    mac = next((entry.mac for entry in arp if entry.ip == hop), None)
-    port = next((entry.port for entry in macs if entry.mac == mac), None)
-    return Arrival(Management.IN_BAND, network, interface, port, mac)
 
 
 def _table(objects: Iterable[Mapping[str, Any]]) -> SeenTable | None:

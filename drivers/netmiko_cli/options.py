@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-Platform = Literal["linux"]
+Platform = Literal["linux", "ovs"]
 
 
 class NetmikoOptions(BaseModel):
     """`key_file` is the private key to log in with, and `password_file` what unlocks it; without a key, a password is used: the only line
     of `password_file`, else from the environment, else from the keyring. `known_hosts` holds the device's host key, in OpenSSH's form;
     without it, the file of the user that runs the daemon. `verify` false takes any host key: for labs alone. `sudo`: commands that need
-    root go through `sudo -n`. `poll`: seconds from one look at its ports and MACs to the next."""
+    root go through `sudo -n`. `bridge`: the Open vSwitch bridge (platform `ovs` alone). `poll`: seconds from one look at its ports and MACs
+    to the next."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -27,6 +28,7 @@ class NetmikoOptions(BaseModel):
     known_hosts: Path | None = None
     verify: bool = True
     sudo: bool = False
+    bridge: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,15}$")
     poll: float = Field(default=15.0, ge=0.1, le=3600)
 
     @field_validator("username")
@@ -35,3 +37,9 @@ class NetmikoOptions(BaseModel):
         if not name.isprintable():
             raise ValueError("a user name has no control characters")
         return name
+
+    @model_validator(mode="after")
+    def _names_its_bridge(self) -> Self:
+        if (self.bridge is not None) is not (self.platform == "ovs"):
+            raise ValueError("`bridge` names the bridge of platform ovs, and goes with no other")
+        return self

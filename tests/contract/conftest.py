@@ -13,16 +13,17 @@ from tests.contract.ios_bench import IosLab, running_ios
 from tests.contract.linux_bench import LinuxLab, running_linux
 from tests.contract.memory_bench import MemoryBench
 from tests.contract.openflow_bench import Lab, running_lab
+from tests.contract.ovs_bench import OvsLab, running_ovs
 from tests.openflow_lab import RUNTIMES
 
-CONFIGURED = ("eos", "ios", "linux")
+CONFIGURED = ("eos", "ios", "linux", "ovs")
 ON_REAL_SWITCHES = (*CONFIGURED, *(f"openflow-{name}" for name in RUNTIMES))
 
 
 @pytest.fixture(params=["memory", *(pytest.param(name, marks=pytest.mark.mininet) for name in ON_REAL_SWITCHES)])
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     if request.param in CONFIGURED:
-        configured: EosLab | IosLab | LinuxLab = request.getfixturevalue(f"{request.param}_lab")
+        configured: EosLab | IosLab | LinuxLab | OvsLab = request.getfixturevalue(f"{request.param}_lab")
         async with configured.bench() as on_one:
             yield on_one
         return
@@ -65,6 +66,12 @@ def ios_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IosLab]:
 @pytest.fixture(scope="session")
 def linux_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LinuxLab]:
     with running_linux(tmp_path_factory.mktemp("linux")) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="session")
+def ovs_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OvsLab]:
+    with running_ovs(tmp_path_factory.mktemp("ovs")) as lab:
         yield lab
 
 

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.base import ObservedRule, PreState
+from drivers.base import Change, ObservedRule, PreState
+from drivers.netmiko_cli.arrival import Arrival
 from drivers.netmiko_cli.linux import LinuxPlatform
 from drivers.netmiko_cli.linux_change import change, held
 from drivers.netmiko_cli.linux_layout import BASE, chains, entries, name_of
-from drivers.netmiko_cli.linux_seen import Arrival, LinuxState, Seen, SeenPort, SeenTable
+from drivers.netmiko_cli.linux_seen import LinuxState, Seen, SeenPort, SeenTable
 from drivers.netmiko_cli.messages import Refusal, Script
 from drivers.netmiko_cli.nft import FRAGMENT, FRAGMENT6, Entry, Listed, Term, listed
 from drivers.rules import Action, Direction, Mac, Match, PortName, Protocol, Provenance, Rule, RuleSet
@@ -283,17 +284,21 @@ class Heard:
         return ""
 
 
+def sending(line: str) -> Change:
+    return Change("h", (Script((line,)),), ())
+
+
 @pytest.mark.parametrize("line", ["it's", "a\\b", "a\tb", "naïve", "a\x1b[2J"])
 def test_what_belongs_into_no_script_is_not_sent(line: str) -> None:
     heard = Heard()
     with pytest.raises(Refused, match="nothing was sent"):
-        LinuxPlatform("h", sudo=False).push(heard, (line,))  # type: ignore[arg-type]  # all that is asked of it
+        LinuxPlatform("h", sudo=False).push(heard, sending(line))  # type: ignore[arg-type]  # all that is asked of it
     assert heard.sent == []
 
 
 def test_commands_that_need_root_go_through_sudo_where_asked() -> None:
     heard = Heard()
-    LinuxPlatform("h", sudo=True).push(heard, ("add table bridge netcordon",))  # type: ignore[arg-type]  # all that is asked of it
+    LinuxPlatform("h", sudo=True).push(heard, sending("add table bridge netcordon"))  # type: ignore[arg-type]  # all that is asked of it
     assert heard.sent == ["printf '%s\\n' 'add table bridge netcordon' | sudo -n nft -f -"]
 
 

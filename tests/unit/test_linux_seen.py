@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from drivers.base import ArpEntry, MacEntry, Management
+from drivers.netmiko_cli.arrival import Arrival
+from drivers.netmiko_cli.asking import NotUnderstood
 from drivers.netmiko_cli.linux_layout import BASE
-from drivers.netmiko_cli.linux_seen import Arrival, NotUnderstood, Seen, read
+from drivers.netmiko_cli.linux_seen import Seen, read
 from drivers.rules import Mac, PortName
 
 MAC = "02:00:00:00:00:07"
