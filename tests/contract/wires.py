@@ -11,6 +11,7 @@ import struct
 import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from tests.contract.bench import SERVICE, Station, Traffic
@@ -41,6 +42,19 @@ def _socket_in(pid: int, interface: str) -> socket.socket:
     return made[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """An IPv4 packet by its protocol's number, or an ARP request (None). Ports are those of TCP and UDP; `established` sets ACK."""
+
+    protocol: int | None
+    src_port: int = 0
+    dst_port: int = 0
+    established: bool = False
+
+
+ASKED = {Traffic.ARP: Packet(None), Traffic.PING: Packet(1), Traffic.TCP: Packet(6, 40000, SERVICE)}
+
+
 class Wires:
     """The hosts' ends of the wires, by host number. The last two hosts are nobody's: frames between them tell when a switch that
     takes frames in turn has come to those that were sent before."""
@@ -55,9 +69,13 @@ class Wires:
 
     def delivers(self, src: Station, dst: Station, traffic: Traffic) -> bool:
         """Whether a frame comes out at `dst`; a marker in it tells it from all others."""
+        return self.carries(src, dst, ASKED[traffic])
+
+    def carries(self, src: Station, dst: Station, packet: Packet) -> bool:
+        """The same for any packet."""
         source, target, token = _number(src), _number(dst), next(self._tokens)
         self._frames(target)
-        self._sockets[source].send(_frame(src, dst, traffic, token))
+        self._sockets[source].send(_frame(src, dst, packet, token))
         for _ in range(2):
             self.tick()
             if any(token in frame for frame in self._frames(target)):
@@ -93,17 +111,20 @@ def _number(station: Station) -> int:
     return int(station.ip) & 0xFF
 
 
-def _frame(src: Station, dst: Station, traffic: Traffic, token: bytes) -> bytes:
+def _frame(src: Station, dst: Station, packet: Packet, token: bytes) -> bytes:
     """Without checksums: a host's own stack throws it away, and answers nothing."""
     source, target = (bytes.fromhex(station.mac.replace(":", "")) for station in (src, dst))
-    match traffic:
-        case Traffic.ARP:
-            asked = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + source + src.ip.packed + bytes(6) + dst.ip.packed
-            return (b"\xff" * 6 + source + b"\x08\x06" + asked + token).ljust(60, b"\0")
-        case Traffic.PING:
-            number, data = 1, struct.pack("!BBHHH", 8, 0, 0, 1, 1)
-        case Traffic.TCP:
-            number, data = 6, struct.pack("!HHIIBBHHH", 40000, SERVICE, 1, 0, 5 << 4, 2, 1024, 0, 0)
+    number = packet.protocol
+    if number is None:
+        asked = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + source + src.ip.packed + bytes(6) + dst.ip.packed
+        return (b"\xff" * 6 + source + b"\x08\x06" + asked + token).ljust(60, b"\0")
+    ports = struct.pack("!HH", packet.src_port, packet.dst_port)
+    flags = 0x10 if packet.established else 0x02
+    data = {
+        1: struct.pack("!BBHHH", 8, 0, 0, 1, 1),
+        6: ports + struct.pack("!IIBBHHH", 1, 0, 5 << 4, flags, 1024, 0, 0),
+        17: ports + struct.pack("!HH", 8 + len(token), 0),
+    }[number]
     length = 20 + len(data) + len(token)
     header = struct.pack("!BBHHHBBH", 0x45, 0, length, 0, 0, 64, number, 0) + src.ip.packed + dst.ip.packed
     return (target + source + b"\x08\x00" + header + data + token).ljust(60, b"\0")
