@@ -14,7 +14,7 @@ _HELP = "As anchored regular expressions, one a line: for TACACS+ authorization.
 
 
 def commands(
-    platform: Annotated[str, typer.Argument(help="A platform of the driver napalm, as `eos`.")],
+    platform: Annotated[str, typer.Argument(help="A platform of the driver napalm: `eos` or `ios`.")],
     regex: Annotated[bool, typer.Option("--regex", help=_HELP)] = False,
     as_json: Json = False,
 ) -> None:
@@ -23,9 +23,10 @@ def commands(
     Example: netcordon commands eos --regex
     """
     from drivers.napalm_config.commands import WORDS
-    from drivers.napalm_config.eos_commands import COMMANDS
+    from drivers.napalm_config.eos_commands import COMMANDS as EOS
+    from drivers.napalm_config.ios_commands import COMMANDS as IOS
 
-    platforms = {"eos": COMMANDS}
+    platforms = {"eos": EOS, "ios": IOS}
     if platform not in platforms:
         raise NotFound(f"no platform {platform!r} whose commands are listed; there is {', '.join(platforms)}")
     listed = platforms[platform]

@@ -32,6 +32,20 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "ETHERTYPE": (r"(?: arp| ip| 0x86dd)?", "nothing, arp, ip or 0x86dd"),
     "ENTRY": (r"(?:permit|deny|remark) .+", "an entry of somebody else's list, which ours is put over"),
     "SESSION": (r"netcordon-[0-9a-f]{8}", "the name of a configure session of Netcordon's"),
+    "PORT": (r"(?:(?:[A-Z][A-Za-z]*)?Ethernet|[A-Z][A-Za-z]*GigE)[0-9]+(?:/[0-9]+){0,3}", "a port's full name"),
+    "KIND": (
+        r"(?:ip access-list extended|ipv6 access-list|mac access-list extended)",
+        "what opens a list of any family",
+    ),
+    "BIND": (r"(?:ip access-group|ipv6 traffic-filter|mac access-group)", "what binds a list of any family"),
+    "TYPE": (
+        r"(?: established| nd-ns| nd-na| router-solicitation)?",
+        "nothing, established, or a type of neighbour discovery",
+    ),
+    "WILD": (r"(?: 0x806 0x0)?", "nothing, or the EtherType of ARP"),
+    "FILE": (r"[a-z][a-z0-9-]{0,30}:/netcordon-merge\.txt", "the file that is merged, where `file_system` says"),
+    "FLASH": (r"[a-z][a-z0-9-]{0,30}:", "`file_system`, as flash:"),
+    "MINUTES": (r"[0-9]{1,3}", "`revert_in` in minutes"),
     "TIME": (r"[0-9]{2}:[0-9]{2}:[0-9]{2}", "hours:minutes:seconds"),
 }
 """Words in capitals: what they may be as a regular expression, and in words."""

@@ -37,7 +37,7 @@ from drivers.rules import Action, Direction, PortName, RuleSet, parse_mac
 
 LOG = logging.getLogger("netcordon.napalm")
 MERGE = "netcordon-merge.txt"
-VERSION = "show version | include uptime is|System restarted|Processor board ID"
+VERSION = "show version | include uptime is|System restarted|Processor board"
 TIMER = "show archive config rollback timer"
 SAVED = "show archive config differences nvram:startup-config system:running-config"
 _FROM = frozenset({"port", "protocol", "own_ports", "peer_ports", "established"})

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from drivers.base import Change, Driver
+from drivers.napalm_config.commands import unknown
 from drivers.napalm_config.driver import NapalmDriver
+from drivers.napalm_config.ios_commands import COMMANDS
 from drivers.napalm_config.options import IosOptions, Save
 from drivers.rules import Mac, PortName
 from tests.contract.bench import Station, Traffic
@@ -73,6 +75,7 @@ def running_ios(folder: Path) -> Iterator[IosLab]:
             poll=0.2,
         )
         yield IosLab(net, node.ios, options)
+        assert not unknown(sorted(node.ssh.heard), COMMANDS), "commands that `netcordon commands ios` does not print"
     finally:
         net.stop()
 

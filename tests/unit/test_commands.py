@@ -13,15 +13,18 @@ from typing import Any
 import pytest
 
 from controller.cli.main import run
-from drivers.base import PreState, ReceiptStatus
+from drivers.base import DeviceRefused, PreState, ReceiptStatus
+from drivers.napalm_config import ios_commands
 from drivers.napalm_config.commands import WORDS, Command, unknown
 from drivers.napalm_config.driver import NapalmDriver
 from drivers.napalm_config.eos_commands import COMMANDS
-from drivers.napalm_config.options import EosOptions, Save
+from drivers.napalm_config.options import EosOptions, IosOptions, Save
 from drivers.rules import Action, Direction, Match, PortName, PortRange, Protocol, Provenance, Rule, RuleSet
 from topologies.vendor.eapi import Eapi, self_signed
 from topologies.vendor.eos import EosSwitch
 from topologies.vendor.forwarding import NoHardware
+from topologies.vendor.ios import IosSwitch
+from topologies.vendor.ios_shell import served_over_ssh
 
 ONE, TWO = PortName("Ethernet1"), PortName("Ethernet2")
 
@@ -94,6 +97,44 @@ async def test_every_command_has_a_pattern_and_every_pattern_a_command(served: t
     assert not [one.pattern for one in COMMANDS if not any(one.matches(line) for line in heard)]
 
 
+async def test_every_command_of_ios_too(tmp_path: Path) -> None:
+    """The switch refuses a line at last, since some commands are there for that alone."""
+    secret = tmp_path / "password"
+    secret.touch(0o600)
+    secret.write_text("admin\n")
+    switch = IosSwitch(NoHardware(), tmp_path / "flash", "sw1")
+    one, two = (PortName(f"GigabitEthernet1/0/{number}") for number in (1, 2))
+    ports = [word for port in (one, two) for word in (f"interface {port}", "switchport mode access")]
+    switch.edit(["ip scp server enable", "archive", "path flash:archive", *ports])
+    switch.save()
+    services = [
+        rule(Direction.FROM, port=one, protocol=kind)
+        for kind in (Protocol.ARP, Protocol.ND, Protocol.TCP, Protocol.ICMP)
+    ]
+    quarantine = [
+        Rule(Match(Direction.FROM, port=two), Action.MOVE_VLAN, Provenance("c1"), vlan=vlan) for vlan in (999, 998)
+    ]
+    with served_over_ssh(switch, {"admin": "admin"}) as front:
+        known = front.write_known_hosts(tmp_path / "known_hosts")
+        options = IosOptions(
+            host="127.0.0.1", port=front.port, username="admin", password_file=secret, known_hosts=known, port_lists_out=True, poll=0.1,
+        )  # fmt: skip
+        driver = NapalmDriver("sw1", options)
+        await driver.facts()
+        await anext(driver.events())
+        for desired in ([rule(way, port=one) for way in Direction], services, quarantine[:1], quarantine[1:], []):
+            await use(driver, *desired)
+        switch.faults.refuse = re.compile("^mac access-group")
+        with pytest.raises(DeviceRefused):
+            await use(driver, rule(Direction.FROM, port=one))
+        await driver.close()
+        heard = sorted(front.heard)
+    switch.close()
+    assert not unknown(heard, ios_commands.COMMANDS)
+    assert not [one.pattern for one in ios_commands.COMMANDS if not any(one.matches(line) for line in heard)]
+    assert unknown(["reload", "show running-config all", "no archive"], ios_commands.COMMANDS)
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -122,6 +163,11 @@ def test_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_each_word_in_capitals_is_explained() -> None:
-    capitals = {word for one in COMMANDS for word in one.pattern.split() if word.isupper() and "-" not in word}
+    capitals = {
+        word
+        for one in (*COMMANDS, *ios_commands.COMMANDS)
+        for word in one.pattern.split()
+        if word.isupper() and "-" not in word
+    }
     assert capitals == set(WORDS)
     assert Command("ACTION PROTOCOL END END MORE", "").matches("permit tcp any eq 1 host fd00::1 range 2 3 established")

@@ -52,7 +52,7 @@ Upload = Callable[[str, str, bytes], None]
 
 class SshFront:
     """Serves terminals on `address` (a port of 0 takes a free one) to `users`, as name and password, until the block ends. The host key is
-    made once, in `folder`."""
+    made once, in `folder`. `heard` are all lines that were typed, and those of all files that were put."""
 
     def __init__(
         self,
@@ -65,6 +65,7 @@ class SshFront:
     ) -> None:
         self.terminal, self.upload, self.users, self.faults = terminal, upload, users, faults
         self.key = _host_key(folder)
+        self.heard: set[str] = set()
         self._address = address
         self._listener: socket.socket | None = None
         self._transports: set[paramiko.Transport] = set()
@@ -197,6 +198,8 @@ class _Session(paramiko.ServerInterface):
     def _answer(self, terminal: Terminal, line: str) -> str:
         if not line.strip() and not terminal.asks:
             return terminal.take(line)
+        if line.strip():
+            self._front.heard.add(line)
         with self._fault():
             return terminal.take(line)
 
@@ -210,6 +213,7 @@ class _Session(paramiko.ServerInterface):
                 continue
             channel.sendall(b"\0")
             content = stream.read(int(header.split()[1]))
+            self._front.heard.update(line.strip() for line in content.decode(errors="replace").splitlines())
             stream.read(1)
             with self._fault():
                 try:
