@@ -80,8 +80,7 @@ def contain(
     with connect() as client:
         if not as_json:
             preview = client.plan(target, profile=profile, duration=duration, reason=reason, override=override)
-            plan_view.show_preview(output.stdout(), preview, switch_names(client))
-            _refused(preview, target)
+            _show(preview, target, client)
             if not yes:
                 arguments.ask(f"Contain {target}?", f"netcordon contain {target} --yes")
         accepted = client.contain(
@@ -113,8 +112,7 @@ def _propose(
     with connect() as client:
         if not as_json:
             preview = client.plan(target, profile=profile, duration=duration, reason=reason, override=override)
-            plan_view.show_preview(output.stdout(), preview, switch_names(client))
-            _refused(preview, target)
+            _show(preview, target, client)
         proposal = client.propose(
             target,
             profile=profile,
@@ -154,6 +152,14 @@ def plan(
     plan_view.show_preview(output.stdout(), preview, names)
     _refused(preview, target)
     output.note(f"Nothing was changed. To do it: netcordon contain {target}")
+
+
+def _show(preview: PreviewView, target: str, client: Client) -> None:
+    """Before somebody is asked: what would change in a few lines. Raises typer.Exit when it is refused."""
+    plan_view.show_preview(output.stdout(), preview, switch_names(client), native=False)
+    _refused(preview, target)
+    if any(line.detail for lines in preview.changes.values() for line in lines):
+        output.note(f"Each rule as the switch will hold it: netcordon plan {target}")
 
 
 def _refused(preview: PreviewView, target: str) -> None:

@@ -40,7 +40,7 @@ def doctor(
         answered, online = _online()
         findings += online
     if read is not None:
-        findings += machine.examine(read, os.environ, running=answered)
+        findings += machine.examine(read, os.environ, running=answered or machine.daemon_runs(read))
         findings += _bridges(read)
     findings.sort(key=lambda one: list(Severity).index(one.severity), reverse=True)
     if as_json:

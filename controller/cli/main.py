@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import sys
@@ -242,6 +243,12 @@ def _told_other(error: Exception, *, as_json: bool) -> int:
         raise error
     if isinstance(error, DriverError):
         show_error("device", str(error), "", as_json=as_json)
+        return ExitCode.ERROR
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (as for a broken pipe)
+        show_error(
+            "output", f"what was to be said could not be written: {error.strerror}", "make room", as_json=as_json
+        )
         return ExitCode.ERROR
     hint = f"run it again with {DEBUG_VARIABLE}=1, and report what it shows"
     show_error(

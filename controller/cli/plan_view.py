@@ -21,7 +21,8 @@ _GUISE = re.compile(r"([^,]*?)( as another MAC| as another IP| as a neighbour's 
 """A kind of traffic as the proof calls it: the protocol, and under whose name."""
 
 
-def show_preview(console: Console, preview: PreviewView, names: Names) -> None:
+def show_preview(console: Console, preview: PreviewView, names: Names, *, native: bool = True) -> None:
+    """`native`: also what each rule is in the device's own words."""
     show_location(console, preview.location, names)
     if preview.refusal is not None:
         console.print()
@@ -35,7 +36,7 @@ def show_preview(console: Console, preview: PreviewView, names: Names) -> None:
         console.print(said(f"Profile {preview.decision.profile}, for {span}. What would change:"))
     changes = device_changes(preview)
     for device, lines in changes.items():
-        _show_device(console, switch(device, names), lines)
+        _show_device(console, switch(device, names), lines, native=native)
     if preview.weaker:
         console.print(Text.assemble(("Weaker than asked for: ", "bold yellow"), said(preview.weaker)))
     for why in preview.why:
@@ -101,14 +102,14 @@ def rule_in_words(rule: dict[str, Any]) -> str:
     return " ".join(map(str, parts))
 
 
-def _show_device(console: Console, device: str, lines: Sequence[DiffLineView]) -> None:
+def _show_device(console: Console, device: str, lines: Sequence[DiffLineView], *, native: bool) -> None:
     console.print()
     console.print(said(f"  # {device}", "bold"))
     if not lines:
         console.print(Text("    (no changes)", style="dim"))
     for line in lines:
         console.print(Text.assemble(f"    {line.sign} ", said(line.text)), style=_SIGN_STYLES.get(line.sign, ""))
-        for part in line.detail:
+        for part in line.detail if native else ():
             console.print(said(f"        {part}", "dim"))
 
 

@@ -56,6 +56,8 @@ def release(
         output.print_json({"released": [case.model_dump(mode="json") for case in cases]})
     else:
         case_view.show_list(cases, names, "nothing was held")
+        if not wait and any(case.outcome != "removed" for case in cases):
+            output.note(f"asked for; to see it read back as gone: netcordon release {target or '--all'} --wait")
     raise typer.Exit(code)
 
 

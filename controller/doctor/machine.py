@@ -58,6 +58,17 @@ def examine(config: Config, environment: Mapping[str, str], *, running: bool) ->
     yield from _labs()
 
 
+def daemon_runs(config: Config) -> bool:
+    """Whether somebody listens on the API's socket. Nothing is asked of them."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(config.listen.socket))
+        except OSError:
+            return False
+        return True
+
+
 def _files(config: Config, environment: Mapping[str, str]) -> Iterator[Finding]:
     yield from _private(token_file(environment), _OTHERS, "your token", "can be read by others")
     yield from _private(config.listen.socket, _OTHERS, "the API's socket", "is open to others")

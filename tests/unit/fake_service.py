@@ -91,7 +91,13 @@ class FakeService:
         decision = Decision(Mode.CONTAIN, FULL, 3600.0, "operator", request.reason, request.by, automatic=False)
         planned = Plan("c-1", endpoint(number), FULL, {"s1": rules("c-1", number)}, ("its own edge port",))
         proof = Proof((Reach("10.0.0.1", "any", "arp", "who-has"),), (), (), {"s1": Survival.UNKNOWN})
-        changes = {"s1": (DiffLine("+", "deny from eth1"), DiffLine("~", "port eth1: flood"), DiffLine("-", HOSTILE))}
+        changes = {
+            "s1": (
+                DiffLine("+", "deny from eth1", ("table=0 in_port=1",)),
+                DiffLine("~", "port eth1: flood"),
+                DiffLine("-", HOSTILE),
+            )
+        }
         return Preview(location, decision, planned, proof, changes=changes)
 
     async def take_alert(self, alert: Alert, raw: str) -> AlertAnswer:

@@ -252,6 +252,10 @@ def test_yes_acts_and_says_how_to_undo(daemon: Daemon, command: Command) -> None
     assert ended.code == ExitCode.OK
     (case,) = command("list", "--json").json["containments"]
     assert f"netcordon release {case['id']}" in ended.err
+    assert "deny from eth1" in ended.out
+    assert "table=0" not in ended.out
+    assert "table=0" in command("plan", "10.0.0.1").out
+    assert "netcordon plan 10.0.0.1" in ended.err, "the switch's own words are not shown before the question"
     wish = daemon.service.requests[-1]
     assert (wish.duration, wish.reason, wish.by) == (1800.0, "by hand", "admin")
     assert wish.key
@@ -316,17 +320,28 @@ def test_release_by_target_by_id_and_all(daemon: Daemon, command: Command) -> No
         command("contain", f"10.0.0.{number}", "--yes", "--json", "--wait", "--until", "installed")
     (released,) = command("release", "10.0.0.1", "--reason", "clean", "--wait", "--json").json["released"]
     assert (released["want"], released["outcome"]) == ("released", "removed")
+    asked = command("release", "10.0.0.3")
+    assert "netcordon release 10.0.0.3 --wait" in asked.err or "removed" in asked.out
     second = next(c for c in command("list", "--json").json["containments"] if c["target"] == "10.0.0.2")
     assert command("release", second["id"]).code == ExitCode.OK
     unasked = command("release", "--all", "--json")
     assert (unasked.code, unasked.json["error"]) == (ExitCode.USAGE, "invalid-input")
     assert "netcordon release --all --yes" in command("release", "--all").err
-    assert len(command("release", "--all", "--json", "--yes").json["released"]) == 2
+    assert len(command("release", "--all", "--json", "--yes").json["released"]) == 1
     assert command("release", "--all").code == ExitCode.OK  # there is nothing to ask about
     assert command("release", "10.0.0.1").code == ExitCode.NOT_FOUND
     assert command("release").code == command("release", "10.0.0.1", "--all").code == ExitCode.USAGE
     assert "nothing is contained" in command("list").err
     assert command("list", "--all").out.count("released") == 4
+
+
+def test_a_full_disk_behind_the_output_is_said(daemon: Daemon) -> None:
+    words = [sys.executable, "-c", "from controller.cli.main import main; main()", "plan", "10.0.0.1"]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == ExitCode.ERROR
+    assert "could not be written: No space left on device" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_releasing_all_shows_what_is_held_and_asks_on_a_terminal(daemon: Daemon, command: Command) -> None:
