@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from drivers.base import ObservedState
 from drivers.napalm_config.eos_ports import PORTS
@@ -67,8 +67,15 @@ class EosState(ObservedState):
     seen: Seen = Seen()
 
 
-def read(text: str, ports: Iterable[PortName], unsettled: str | None = None, room: int | None = None) -> Seen:
-    """The running configuration as `show running-config` prints it. `ports` are there also when nothing is configured on them."""
+def read(
+    text: str,
+    ports: Iterable[PortName],
+    unsettled: str | None = None,
+    room: int | None = None,
+    errdisabled: Iterable[PortName] = (),
+) -> Seen:
+    """The running configuration as `show running-config` prints it. `ports` are there also when nothing is configured on them. A port
+    that is `errdisabled` would be brought up again by a bounce, against whatever protection shut it."""
     found: dict[PortName, SeenPort] = {port: SeenPort() for port in ports if _INTERFACE.fullmatch(port)}
     lists: dict[tuple[str, str], tuple[str, ...]] = {}
     vlans: dict[int, str] = {1: "default"}
@@ -81,6 +88,8 @@ def read(text: str, ports: Iterable[PortName], unsettled: str | None = None, roo
             case ["vlan", ids]:
                 named = next((line.split()[1] for line in lines if line.startswith("name ")), "")
                 vlans |= dict.fromkeys(_ids(ids), named)
+    for port in set(errdisabled) & found.keys():
+        found[port] = replace(found[port], still="it is err-disabled")
     noted = [(_NOTE.fullmatch(name), body) for (_, name), body in lists.items()]
     notes = {PortName(name[1]): note for name, body in noted if name is not None and (note := _note(body))}
     return Seen(found, lists, vlans, notes, unsettled, room)

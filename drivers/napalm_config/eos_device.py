@@ -92,7 +92,8 @@ class EosPlatform:
         version, sessions, interfaces, room = self._ask(napalm)
         told = interfaces["interfaces"]
         running = napalm.get_config(retrieve="running")["running"]
-        seen = eos_config.read(running, [PortName(name) for name in told], _timed(sessions), room)
+        halted = [PortName(name) for name, one in told.items() if one.get("interfaceStatus") == "errdisabled"]
+        seen = eos_config.read(running, [PortName(name) for name in told], _timed(sessions), room, halted)
         rules = tuple(ObservedRule(rule, native) for rule, native in sorted(eos_config.held(seen).items()))
         ports = {name: _port_state(state, told.get(name, {})) for name, state in seen.ports.items()}
         return EosState(_boot_id(version), at, rules, ports, seen=seen)

@@ -24,6 +24,7 @@ from drivers.napalm_config.eos_device import CAPABILITIES as EOS
 from drivers.napalm_config.ios_device import IosPlatform
 from drivers.napalm_config.options import IosOptions
 from drivers.netmiko_cli.linux import LinuxPlatform
+from drivers.netmiko_cli.ovs import OvsPlatform
 from drivers.openflow.driver import BesideOpenFlowDriver, OpenFlowDriver
 from drivers.rules import Action, Direction, Mac, Match, PortName, PortRange, Protocol, Provenance, Rule, RuleSet
 from tests.campus import DECISION, NOW, campus, mac, place
@@ -42,6 +43,7 @@ DRIVERS: Mapping[str, tuple[str, Capabilities]] = {
     "ios": ("Cisco IOS (NAPALM)", _ios(port_lists_out=False)),
     "ios-out": ("Cisco IOS with `port_lists_out`", _ios(port_lists_out=True)),
     "linux": ("Linux bridge (Netmiko)", LinuxPlatform.capabilities),
+    "ovs": ("Open vSwitch host (Netmiko)", OvsPlatform.capabilities),
     "memory": ("memory (tests)", MemoryDriver.capabilities),
 }
 """By the contract suite's names, the runtime left out."""

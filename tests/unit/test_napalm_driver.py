@@ -385,3 +385,13 @@ async def test_a_bounce_that_nobody_confirms_is_undone_with_its_move(bench: Benc
     assert receipt.token is not None
     bench.switch._expire(receipt.token, bench.switch.sessions[receipt.token])
     assert bench.switch.running.text(GRAMMAR) == before
+
+
+async def test_a_port_that_is_err_disabled_is_moved_and_not_bounced(bench: Bench) -> None:
+    bench.switch.edit([f"interface {PORT}", "spanning-tree portfast"])
+    bench.switch.faults.errdisabled = frozenset({1})
+    change = bench.driver.render(MOVE, await bench.driver.observe(), PreState())
+    assert any("it is err-disabled" in line.text for line in change.lines)
+    await bench.driver.confirm(await bench.driver.apply(change, 20.0))
+    assert not shut(bench)
+    assert "switchport access vlan 999" in bench.switch.running.section(f"interface {PORT}")

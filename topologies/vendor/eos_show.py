@@ -64,12 +64,19 @@ def _interfaces(switch: EosSwitch) -> Answer:
         name = f"Ethernet{number}"
         lines = switch.running.section(f"interface {name}")
         shut = "shutdown" in lines
-        up = port.up and not shut
+        halted = number in switch.faults.errdisabled
+        up = port.up and not shut and not halted
         settings = {line.partition(" ")[0]: line.partition(" ")[2] for line in lines}
         found[name] = {
             "name": name,
             "description": settings.get("description", ""),
-            "interfaceStatus": "disabled" if shut else "connected" if port.up else "notconnect",
+            "interfaceStatus": "errdisabled"
+            if halted
+            else "disabled"
+            if shut
+            else "connected"
+            if port.up
+            else "notconnect",
             "lineProtocolStatus": "up" if up else "down",
             "physicalAddress": port.mac,
             "mtu": int(settings.get("mtu", "9214")),

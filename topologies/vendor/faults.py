@@ -19,7 +19,7 @@ class Faults:
     """`unreachable`: connections are closed as soon as they stand. `sever`: the request after so many more loses its connection, and from
     then on the switch is unreachable. `delay`: seconds a command. `refuse`: command lines that are answered as invalid input. `read_only`
     users may look and change nothing. `tcam`: how many entries of bound lists the hardware holds. `pending`: how many sessions may wait
-    for their commit. `lose_saves`: startup-config cannot be written."""
+    for their commit. `lose_saves`: startup-config cannot be written. `errdisabled`: ports that are shown so."""
 
     unreachable: bool = False
     sever: tuple[int, Sever] | None = None
@@ -29,6 +29,7 @@ class Faults:
     tcam: int | None = None
     pending: int = 5
     lose_saves: bool = False
+    errdisabled: frozenset[int] = frozenset()
     requests: int = field(default=0, init=False)
 
     def due(self) -> Sever | None:
