@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from topologies.buffers import make_room
 from topologies.network import vsctl
 from topologies.plan import Host
 
@@ -65,6 +66,7 @@ class Blueprint:
 
     def build(self) -> None:
         vsctl(*self.words)
+        make_room()
         _quiet(self.bridge)
 
 
@@ -92,6 +94,7 @@ def _replace_port(host: Host, number: int) -> None:
     """In two transactions: in one, Open vSwitch would see nothing but a changed wish for a number."""
     vsctl("del-port", host.switch, host.edge)
     vsctl("add-port", host.switch, host.edge, "--", "set", "Interface", host.edge, f"ofport_request={number}")
+    make_room()
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,7 @@ def _move_cable(now: Plug, to: Plug) -> None:
         subprocess.run(words, check=True, capture_output=True)
     _quiet(to.interface)
     vsctl("add-port", to.bridge, to.interface, "--", "set", "Interface", to.interface, f"ofport_request={to.number}")
+    make_room()
 
 
 def lead_over(bridge: str, target: str) -> Undo:

@@ -24,7 +24,7 @@ import pytest
 from drivers.base import DeviceUnreachable
 from drivers.openflow.link import PROTOCOL
 from drivers.openflow.starting import SpeakerKind, Tls
-from topologies.buffers import roomy
+from topologies.buffers import make_room
 
 T = TypeVar("T")
 PATIENCE = 15.0
@@ -188,9 +188,9 @@ def start_net(controller_port: int, hosts: int, switches: int) -> Net:
         net.addLink(f"h{number}", names[switch], port2=port + 1)
     for left, right in itertools.pairwise(names):
         net.addLink(left, right, port1=hosts + 1, port2=hosts + 2)
-    with roomy():
-        net.build()
-        net.start()
+    net.build()
+    net.start()
+    make_room()
     for host in net.hosts:
         interface = host.defaultIntf()
         far = interface.link.intf2 if interface.link.intf1 is interface else interface.link.intf1

@@ -12,13 +12,13 @@ import secrets
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from topologies import ownership
-from topologies.buffers import roomy
+from topologies.buffers import make_room
 from topologies.plan import Host, NetworkPlan
 
 OVS_PATIENCE = 60
@@ -62,21 +62,20 @@ def running(plan: NetworkPlan, controller_port: int, controller_ip: str = "127.0
 
     named = plan.with_switch_names(_unused_prefix())
     net = Mininet(controller=None, build=False)
-    room = ExitStack()
     try:
-        room.enter_context(roomy())
         try:
             net.addController(_controller(controller_ip, controller_port))
             net.topo = PlanTopo(named, owner=ownership.mark(os.getpid()))
             net.build()
             net.start()
+            make_room()
         except Exception as error:  # Mininet raises nothing more specific
             raise NetworkError(f"Mininet could not build {named.name}: {error}") from error
         network = RunningNetwork(named, {host.name: int(net.get(host.name).pid) for host in named.hosts})
         _introduce(network)
         yield network
     finally:
-        with _undisturbed(), room:
+        with _undisturbed():
             _take_down(net, named)
 
 
