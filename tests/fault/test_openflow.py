@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from controller.client import Address
+from controller.roles import Role
 from labs.cut import Cut
 from tests.mininet.estate import Estate, estate, ofctl
 from tests.mininet.served import until
@@ -107,6 +109,12 @@ def test_a_switch_lost_in_the_middle_of_contain_and_of_release_is_unknown_then_q
     assert site.netcordon.went(case.id).count("removed") == 1
 
 
+def _metrics(site: Estate) -> str:
+    served = site.netcordon
+    with Address(f"unix:{served.places.api_socket}", served.tokens[Role.OPERATOR]).open() as http:
+        return http.get("/metrics").raise_for_status().text
+
+
 def _waits(site: Estate, id: str) -> None:
     """It is not done, and says what it waits for."""
     until("a reason", lambda: "not connected" in _told(site, id)[1])
@@ -125,7 +133,9 @@ def test_a_full_flow_table_is_partial_with_the_refused_rule_and_mends_when_there
             case = site.netcordon.contain(str(camera.ip), "partial")
             outcome, reason = _told(site, case.id)
             assert outcome == "partial"
+            assert f"{camera.edge}: " in reason, "it names the rule"
             assert "TABLE_FULL" in reason
+            assert 'netcordon_containments{outcome="partial",want="held"} 1.0' in _metrics(site)
             shown = site.netcordon.cli("show", case.id).stdout
             assert "TABLE_FULL" in shown
             stream.runs()

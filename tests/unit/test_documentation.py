@@ -54,3 +54,16 @@ def test_a_configuration_that_is_shown_is_read(page: Path) -> None:
 def test_a_link_to_a_file_leads_to_one(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+
+
+def test_each_fault_names_a_test_that_there_is() -> None:
+    rows = [line for line in (ROOT / "docs/faults.md").read_text().splitlines() if line.startswith("| ")]
+    tried = [row for row in rows if not row.startswith("| fault ")]
+    assert len(tried) > 20
+    for row in tried:
+        (named,) = NAMED_TEST.findall(row)
+        file, name = named
+        assert re.search(rf"^(?:async )?def {name}\(", (ROOT / file).read_text(), re.MULTILINE), row
