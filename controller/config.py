@@ -254,12 +254,14 @@ Age = Annotated[float | None, BeforeValidator(_age)]
 
 class Retention(Section):
     """For how long the database keeps what is over: a span, or `never`, which deletes nothing of it. An alert counts from when it came, a
-    proposal from when it could be answered last, a binding from when it was seen last. What an open containment or proposal names stays,
-    and so does the audit log."""
+    proposal from when it could be answered last, a containment from when its last device was seen without it, a binding from when it was
+    seen last. What an open containment or proposal names stays, and so do the audit log and a containment that an alert or a proposal
+    names which is still kept."""
 
     alerts: Age = 90 * 86400.0
     dead_letters: Age = 30 * 86400.0
     proposals: Age = 90 * 86400.0
+    containments: Age = 365 * 86400.0
     bindings: Age = 30 * 86400.0
 
 

@@ -31,6 +31,7 @@ class Pruning:
         self._ages: Mapping[Prunable, float | None] = {
             Prunable.PROPOSALS: settings.proposals,
             Prunable.ALERTS: settings.alerts,
+            Prunable.CONTAINMENTS: settings.containments,
             Prunable.DEAD_LETTERS: settings.dead_letters,
             Prunable.BINDINGS: settings.bindings,
         }

@@ -1,6 +1,7 @@
 """What is over and old is deleted, some rows at a time: looked for beside the writers, looked at again in the transaction that deletes it.
 
-Nothing goes that an open case names (held, or not read back as gone yet) or an open proposal. The audit log is never touched.
+Nothing goes that an open case names (held, or not read back as gone yet) or an open proposal, and no case that an alert or a proposal
+names which is still here. The audit log is never touched.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     Column,
     ColumnElement,
     Connection,
+    Double,
     Table,
     and_,
     bindparam,
@@ -33,7 +36,10 @@ from controller.store.tables import (
     binding,
     containment,
     containment_alert,
+    containment_device,
     dead_letter,
+    device_rule,
+    idempotency,
     proposal,
     proposal_alert,
     proposal_vote,
@@ -47,10 +53,11 @@ Key = tuple[Any, ...]
 
 
 class Prunable(StrEnum):
-    """What is deleted once it is old. In this order: a proposal that is gone names no alert any more."""
+    """What is deleted once it is old. In this order: what is gone names nothing any more."""
 
     PROPOSALS = "proposals"
     ALERTS = "alerts"
+    CONTAINMENTS = "containments"
     DEAD_LETTERS = "dead_letters"
     BINDINGS = "bindings"
 
@@ -66,8 +73,8 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """`at`: since when it is over; `over`: the condition that it is, and that nothing open names it; `parts`: rows that go with it, by the
-    column that names it."""
+    """`at`: since when it is over; `over`: the condition that it is, and that nothing open names it, which may ask for the moment :before;
+    `parts`: rows that go with it, by the column that names it."""
 
     table: Table
     at: ColumnElement[float]
@@ -78,6 +85,7 @@ class _Kind:
 
 _OPEN_CASE = or_(containment.c.want == Want.HELD.value, containment.c.outcome != Outcome.REMOVED.value)
 _OPEN_PROPOSAL = proposal.c.state == ProposalState.OPEN.value
+_BEFORE: BindParameter[float] = bindparam("before", type_=Double)
 _BINDING = list(binding.primary_key.columns)
 _DROP_BINDING = delete(binding).where(
     binding.c.last_seen < bindparam("before"), *(column == bindparam(f"of_{column.name}") for column in _BINDING)
@@ -106,6 +114,25 @@ _KINDS: Mapping[Prunable, _Kind] = {
         ),
         [containment_alert.c.alert_id, proposal_alert.c.alert_id],
     ),
+    Prunable.CONTAINMENTS: _Kind(
+        containment,
+        containment.c.created_at,  # a bound: its devices say when it was over
+        [containment.c.id],
+        and_(
+            ~_OPEN_CASE,
+            *(
+                ~exists().where(column == containment.c.id)
+                for column in (device_rule.c.containment_id, idempotency.c.containment_id, proposal.c.containment_id)
+            ),
+            ~exists().where(
+                containment_device.c.containment_id == containment.c.id, containment_device.c.at >= _BEFORE
+            ),
+            ~exists().where(
+                containment_alert.c.containment_id == containment.c.id, alert.c.id == containment_alert.c.alert_id
+            ),
+        ),
+        [containment_alert.c.containment_id, containment_device.c.containment_id],
+    ),
     Prunable.DEAD_LETTERS: _Kind(
         dead_letter, dead_letter.c.received_at, [dead_letter.c.id], dead_letter.c.id.is_not(None)
     ),
@@ -120,10 +147,10 @@ def old(
     `names` are those whose bindings stay."""
     kind = _KINDS[what]
     place = (kind.at, *kind.identity)
-    query = select(*place).where(kind.at < before, kind.over).order_by(*place).limit(BATCH)
+    query = select(*place).where(kind.at < _BEFORE, kind.over).order_by(*place).limit(BATCH)
     if after is not None:
         query = query.where(tuple_(*place) > tuple_(*after))
-    found = [tuple(row) for row in connection.execute(query)]
+    found = [tuple(row) for row in connection.execute(query, {"before": before})]
     keys = [row[1:] for row in found]
     if what is Prunable.BINDINGS:
         keys = [key for key in keys if names.isdisjoint(key[1:3])]
@@ -138,7 +165,8 @@ def prune(transaction: Transaction, what: Prunable, before: float, keys: Sequenc
     kind = _KINDS[what]
     (id,) = kind.identity
     these = [one for (one,) in keys]
-    still = list(transaction.execute(select(id).where(id.in_(these), kind.at < before, kind.over)).scalars())
+    query = select(id).where(id.in_(these), kind.at < _BEFORE, kind.over)
+    still = list(transaction.execute(query, {"before": before}).scalars())
     if not still:
         return 0
     for part in kind.parts:

@@ -116,11 +116,7 @@ device = Table(
     Column("owner", Text),
     Column("epoch", Integer, nullable=False, server_default="0"),
     Column("lease_until", Double),
-    Column("due_at", Double),
-    Column("failures", Integer, nullable=False, server_default="0"),
-    Column("error", Words),
     Column("boot_id", Words),
-    Column("up", Boolean, nullable=False, server_default=text("false")),
 )
 
 device_rule = Table(
@@ -150,6 +146,7 @@ idempotency = Table(
     Column("containment_id", Text, ForeignKey("containment.id"), nullable=False),
     Column("created_at", Double, nullable=False),
     Index("idempotency_age", "created_at"),
+    Index("idempotency_of_containment", "containment_id"),
 )
 
 alert = Table(
@@ -232,6 +229,7 @@ proposal = Table(
     Column("on_expiry", Text),
     Index("proposal_recent", "created_at"),
     Index("proposal_open", "state", "target"),
+    Index("proposal_of_containment", "containment_id"),
 )
 
 proposal_vote = Table(

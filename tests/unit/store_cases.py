@@ -83,7 +83,9 @@ def alert(key: str, **changes: Any) -> Alert:
     return Alert(**values | changes)
 
 
-async def converge(store: Store, device: str, outcome: Outcome = Outcome.INSTALLED, boot_id: str | None = None) -> None:
+async def converge(
+    store: Store, device: str, outcome: Outcome = Outcome.INSTALLED, boot_id: str | None = None, *, at: float = START
+) -> None:
     """Do as a device's loop does: what is on it is now as wanted."""
     epoch = await store.claim(device, "test", 30.0)
     assert epoch is not None
@@ -92,7 +94,7 @@ async def converge(store: Store, device: str, outcome: Outcome = Outcome.INSTALL
         id: DeviceOutcome(
             device,
             outcome if any(rule.provenance.containment == id for rule in wanted.rules) else Outcome.REMOVED,
-            at=START,
+            at=at,
         )
         for id in wanted.containments
     }

@@ -10,7 +10,7 @@ import pytest
 
 from controller import retention as loop
 from controller.config import Retention
-from controller.model import Attachment, Binding, Outcome
+from controller.model import Attachment, Binding, Outcome, Want
 from controller.retention import Pruning
 from controller.store import Proposal, Prunable, Replayed, Store, Taken
 from controller.store import retention as rows
@@ -26,7 +26,9 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pruning(store: Store, clock: Clock, **ages: Any) -> Pruning:
-    everything: dict[str, Any] = dict.fromkeys(("alerts", "dead_letters", "proposals", "bindings"), "10d")
+    everything: dict[str, Any] = dict.fromkeys(
+        ("alerts", "dead_letters", "proposals", "containments", "bindings"), "10d"
+    )
     return Pruning(store, Retention.model_validate(everything | ages), clock)
 
 
@@ -58,7 +60,7 @@ async def test_what_is_old_goes_and_what_is_not_stays(store: Store, clock: Clock
     clock.now = START + 12 * DAY
     young = await store.dead_letter("generic", "[", "not JSON")
     gone = await pruning(store, clock).prune()
-    assert gone == {Prunable.PROPOSALS: 0, Prunable.ALERTS: 1, Prunable.DEAD_LETTERS: 2, Prunable.BINDINGS: 1}
+    assert gone == dict.fromkeys(Prunable, 0) | {Prunable.ALERTS: 1, Prunable.DEAD_LETTERS: 2, Prunable.BINDINGS: 1}
     assert [one.alert.id for one in await store.alerts()] == [kept]
     assert [one.id for one in await store.dead_letters()] == [young]
     assert await store.dead_letters(replayed=True) == []
@@ -73,7 +75,7 @@ async def test_what_is_kept_for_ever_is_never_pruned(store: Store, clock: Clock)
     await store.save_bindings([binding(1, START)])
     clock.now = START + 3000 * DAY
     gone = await pruning(store, clock, alerts="never", bindings="never").prune()
-    assert set(gone) == {Prunable.PROPOSALS, Prunable.DEAD_LETTERS}
+    assert set(gone) == set(Prunable) - {Prunable.ALERTS, Prunable.BINDINGS}
     assert len(await store.alerts()) == len(await store.load_bindings(0.0)) == 1
 
 
@@ -88,8 +90,57 @@ async def test_an_open_case_keeps_its_alerts_and_the_bindings_of_its_device(stor
     assert (await pruning(store, clock).prune())[Prunable.ALERTS] == 0, "not read back as gone yet"
     await converge(store, "s1", Outcome.REMOVED)
     gone = await pruning(store, clock).prune()
-    assert (gone[Prunable.ALERTS], gone[Prunable.BINDINGS]) == (1, 1)
-    assert (await store.containment(case.id)).alerts == ()
+    assert (gone[Prunable.ALERTS], gone[Prunable.CONTAINMENTS], gone[Prunable.BINDINGS]) == (1, 1, 1)
+    assert await store.containments() == []
+
+
+async def _contained(store: Store, number: int, **more: Any) -> str:
+    return (
+        await store.accept(draft(number, alert_id=more.pop("alert_id", None)), recheck=nothing, **more)
+    ).containment.id
+
+
+async def test_a_case_goes_once_its_devices_were_long_without_it_and_its_audit_stays(
+    store: Store, clock: Clock
+) -> None:
+    """Not one that is held, that was removed of late, whose request may come again, or that a kept alert or proposal names."""
+    alerted = await taken(store, "k")
+    gone, keyed, named = (
+        await _contained(store, 1),
+        await _contained(store, 2, idempotency_key="k"),
+        await _contained(store, 3, alert_id=alerted),
+    )
+    asked = await proposed(store, 4, "k4", created_at=START + 15 * DAY, expires_at=START + 16 * DAY)
+    approved = await _contained(store, 4, fulfils=asked.id)
+    for case in (gone, keyed, named, approved):
+        await store.release(case, by="ann", reason="clean")
+    assert await _pruned(store, clock, forget=False) == [], "not read back as gone yet"
+    await converge(store, "s1", Outcome.REMOVED)
+    late, held = await _contained(store, 5), await _contained(store, 6)
+    await store.release(late, by="ann", reason="clean")
+    await converge(store, "s1", at=START + 15 * DAY)
+    assert await _pruned(store, clock, forget=False) == [gone]
+    records = len(await store.audit_records())
+    assert await _pruned(store, clock, alerts="never") == [keyed]
+    assert await _pruned(store, clock) == [named]
+    assert {case.id for case in await store.containments()} == {approved, late, held}
+    assert len(await store.audit_records()) == records == (await store.audit_verify()).records
+    assert next(one.action for one in await store.audit_records() if one.subject == gone) == "contain"
+    again = await _contained(store, 1)
+    assert (await store.containment(again)).want is Want.HELD
+
+
+async def _pruned(store: Store, clock: Clock, *, forget: bool = True, **ages: Any) -> list[str]:
+    """The cases that go when ten days is old, 20 days after the start."""
+    before = {case.id for case in await store.containments()}
+    clock.now = START + 20 * DAY
+    if forget:
+        await pruning(store, clock, **ages).prune()
+    else:
+        keys, _ = await store.old(Prunable.CONTAINMENTS, clock.now - 10 * DAY)
+        await store.prune(Prunable.CONTAINMENTS, clock.now - 10 * DAY, keys)
+    clock.now = START
+    return sorted(before - {case.id for case in await store.containments()})
 
 
 async def test_a_proposal_goes_with_its_votes_once_it_is_over_and_keeps_its_alert_until_then(
