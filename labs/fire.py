@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 HELD_PATIENCE = 40.0
 BETWEEN_LOOKS = 0.05
+CALM = 1.0
+CALM_PATIENCE = 60.0
 PROVEN = "proven"
 
 
@@ -141,11 +143,22 @@ class Flooding:
     def end(self, proven_at: float, *, proven: bool) -> Happened:
         sent = self._site.traffic.crew.ask(self._source, "end_flood")
         asked, unanswered, slowest = self._asking.end()
-        time.sleep(SILENCE)
-        noted = {"frames": sent, "api_asked": asked, "api_slowest_ms": slowest}
+        ended = time.time()
+        noted = {"frames": sent, "api_asked": asked, "api_slowest_ms": slowest, "calm_after_ms": self._calm(ended)}
         span = (self._began, time.time())
         held_at = proven_at if proven else None
         return measured(self._site, self.what, span, held_at, {}, unanswered, noted, silent_from=proven_at)
+
+    def _calm(self, since: float) -> float | None:
+        """When the switches had worked off what was left of the flood, by the innocent streams: the last second of each arrived whole.
+        What is lost until then is the flood's doing; after it, ours. None: it did not get calm."""
+        while (now := time.time()) < since + CALM_PATIENCE:
+            begin = max(since, now - CALM)
+            losses = [_loss(self._site, stream, begin, now)[0] for stream in self._site.innocent_streams]
+            if now - since >= CALM and not any(loss is None or loss for loss in losses):
+                return _since(since, now)
+            time.sleep(SILENCE)
+        return None
 
 
 class Asking:

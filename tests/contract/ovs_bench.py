@@ -20,7 +20,7 @@ from tests.contract.bench import Station, Traffic
 from tests.contract.wires import Wires
 from tests.openflow_lab import NAMES, Net, until
 from tests.ssh_lab import Wire, cutting, known_hosts, running_sshd
-from topologies.buffers import roomy
+from topologies.buffers import make_room
 
 HOSTS = 5  # three stations, and two for `Wires`
 CUTS = ("look", "half", "before", "after")
@@ -64,9 +64,9 @@ def running_ovs(folder: Path) -> Iterator[OvsLab]:
     for number in range(1, HOSTS + 1):
         net.addHost(f"h{number}", ip=f"10.0.0.{number}/24", mac=f"02:00:00:00:00:{number:02x}")
         net.addLink(f"h{number}", name, port2=number)
-    with roomy():
-        net.build()
-        net.start()
+    net.build()
+    net.start()
+    make_room()
     try:
         for number in range(1, HOSTS + 1):
             interface = f"{name}-eth{number}"
