@@ -254,11 +254,11 @@ def test_yes_acts_and_says_how_to_undo(daemon: Daemon, command: Command) -> None
     assert f"netcordon release {case['id']}" in ended.err
     assert "deny from eth1" in ended.out
     assert "table=0" not in ended.out
-    assert "table=0" in command("plan", "10.0.0.1").out
     assert "netcordon plan 10.0.0.1" in ended.err, "the switch's own words are not shown before the question"
     wish = daemon.service.requests[-1]
     assert (wish.duration, wish.reason, wish.by) == (1800.0, "by hand", "admin")
     assert wish.key
+    assert "table=0" in command("plan", "10.0.0.1").out
 
 
 def test_on_a_terminal_only_the_whole_word_counts(daemon: Daemon) -> None:
@@ -959,6 +959,11 @@ def test_doctor_with_a_token_that_may_not_ask(
 SHELLS = ("bash", "zsh", "fish")
 
 
+def offered(line: str, expected: list[str]) -> bool:
+    """Whether that is offered. A daemon that does not answer within a blink is given up, which a busy machine's may be."""
+    return any(completed(line) == expected for _ in range(5))
+
+
 def completed(line: str, shell: str = "bash") -> list[str]:
     """What a Tab offers after `line`, in a process of its own as the shell starts it; it says nothing else."""
     words = line.split(" ")
@@ -993,12 +998,12 @@ def test_commands_of_groups_and_of_other_packages_are_completed() -> None:
 def test_ids_devices_targets_and_profiles_come_from_the_daemon(daemon: Daemon, command: Command) -> None:
     assert command("contain", "10.0.0.7", "--yes").code == ExitCode.OK
     id = command("list", "--json").json["containments"][0]["id"]
-    assert completed("netcordon show c-") == [id]
-    assert completed("netcordon release 10.") == ["10.0.0.7"]
-    assert completed("netcordon release c") == [id]
-    assert completed("netcordon list --device s") == ["s1"]
-    assert completed("netcordon contain 10.0.0.") == ["10.0.0.1", "10.0.0.2"]
-    assert completed("netcordon plan --profile f") == ["full"]
+    assert offered("netcordon show c-", [id])
+    assert offered("netcordon release 10.", ["10.0.0.7"])
+    assert offered("netcordon release c", [id])
+    assert offered("netcordon list --device s", ["s1"])
+    assert offered("netcordon contain 10.0.0.", ["10.0.0.1", "10.0.0.2"])
+    assert offered("netcordon plan --profile f", ["full"])
 
 
 @pytest.mark.parametrize("url", ["unix:/nowhere", "http://127.0.0.1:9", "http://192.0.2.1:1", "nonsense", "https://"])
@@ -1017,7 +1022,7 @@ def test_completion_gives_a_daemon_up_that_hangs(tmp_path: Path, monkeypatch: py
 
 def test_completion_over_the_socket_and_without_a_good_token(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NETCORDON_URL", f"unix:{daemon.socket}")
-    assert completed("netcordon list --device ") == ["s1"]
+    assert offered("netcordon list --device ", ["s1"])
     monkeypatch.setenv("NETCORDON_TOKEN", "nct_wrong")
     assert completed("netcordon list --device ") == []
 
