@@ -14,7 +14,7 @@ _HELP = "As anchored regular expressions, one a line: for TACACS+ authorization.
 
 
 def commands(
-    platform: Annotated[str, typer.Argument(help="A platform of the driver napalm: `eos` or `ios`.")],
+    platform: Annotated[str, typer.Argument(help="A platform of the driver napalm or netmiko, as `eos` or `linux`.")],
     regex: Annotated[bool, typer.Option("--regex", help=_HELP)] = False,
     as_json: Json = False,
 ) -> None:
@@ -25,8 +25,9 @@ def commands(
     from drivers.napalm_config.commands import WORDS
     from drivers.napalm_config.eos_commands import COMMANDS as EOS
     from drivers.napalm_config.ios_commands import COMMANDS as IOS
+    from drivers.netmiko_cli.commands import COMMANDS as OF_HOSTS
 
-    platforms = {"eos": EOS, "ios": IOS}
+    platforms = {"eos": EOS, "ios": IOS, **OF_HOSTS}
     if platform not in platforms:
         raise NotFound(f"no platform {platform!r} whose commands are listed; there is {', '.join(platforms)}")
     listed = platforms[platform]

@@ -46,6 +46,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "FILE": (r"[a-z][a-z0-9-]{0,30}:/netcordon-merge\.txt", "the file that is merged, where `file_system` says"),
     "FLASH": (r"[a-z][a-z0-9-]{0,30}:", "`file_system`, as flash:"),
     "MINUTES": (r"[0-9]{1,3}", "`revert_in` in minutes"),
+    "BRIDGE": (r"[A-Za-z0-9_.-]{1,15}", "the bridge of the device's options"),
+    "NUMBER": (r"[0-9]{1,10}", "a number"),
+    "FLAG": (r"(?:no-forward|forward)", "no-forward or forward"),
+    "ADDRESS": (r"[0-9a-f.:]+", "an IP address"),
     "TIME": (r"[0-9]{2}:[0-9]{2}:[0-9]{2}", "hours:minutes:seconds"),
 }
 """Words in capitals: what they may be as a regular expression, and in words."""

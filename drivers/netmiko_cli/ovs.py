@@ -43,8 +43,8 @@ _OFCTL = "{sudo}ovs-ofctl -O OpenFlow13 --no-names --timeout=10"
 _VSCTL = "{sudo}ovs-vsctl --timeout=10 --format=json"
 QUESTIONS: Mapping[str, str] = {
     "boot": "cat /proc/sys/kernel/random/boot_id",
-    # Flows are lost when the daemon starts again: when that was, in ticks since the host started (proc(5)).
-    "daemon": 'cut -d " " -f 22 /proc/"$(cat /run/openvswitch/ovs-vswitchd.pid)"/stat',
+    # Flows are lost when the daemon starts again: that is when it wrote this file.
+    "daemon": "stat -c %Y-%i /run/openvswitch/ovs-vswitchd.pid",
     "bridges": f"{_VSCTL} --columns=_uuid,name,ports list Bridge",
     "ports": f"{_VSCTL} --columns=_uuid,name,interfaces,tag,trunks,vlan_mode list Port",
     "interfaces": f"{_VSCTL} --columns=_uuid,name,ofport,type list Interface",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -36,6 +37,7 @@ class LinuxLab:
     wire: Wire
     fault: Path
     options: NetmikoOptions
+    warm: NetmikoDriver | None = None
 
     def run(self, *words: str) -> str:
         """On the host, by another way than the driver's."""
@@ -44,6 +46,12 @@ class LinuxLab:
 
     def port(self, number: int) -> str:
         return f"{self.node.name}-eth{number}"
+
+    def driver(self) -> NetmikoDriver:
+        """One for all tests, with its session: a login takes longer than a test. Another once a test has closed it."""
+        if self.warm is None or self.warm._closed.is_set():
+            self.warm = NetmikoDriver("linux-1", self.options)
+        return self.warm
 
     @asynccontextmanager
     async def bench(self) -> AsyncIterator[LinuxBench]:
@@ -54,7 +62,6 @@ class LinuxLab:
         try:
             yield bench
         finally:
-            await bench.driver.close()
             bench.wires.close()
             self.run("nft", "flush", "ruleset")
 
@@ -96,7 +103,10 @@ def running_linux(folder: Path, password: str | None = None) -> Iterator[LinuxLa
                 poll=0.2,
             )
             fault = cutting(node, folder, "nft", look=" list ", push="-f -")
-            yield LinuxLab(net, node, wire, fault, options)
+            lab = LinuxLab(net, node, wire, fault, options)
+            yield lab
+            if lab.warm is not None:
+                asyncio.run(lab.warm.close())
     finally:
         net.stop()
 
@@ -109,7 +119,7 @@ class LinuxBench:
     def __init__(self, lab: LinuxLab) -> None:
         self._lab = lab
         self.wires = Wires([lab.net.get(f"h{number}") for number in range(1, HOSTS + 1)])
-        self.driver: Driver = NetmikoDriver("linux-1", lab.options)
+        self.driver: Driver = lab.driver()
         self.rogue, self.neighbour, self.bystander = (self._station(number) for number in (1, 2, 3))
 
     def _station(self, number: int) -> Station:

@@ -3,6 +3,7 @@ frames, a real sshd."""
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -39,6 +40,13 @@ class OvsLab:
     wire: Wire
     fault: Path
     options: NetmikoOptions
+    warm: NetmikoDriver | None = None
+
+    def driver(self) -> NetmikoDriver:
+        """One for all tests, with its session: a login takes longer than a test. Another once a test has closed it."""
+        if self.warm is None or self.warm._closed.is_set():
+            self.warm = NetmikoDriver("ovs-1", self.options)
+        return self.warm
 
     @asynccontextmanager
     async def bench(self) -> AsyncIterator[OvsBench]:
@@ -49,7 +57,6 @@ class OvsLab:
         try:
             yield bench
         finally:
-            await bench.driver.close()
             bench.wires.close()
 
 
@@ -85,7 +92,10 @@ def running_ovs(folder: Path) -> Iterator[OvsLab]:
                 poll=0.2,
             )
             fault = cutting(node, folder, "ovs-ofctl", look=" dump-flows ", push=" --bundle ")
-            yield OvsLab(Net(net, [name], []), node, wire, fault, options)
+            lab = OvsLab(Net(net, [name], []), node, wire, fault, options)
+            yield lab
+            if lab.warm is not None:
+                asyncio.run(lab.warm.close())
     finally:
         net.stop()
 
@@ -98,7 +108,7 @@ class OvsBench:
     def __init__(self, lab: OvsLab) -> None:
         self._lab, self._settled = lab, -1
         self.wires = Wires([lab.net.host(number) for number in range(1, HOSTS + 1)])
-        self.driver: Driver = NetmikoDriver("ovs-1", lab.options)
+        self.driver: Driver = lab.driver()
         self.rogue, self.neighbour, self.bystander = (self._station(number) for number in (1, 2, 3))
 
     def _station(self, number: int) -> Station:

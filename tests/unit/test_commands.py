@@ -19,6 +19,8 @@ from drivers.napalm_config.commands import WORDS, Command, unknown
 from drivers.napalm_config.driver import NapalmDriver
 from drivers.napalm_config.eos_commands import COMMANDS
 from drivers.napalm_config.options import EosOptions, IosOptions, Save
+from drivers.netmiko_cli import linux, ovs
+from drivers.netmiko_cli.commands import COMMANDS as OF_HOSTS
 from drivers.rules import Action, Direction, Match, PortName, PortRange, Protocol, Provenance, Rule, RuleSet
 from topologies.vendor.eapi import Eapi, self_signed
 from topologies.vendor.eos import EosSwitch
@@ -163,11 +165,29 @@ def test_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_each_word_in_capitals_is_explained() -> None:
-    capitals = {
-        word
-        for one in (*COMMANDS, *ios_commands.COMMANDS)
-        for word in one.pattern.split()
-        if word.isupper() and "-" not in word
-    }
+    every = (*COMMANDS, *ios_commands.COMMANDS, *(one for of_host in OF_HOSTS.values() for one in of_host))
+    capitals = {word for one in every for word in one.pattern.split() if word.isupper() and "-" not in word}
     assert capitals == set(WORDS)
     assert Command("ACTION PROTOCOL END END MORE", "").matches("permit tcp any eq 1 host fd00::1 range 2 3 established")
+
+
+@pytest.mark.parametrize("platform", ["linux", "ovs"])
+def test_what_is_run_on_a_host_is_listed(platform: str) -> None:
+    """Each program that a question, a check or a push starts, with its arguments."""
+    module: Any = {"linux": linux, "ovs": ovs}[platform]
+    sent = [*module.QUESTIONS.values(), *([linux.CHECK, linux.PUSH] if platform == "linux" else [ovs.BUNDLE, ovs.FLAG])]
+    filled = {
+        "{sudo}": "",
+        "{bridge}": "br0",
+        "{number}": "7",
+        "{flag}": "no-forward",
+        '"${SSH_CONNECTION%% *}"': "192.0.2.7",
+    }
+    for command in sent:
+        for placed, value in filled.items():
+            command = command.replace(placed, value)
+        if command.startswith('echo "$'):  # the shell's own
+            continue
+        command = command.removeprefix("{ ").partition(" || ")[0]
+        assert not unknown([command], OF_HOSTS[platform]), command
+    assert run(["commands", platform]) == 0
