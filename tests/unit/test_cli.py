@@ -253,9 +253,9 @@ def test_yes_acts_and_says_how_to_undo(daemon: Daemon, command: Command) -> None
     (case,) = command("list", "--json").json["containments"]
     assert f"netcordon release {case['id']}" in ended.err
     assert "deny from eth1" in ended.out
+    wish = daemon.service.requests[-1]
     assert "table=0" not in ended.out
     assert "netcordon plan 10.0.0.1" in ended.err, "the switch's own words are not shown before the question"
-    wish = daemon.service.requests[-1]
     assert (wish.duration, wish.reason, wish.by) == (1800.0, "by hand", "admin")
     assert wish.key
     assert "table=0" in command("plan", "10.0.0.1").out
