@@ -38,14 +38,29 @@ class Damage:
     last: Connection
 
 
+def strike(attack: Attack, plan: NetworkPlan, crew: Crew, patience: float) -> tuple[int, tuple[str, ...], list[str]]:
+    """Scan, then copy, where somebody may stop it at any moment: how many doors were tried, which were open, and who took a copy."""
+    rogue = plan.actor(Role.ROGUE)
+    tried, open_doors = _scan(attack, plan, crew, patience)
+    worm = secrets.token_bytes(attack.copy_itself.octets)
+    targets = [plan.actor(role) for role in attack.copy_itself.targets]
+    attempts = [_attempt(to, attack.copy_itself.port, worm, patience) for to in targets]
+    results = crew.ask(rogue, "connect", attempts=attempts)
+    return tried, open_doors, [to.name for to, result in zip(targets, results, strict=True) if result["exchanged"]]
+
+
+def _scan(attack: Attack, plan: NetworkPlan, crew: Crew, patience: float) -> tuple[int, tuple[str, ...]]:
+    doors = [(plan.actor(role), port) for role in attack.scan.targets for port in attack.scan.ports]
+    attempts = [_attempt(to, port, b"", patience) for to, port in doors]
+    results = crew.ask(plan.actor(Role.ROGUE), "connect", attempts=attempts)
+    opened = [f"{to.name}:{port}" for (to, port), one in zip(doors, results, strict=True) if one["opened"] == "open"]
+    return len(doors), tuple(opened)
+
+
 def carry_out(attack: Attack, plan: NetworkPlan, crew: Crew) -> Damage:
     """Scan, then copy. Raises LabError when no copy arrived: then there is nothing to alert about."""
     rogue = plan.actor(Role.ROGUE)
-    doors = [(plan.actor(role), port) for role in attack.scan.targets for port in attack.scan.ports]
-    results = crew.ask(rogue, "connect", attempts=[_attempt(to, port, b"") for to, port in doors])
-    open_doors = tuple(
-        f"{to.name}:{port}" for (to, port), result in zip(doors, results, strict=True) if result["opened"] == "open"
-    )
+    tried, open_doors = _scan(attack, plan, crew, PATIENCE)
     worm = secrets.token_bytes(attack.copy_itself.octets)
     copies = [
         _copy(crew, rogue, plan.actor(role), attack.copy_itself.port, worm) for role in attack.copy_itself.targets
@@ -53,7 +68,7 @@ def carry_out(attack: Attack, plan: NetworkPlan, crew: Crew) -> Damage:
     taken = [connection for connection in copies if connection is not None]
     if not taken:
         raise LabError("the attack came to nothing: no target took a copy")
-    return Damage(len(doors), open_doors, tuple(connection.to for connection in taken), taken[-1])
+    return Damage(tried, open_doors, tuple(connection.to for connection in taken), taken[-1])
 
 
 def _copy(crew: Crew, rogue: Host, to: Host, port: int, worm: bytes) -> Connection | None:
@@ -63,8 +78,8 @@ def _copy(crew: Crew, rogue: Host, to: Host, port: int, worm: bytes) -> Connecti
     return Connection(at, rogue, result["source_port"], to, port) if result["exchanged"] else None
 
 
-def _attempt(to: Host, port: int, said: bytes) -> dict[str, Any]:
-    return {"ip": str(to.ip), "port": port, "udp": False, "source_port": 0, "say": said.hex(), "patience": PATIENCE}
+def _attempt(to: Host, port: int, said: bytes, patience: float = PATIENCE) -> dict[str, Any]:
+    return {"ip": str(to.ip), "port": port, "udp": False, "source_port": 0, "say": said.hex(), "patience": patience}
 
 
 def eve(alert: SuricataAlert, seen: Connection, interface: str) -> dict[str, Any]:

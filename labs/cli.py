@@ -114,6 +114,7 @@ def clean(as_json: Json = False) -> None:
 
 def _run(name: str, seed: int | None, story: Story, *, keep: bool) -> Result:
     """A result in any case but Ctrl-C. What is wrong is shown as well."""
+    from labs import suricata
     from labs.installation import called
     from labs.preconditions import check, leftovers_in_words
     from labs.process import LabError
@@ -124,6 +125,8 @@ def _run(name: str, seed: int | None, story: Story, *, keep: bool) -> Result:
     try:
         scenario = load(name)
         check()
+        if scenario.detector is not None:
+            suricata.check()
         if found := leftovers():
             story.warn(leftovers_in_words(found))
         plan = _plan(seed)

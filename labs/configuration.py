@@ -34,6 +34,11 @@ class Places:
         return self.folder / "speaker.sock"
 
     @property
+    def eve(self) -> Path:
+        """Where a detector writes what it sees."""
+        return self.folder / "eve.json"
+
+    @property
     def url(self) -> str:
         return f"http://{HERE}:{self.api_port}"
 
@@ -83,6 +88,9 @@ def configuration(scenario: Scenario, plan: NetworkPlan, places: Places) -> dict
             for host in plan.hosts
             if host.managed
         ],
+        "intake": {
+            "files": [{"path": str(places.eve), "format": scenario.detector}] if scenario.detector is not None else []
+        },
         "policy": scenario.policy,
         "profiles": list(scenario.profiles),
     }

@@ -27,6 +27,17 @@ class Through:
 
 
 @dataclass(frozen=True)
+class Detected:
+    """When the attack began, when its packet was on the wire that the detector speaks of, and when Netcordon had read that (all in seconds
+    since the epoch); and who was infected all the same."""
+
+    attack_at: float
+    seen_at: float
+    received_at: float
+    infected: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What a run brought together. `case` is as it stood before the release; `began` and `released_at` are when the alert
     and the release were sent, in seconds since the epoch (None: not known); `differences` what is not as it was."""
@@ -41,6 +52,7 @@ class Evidence:
     differences: Sequence[str]
     through: Through
     happened: Sequence[Happened]
+    detected: Detected | None = None
 
 
 def judge(scenario: Scenario, evidence: Evidence, seed: int | None) -> Result:
@@ -63,7 +75,26 @@ def judge(scenario: Scenario, evidence: Evidence, seed: int | None) -> Result:
         must_stop=[_row(evidence, trial) for trial in tried if trial.must_stop],
         must_flow=[_row(evidence, trial) for trial in tried if not trial.must_stop],
         differences=evidence.differences,
+        detected_ms=_detected(evidence),
+        infected=() if evidence.detected is None else evidence.detected.infected,
     )
+
+
+def _detected(evidence: Evidence) -> dict[str, float | None]:
+    """Milliseconds from the attack's beginning: to the packet that the alert is about, to its alert being read, to the last packet through;
+    and from that packet on."""
+    told = evidence.detected
+    if told is None:
+        return {}
+    last = _last_packet(evidence)
+    stopped = None if last is None else told.received_at + last / 1000
+    return {
+        "attack_to_packet": round((told.seen_at - told.attack_at) * 1000, 3),
+        "attack_to_received": round((told.received_at - told.attack_at) * 1000, 3),
+        "attack_to_last_packet": None if stopped is None else round((stopped - told.attack_at) * 1000, 3),
+        "packet_to_received": round((told.received_at - told.seen_at) * 1000, 3),
+        "packet_to_last_packet": None if stopped is None else round((stopped - told.seen_at) * 1000, 3),
+    }
 
 
 def _row(evidence: Evidence, trial: Trial) -> Row:

@@ -43,7 +43,8 @@ class Result:
     """`stages_ms` has a value, or None, for each of STAGES. `expected` is the outcome that the containment must come to.
     `through_after_installed` and `through_after_proven` count the baits' frames that came through after the controller had said so and
     before the release, but for those in an incident's own time: these are in `incidents`. `through_after_settled`: once the switch had
-    its time to go by what was read back. None: it was never said. `differences` is empty exactly when `restored`. `error` says why a run
+    its time to go by what was read back. None: it was never said. `differences` is empty exactly when `restored`. `detected_ms` is what a
+    detector of its own took, where there is one, and `infected` who took a copy of the worm before it was stopped. `error` says why a run
     ended early; it then has no rows. `logs` is where a run that did not pass left its logs."""
 
     lab: str
@@ -62,6 +63,8 @@ class Result:
     must_stop: Sequence[Row] = ()
     must_flow: Sequence[Row] = ()
     differences: Sequence[str] = ("the run ended before the state could be compared",)
+    detected_ms: Mapping[str, float | None] = field(default_factory=dict)
+    infected: Sequence[str] = ()
     error: str | None = None
     logs: str | None = None
 
@@ -117,6 +120,8 @@ class Result:
             "incidents": [asdict(one) for one in self.incidents],
             "must_stop": [_row(row) for row in self.must_stop],
             "must_flow": [_row(row) for row in self.must_flow],
+            "detected_ms": dict(self.detected_ms),
+            "infected": list(self.infected),
             "restored": self.restored,
             "differences": list(self.differences),
             "error": self.error,

@@ -8,15 +8,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from labs import autopsy, state
-from labs.attack import Damage, carry_out, eve, in_words
+from labs import autopsy, state, suricata
+from labs.attack import Damage, carry_out, eve, in_words, strike
 from labs.configuration import Places
 from labs.crew import crew
 from labs.fire import Fire, got_through
 from labs.frames import Phase
 from labs.installation import Installation, installed, sensor
-from labs.judgement import Case, Evidence, Through, judge
+from labs.judgement import Case, Detected, Evidence, Through, judge
 from labs.process import LabError, wait
 from labs.result import Result
 from labs.scenario import Scenario, Trial, trials
@@ -34,6 +35,8 @@ BETWEEN_LOOKS = 0.1
 RUN_UP = 0.5
 """Seconds for which streams run before the alert, and again after the release."""
 OPENING = SETTLED
+CUT_SHORT = 1.0
+"""Seconds that an attacker waits for an answer when it may be contained at any moment."""
 FINAL = {"proven", "partial", "failed"}
 REFUSED = 3
 ACCEPTED_BUT_NOT_PROVEN = (4, 5, 8)
@@ -110,10 +113,15 @@ def rehearse(site: Site, seed: int | None = None) -> Result:
     with site.story.step("The switches' whole state is noted, and who reaches whom"):
         before = state.take(site.traffic, Phase.MATRIX_BEFORE)
     try_before(site)
-    damage = attack(site)
     fire = Fire()
-    fire.kindle(site)
-    case, began = contain(site, damage, Phase.INCIDENT if fire.burns else Phase.DURING)
+    detected: Detected | None = None
+    if site.scenario.detector is not None:
+        case, detected = detect(site)
+        began = detected.received_at
+    else:
+        damage = attack(site)
+        fire.kindle(site)
+        case, began = contain(site, damage, Phase.INCIDENT if fire.burns else Phase.DURING)
     fire.befall(site, case, began)
     case = try_during(site, case)
     through = count_through(site, case, began, fire)
@@ -125,7 +133,17 @@ def rehearse(site: Site, seed: int | None = None) -> Result:
     if differences:
         autopsy.keep(site.plan, site.netcordon.places.log("switches"))
     evidence = Evidence(
-        site.traffic, site.trials, site.bait, tally, case, began, released_at, differences, through, fire.happened
+        site.traffic,
+        site.trials,
+        site.bait,
+        tally,
+        case,
+        began,
+        released_at,
+        differences,
+        through,
+        fire.happened,
+        detected,
     )
     return judge(site.scenario, evidence, seed)
 
@@ -201,6 +219,32 @@ def contain(site: Site, damage: Damage, innocent: Phase = Phase.DURING) -> tuple
         began = datetime.fromisoformat(case["created_at"]).timestamp()
     site.story.containment(case)
     return case, began
+
+
+def detect(site: Site) -> tuple[Case, Detected]:
+    """As `contain`, where nobody tells Netcordon of the attack but what a detector writes of it."""
+    with ExitStack() as stack:
+        with site.story.step(f"Suricata listens at a mirror of {site.rogue.name}'s switch"):
+            interface = stack.enter_context(suricata.mirror(site.plan.switch(site.rogue.switch).name))
+            stack.enter_context(suricata.watching(interface, site.netcordon.places.folder))
+        time.sleep(RUN_UP)
+        site.traffic.phase(Phase.REACTION, site.baits)
+        site.traffic.phase(Phase.DURING, site.innocent_streams)
+        with site.story.step(f"{site.rogue.name} attacks, and Netcordon reads of it in Suricata's log"):
+            began = time.time()
+            tried, doors, infected = strike(site.scenario.attack, site.plan, site.traffic.crew, CUT_SHORT)
+            first, *_ = wait(lambda: _containing(site), "an alert of Suricata's that contains", PROVEN_PATIENCE)
+            case = _final(site, first["containment"])
+        site.story.say(f"{site.rogue.name} tried {tried} doors, {len(doors)} were open; it copied itself to {infected}")
+    site.story.containment(case)
+    seen, received = (datetime.fromisoformat(first[at]).timestamp() for at in ("observed_at", "received_at"))
+    return case, Detected(began, seen, received, tuple(infected))
+
+
+def _containing(site: Site) -> list[dict[str, Any]]:
+    """The alerts that led to the containment, the first one first: those after it joined that."""
+    found = [one for one in site.netcordon.get("/api/v1/alerts", limit="1000") if one["containment"] is not None]
+    return sorted(found, key=lambda one: str(one["received_at"]))
 
 
 def _post_alert(site: Site, damage: Damage) -> str:

@@ -123,7 +123,8 @@ class OperatorContains(Part):
 
 
 class Scenario(Part):
-    """`policy` and `profiles` go into the controller's configuration as they stand. Exactly one of `alert` and `operator` starts it.
+    """`policy` and `profiles` go into the controller's configuration as they stand. Exactly one of `alert`, `operator` and `detector`
+    (which sees the attack itself) starts it.
     `contained` is who that is about: the attacker, unless an operator names another, whose own stream is then the first of `baits`.
     `expect` is as far as the containment must come. `streams` must flow without a loss; `baits` must stop, as the rogue's own to its
     victim, which is there wherever the rogue is contained. `during` happens once that is held."""
@@ -135,6 +136,7 @@ class Scenario(Part):
     attack: Attack
     alert: SuricataAlert | None = None
     operator: OperatorContains | None = None
+    detector: Literal["suricata"] | None = None
     contained: Role = Role.ROGUE
     expect: Literal["proven", "installed"] = "proven"
     policy: dict[str, Any] = {}
@@ -162,8 +164,12 @@ class Scenario(Part):
 
     @model_validator(mode="after")
     def _one_beginning(self) -> Self:
-        if (self.alert is None) == (self.operator is None):
-            raise ValueError("a scenario starts with an alert or with an operator: exactly one of them")
+        if sum(one is not None for one in (self.alert, self.operator, self.detector)) != 1:
+            raise ValueError(
+                "a scenario starts with an alert, with an operator or with a detector: exactly one of them"
+            )
+        if self.detector is not None and self.during:
+            raise ValueError("with a detector nothing else happens `during` the containment")
         return self
 
     @model_validator(mode="after")

@@ -151,6 +151,8 @@ def _times(result: Result) -> Table:
         value = result.stages_ms.get(stage)
         table.add_row(stage.removeprefix("alert_to_").replace("_", " "), _number(value))
     table.add_section()
+    for step, value in result.detected_ms.items():
+        table.add_row(step.replace("_", " "), _number(value))
     table.add_row("release to first packet", _number(result.release_to_first_packet_ms))
     return table
 

@@ -234,6 +234,18 @@ def test_a_profile_that_forgets_a_service_does_not_pass(tmp_path: Path) -> None:
     assert (run.code, run.result["passed"], run.result["restored"]) == (1, False, True)
 
 
+def test_suricata_sees_a_scan_and_its_log_is_all_that_netcordon_is_told() -> None:
+    run = finish(start("suricata-live"))
+    assert_good(run)
+    assert_stages_in_order(run)
+    print(run.result["detected_ms"], run.result["stages_ms"], run.result["infected"])  # noqa: T201  # the figures
+    took = run.result["detected_ms"]
+    assert None not in took.values()
+    assert 0 < took["attack_to_packet"] < took["attack_to_received"] < took["attack_to_last_packet"]
+    assert run.result["through_after_proven"] == 0
+    assert "contain what scans and nobody manages" in run.progress
+
+
 def test_a_network_grown_by_chance_has_the_same_verdicts() -> None:
     seed = os.environ.get(SEED_VARIABLE) or str(secrets.randbelow(1 << 32))
     print(f"{SEED_VARIABLE}={seed}")  # noqa: T201  # to run the same one again
