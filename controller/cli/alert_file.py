@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from controller.errors import InvalidInput
 
@@ -18,6 +19,7 @@ MOST = 256 * 1024 * 1024
 _AT_ONCE = 4 * 1024 * 1024
 _LINES_AT_ONCE = 5000
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_SPACE = re.compile(r"\s*")
 _LOOKED_AT = 64 * 1024
 
 
@@ -69,16 +71,18 @@ def _text(body: bytes, name: str) -> None:
 
 def parts(body: bytes) -> Iterator[bytes]:
     """As one, or, what is too long for one request, as several of whole lines, each under the header that the file begins with (a Zeek
-    log's lines of #). An array that is too long becomes lines first; one object stays in one piece."""
+    log's lines of #). What is not a line an event becomes that first: an array that is too long, or indented objects one after another
+    (`jq .`). One object stays in one piece."""
     if len(body) <= _AT_ONCE and body.count(b"\n") <= _LINES_AT_ONCE:
         yield body
         return
-    document = _one_document(body)
-    if isinstance(document, dict):
+    documents = _documents(body)
+    if len(documents) == 1 and isinstance(documents[0], dict):
         yield body
         return
-    if isinstance(document, list):
-        body = b"\n".join(json.dumps(one).encode() for one in document)
+    if documents:
+        events = documents[0] if len(documents) == 1 and isinstance(documents[0], list) else documents
+        body = b"\n".join(json.dumps(one).encode() for one in events)
     every = body.splitlines(keepends=True)
     header = list(itertools.takewhile(lambda line: line.startswith(b"#"), every))
     lines, size = [*header], 0
@@ -91,9 +95,21 @@ def parts(body: bytes) -> Iterator[bytes]:
     yield b"".join(lines)
 
 
-def _one_document(body: bytes) -> object:
-    """The JSON that all of it is; None when it is lines, of which the first ends the attempt."""
+def _documents(body: bytes) -> list[Any]:
+    """The JSON that all of it is, one document after another; none where it is lines of which the first can be read, or no JSON."""
+    text = body.decode("utf-8", "replace").removeprefix("\ufeff").strip()
+    if not text.startswith(("{", "[")):
+        return []
+    found: list[Any] = []
+    decoder, at = json.JSONDecoder(), 0
     try:
-        return json.loads(body) if body.lstrip()[:1] in (b"{", b"[") else None
+        while at < len(text):
+            document, end = decoder.raw_decode(text, at)
+            if not found and end < len(text) and "\n" not in text[:end]:
+                return []
+            found.append(document)
+            between = _SPACE.match(text, end)
+            at = end if between is None else between.end()
     except (ValueError, RecursionError):
-        return None
+        return []
+    return found

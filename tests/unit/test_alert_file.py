@@ -59,3 +59,21 @@ def test_lines_are_cut_between_lines_and_none_is_lost() -> None:
     parts = list(alert_file.parts(body))
     assert len(parts) == 3
     assert b"".join(parts) == body
+
+
+def test_indented_objects_one_after_another_become_lines() -> None:
+    events = [{"n": n, "text": "x" * 500} for n in range(10_000)]
+    body = "\n".join(json.dumps(event, indent=2) for event in events).encode()
+    parts = list(alert_file.parts(body))
+    assert len(parts) > 1
+    assert [json.loads(line) for part in parts for line in part.splitlines()] == events
+
+
+def test_a_mark_before_an_object_does_not_get_it_cut() -> None:
+    bundle = b"\xef\xbb\xbf" + json.dumps({"objects": [{"n": n} for n in range(3000)]}, indent=1).encode()
+    assert list(alert_file.parts(bundle)) == [bundle]
+
+
+def test_lines_of_which_one_is_broken_stay_lines() -> None:
+    body = b"".join(b'{"n": %d}\n' % n for n in range(6_000)) + b'{"n": \n' + b'{"n": 1}\n'
+    assert b"".join(alert_file.parts(body)) == body
