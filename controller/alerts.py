@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from controller import guardrails, policy
+from controller.breaker import Breaker
 from controller.config import Config
 from controller.containment import Containments, new_id
 from controller.errors import AlertRepeated, NotFound, RefusalCode, Refused, StoreUnavailable
@@ -17,6 +18,8 @@ from controller.random_names import RandomNames
 from controller.requests import AlertAnswer, Disposition
 from controller.store import Proposal, Store, Taken
 
+_PUT_TO_PEOPLE = {RefusalCode.PAUSED: Disposition.PROPOSED}
+"""What no guard has anything against, and what only waits for a person."""
 REMEMBERED = 65_536
 """Alerts taken lately whose repetition is known by name."""
 
@@ -25,12 +28,19 @@ class Alerts:
     """Takes alerts, and acts by `containments` as far as policy lets it."""
 
     def __init__(
-        self, config: Config, store: Store, network: NetworkView, containments: Containments, now: Callable[[], float]
+        self,
+        config: Config,
+        store: Store,
+        network: NetworkView,
+        containments: Containments,
+        breaker: Breaker,
+        now: Callable[[], float],
     ) -> None:
         self._config = config
         self._store = store
         self._network = network
         self._containments = containments
+        self._breaker = breaker
         self._now = now
         self._in_hand: dict[tuple[str, str], asyncio.Future[AlertAnswer]] = {}
         self._taken: dict[tuple[str, str], str] = {}
@@ -90,9 +100,10 @@ class Alerts:
                 prepared, str(target), taken=Taken(alert, raw, contained, joined)
             )
         except Refused as refusal:
-            return await self._ask(
-                alert, raw, target, decision, Disposition.REFUSED, refusal.code, refusal.reason, endpoint
-            )
+            if refusal.code is RefusalCode.BUDGET:
+                await self._breaker.trip(refusal.reason)
+            why = _PUT_TO_PEOPLE.get(refusal.code, Disposition.REFUSED)
+            return await self._ask(alert, raw, target, decision, why, refusal.code, refusal.reason, endpoint)
         disposition = Disposition.JOINED if accepted.joined else Disposition.CONTAINED
         return AlertAnswer(accepted.alert_id or "", False, disposition, decision.reason, accepted.containment)
 

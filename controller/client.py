@@ -134,8 +134,23 @@ class Client:
         """What holds a target, or one containment by its id."""
         return self._release({"target": target_or_id, "reason": reason}, key)
 
-    def release_all(self, *, reason: str = "", key: str | None = None) -> list[schemas.ContainmentView]:
-        return self._release({"all": True, "reason": reason}, key)
+    def release_all(
+        self, *, reason: str = "", pause: bool = False, key: str | None = None
+    ) -> list[schemas.ContainmentView]:
+        """`pause`: automatic action is paused before."""
+        return self._release({"all": True, "reason": reason, "pause": pause}, key)
+
+    def status(self) -> listings.StatusView:
+        return self._get("/api/v1/status", listings.StatusView)
+
+    def pause(self, reason: str) -> listings.AutomationView:
+        """Stop all automatic action until `resume`."""
+        answer = self._send("POST", "/api/v1/pause", json={"reason": reason}, repeatable=True)
+        return _read(answer, listings.AutomationView)
+
+    def resume(self, reason: str) -> listings.AutomationView:
+        answer = self._send("POST", "/api/v1/resume", json={"reason": reason}, repeatable=True)
+        return _read(answer, listings.AutomationView)
 
     def _release(self, body: Json, key: str | None) -> list[schemas.ContainmentView]:
         answer = self._send("POST", "/api/v1/release", json=body, key=key or str(uuid.uuid4()))

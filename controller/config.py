@@ -209,10 +209,14 @@ class Locating(Section):
 
 
 class BudgetLimits(Section):
-    """Caps on automatic containment: how many may start in a minute, and how many may stand at once."""
+    """Caps on automatic containment: how many may start in a minute, and how many may stand at once: in all, in one VLAN of a site, in one
+    site (realm), and of one role. One more than that trips the breaker."""
 
     per_minute: int = Field(default=10, ge=1)
     total: int = Field(default=50, ge=1)
+    per_vlan: int | None = Field(default=None, ge=1)
+    per_site: int | None = Field(default=None, ge=1)
+    per_role: Mapping[str, Annotated[int, Field(ge=1)]] = {"domain-controller": 1, "dns": 1, "dhcp": 1, "hypervisor": 1}
 
 
 class Verifying(Section):

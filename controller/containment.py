@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from controller import guardrails, policy
+from controller.automation import release_order
 from controller.config import Config
 from controller.errors import InvalidInput, NotFound, RefusalCode, Refused
 from controller.locate import locate
@@ -82,7 +83,7 @@ class Containments:
         self._wake = wake
         self._note = note
         self._now = now
-        self._budget = Budget(config.budget.per_minute, config.budget.total)
+        self._budget = Budget(**dict(config.budget))
         self._untouched = untouched
 
     async def contain(self, request: ContainRequest) -> Accepted:
@@ -136,7 +137,8 @@ class Containments:
         return extended
 
     async def release_all(self, *, by: str, reason: str) -> list[Containment]:
-        return [await self._release(one.id, by, reason, None) for one in await self._held()]
+        """In a safe order: see `release_order`."""
+        return [await self._release(one.id, by, reason, None) for one in release_order(await self._held())]
 
     async def _release(self, id: str, by: str, reason: str, key: str | None) -> Containment:
         """One release, and its devices woken at once: what fails after it must not hold it up."""

@@ -20,6 +20,8 @@ import structlog
 
 from controller.alerts import Alerts
 from controller.approval import Approvals
+from controller.automation import Automation, Cause
+from controller.breaker import Breaker
 from controller.config import Config, load_config
 from controller.configured import ConfiguredSwitches
 from controller.containment import Containments
@@ -50,7 +52,7 @@ from controller.model import (
     Want,
 )
 from controller.network.view import NetworkView
-from controller.requests import AlertAnswer, Approval, ContainRequest, DeviceView, Disposition, Preview
+from controller.requests import AlertAnswer, Approval, ContainRequest, DeviceView, Disposition, Preview, Status
 from controller.retention import Pruning
 from controller.scrape import scrape
 from controller.store import Accepted, Extension, Proposal, Store
@@ -131,7 +133,8 @@ class Daemon:
             now,
             self.fleet.untouched,
         )
-        self.alerts = Alerts(config, store, self.network, self.containments, now)
+        self.breaker = Breaker(store, self._automation_changed)
+        self.alerts = Alerts(config, store, self.network, self.containments, self.breaker, now)
         self.approvals = Approvals(config, store, self.network, self.containments, now)
         self.follower = Follower(
             store, self.network, self.containments, self._wake, self._changed, self.fleet.stands, now
@@ -276,8 +279,26 @@ class Daemon:
         self.live.publish(refused)
         return refused
 
-    async def release_all(self, *, by: str, reason: str) -> list[Containment]:
+    async def release_all(self, *, by: str, reason: str, pause: bool) -> list[Containment]:
+        if pause:
+            await self.breaker.pause(by, f"release --all: {reason}" if reason else "release --all")
         return self._told(await self.containments.release_all(by=by, reason=reason))
+
+    async def status(self) -> Status:
+        budget = self.config.budget
+        limits = {"per_minute": budget.per_minute, "total": budget.total}
+        return Status(await self.store.totals(), limits, tuple(self.ready()))
+
+    async def pause(self, *, by: str, reason: str) -> Automation:
+        return await self.breaker.pause(by, reason)
+
+    async def resume(self, *, by: str, reason: str) -> Automation:
+        return await self.breaker.resume(by, reason)
+
+    def _automation_changed(self, state: Automation) -> None:
+        if state.paused and state.cause is Cause.BREAKER:
+            self._metrics.tripped()
+        self.live.publish(state)
 
     def _told(self, cases: list[Containment]) -> list[Containment]:
         for case in cases:

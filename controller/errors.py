@@ -37,6 +37,7 @@ class RefusalCode(StrEnum):
     BEHIND_ROUTER = "behind-router"
     NOT_AN_ENDPOINT = "not-an-endpoint"
     BUDGET = "budget"
+    PAUSED = "paused"
     UNSUPPORTED = "unsupported"
     MANAGEMENT = "management"
     CHANGED = "changed"

@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from controller.automation import Automation
 from controller.errors import Conflict
 from controller.model import Alert, Attachment, Containment, Outcome
 from controller.requests import AlertAnswer
@@ -36,6 +37,7 @@ class ChangeKind(StrEnum):
     PORT = "port"
     LINK = "link"
     ALERT = "alert"
+    AUTOMATION = "automation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class AlertTaken:
     answer: AlertAnswer
 
 
-Subject = Containment | Proposal | DeviceChange | PortChange | LinkChange | AlertTaken | None
+Subject = Containment | Proposal | DeviceChange | PortChange | LinkChange | AlertTaken | Automation | None
 _KINDS: dict[type, ChangeKind] = {
     Containment: ChangeKind.CONTAINMENT,
     Proposal: ChangeKind.PROPOSAL,
@@ -78,6 +80,7 @@ _KINDS: dict[type, ChangeKind] = {
     PortChange: ChangeKind.PORT,
     LinkChange: ChangeKind.LINK,
     AlertTaken: ChangeKind.ALERT,
+    Automation: ChangeKind.AUTOMATION,
     type(None): ChangeKind.RESET,
 }
 

@@ -91,6 +91,11 @@ class Metrics:
         self._refusals = Counter(
             "netcordon_refusals", "What guards refused, by code, for alerts and operators.", ["code"], registry=own
         )
+        self._trips = Counter(
+            "netcordon_breaker_trips",
+            "Times that an exceeded budget paused automatic action.",
+            registry=own,
+        )
         self._drift = Counter(
             "netcordon_drift", "Containments found changed on a device behind our back.", ["device"], registry=own
         )
@@ -182,6 +187,9 @@ class Metrics:
     def refused(self, code: RefusalCode) -> None:
         self._refusals.labels(code.value).inc()
 
+    def tripped(self) -> None:
+        self._trips.inc()
+
     def pruned(self, what: Prunable, count: int) -> None:
         self._pruned.labels(what.value).inc(count)
 
@@ -244,8 +252,14 @@ def _budget(snapshot: Snapshot) -> Iterator[Metric]:
     limits = {"per_minute": snapshot.budget.per_minute, "total": snapshot.budget.total}
     yield _by("netcordon_budget_used", "Automatic containments that count against each cap now.", "cap", used)
     yield _by("netcordon_budget_limit", "Caps on automatic containment.", "cap", limits)
+    paused = snapshot.totals.automation.paused
+    yield _one(
+        "netcordon_automatic_paused", "1 while automatic action is paused, by a person or the breaker.", int(paused)
+    )
     exhausted = any(used[cap] >= limits[cap] for cap in limits)
-    yield _one("netcordon_budget_exhausted", "1 while automatic action stops and asks a person.", int(exhausted))
+    yield _one(
+        "netcordon_budget_exhausted", "1 while a cap is reached: one more alert trips the breaker.", int(exhausted)
+    )
 
 
 def _devices(devices: Sequence[DeviceState]) -> Iterator[Metric]:

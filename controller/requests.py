@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from controller.errors import RefusalCode
 from controller.model import Containment, Decision, Location, OnExpiry, Plan, Proof, Target
-from controller.store import Accepted, Proposal
+from controller.store import Accepted, Proposal, Totals
 from drivers.base import DeviceDiff, Interface, Management, Neighbour
 
 
@@ -81,6 +81,15 @@ class Approval:
     proposal: Proposal
     accepted: Accepted | None = None
     since: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How it stands. `limits` are the budget's caps by name; `troubles` is why the daemon cannot do its work just now."""
+
+    totals: Totals
+    limits: Mapping[str, int]
+    troubles: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,16 @@ from enum import StrEnum
 
 
 class Permission(StrEnum):
-    """What a request needs. `SENSE` is a sensor's: report sightings, take and answer probes. `OVERRIDE` contains what is protected."""
+    """What a request needs. `SENSE` is a sensor's: report sightings, take and answer probes. `OVERRIDE` contains what is protected.
+    Whoever may contain may `PAUSE` automatic action; to `RESUME` it takes an approver."""
 
     READ = "read"
     ALERT = "alert"
     CONTAIN = "contain"
     RELEASE = "release"
     APPROVE = "approve"
+    PAUSE = "pause"
+    RESUME = "resume"
     OVERRIDE = "override"
     AUDIT = "audit"
     TOKENS = "tokens"
@@ -29,6 +32,8 @@ _IN_WORDS = {
     Permission.READ: "look at anything",
     Permission.ALERT: "send alerts",
     Permission.APPROVE: "answer proposals",
+    Permission.PAUSE: "pause automatic action",
+    Permission.RESUME: "resume automatic action",
     Permission.OVERRIDE: "contain what is protected",
     Permission.AUDIT: "read the audit log, or ask the doctor",
     Permission.TOKENS: "see or make tokens",
@@ -53,12 +58,19 @@ class Role(StrEnum):
 
 
 _OPERATOR = frozenset(
-    {Permission.READ, Permission.ALERT, Permission.CONTAIN, Permission.RELEASE, Permission.AUDIT},
+    {
+        Permission.READ,
+        Permission.ALERT,
+        Permission.CONTAIN,
+        Permission.RELEASE,
+        Permission.PAUSE,
+        Permission.AUDIT,
+    },
 )
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
     Role.OPERATOR: _OPERATOR,
-    Role.APPROVER: _OPERATOR | {Permission.APPROVE, Permission.OVERRIDE},
+    Role.APPROVER: _OPERATOR | {Permission.APPROVE, Permission.OVERRIDE, Permission.RESUME},
     Role.VIEWER: frozenset({Permission.READ}),
     Role.INTAKE: frozenset({Permission.ALERT}),
     Role.SENSOR: frozenset({Permission.SENSE}),

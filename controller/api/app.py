@@ -9,6 +9,7 @@ from controller.api.limits import BodyLimit
 from controller.api.routes import (
     alerts,
     audit,
+    automation,
     containments,
     dead_letters,
     doctor,
@@ -52,6 +53,7 @@ def create_app(service: Service) -> FastAPI:
         network,
         sensors,
         audit,
+        automation,
         tokens,
         health,
         metrics,

@@ -15,6 +15,7 @@ HINTS: Mapping[str, str] = MappingProxyType(
         RefusalCode.BEHIND_ROUTER: "contain it at its own edge port; an uplink, or a router's port, serves others too",
         RefusalCode.NOT_AN_ENDPOINT: "find the device behind the NAT, proxy or pool (its logs say who), and name that one",
         RefusalCode.BUDGET: "look at `netcordon proposals`; contain by hand what is really guilty, or raise budget in the configuration",
+        RefusalCode.PAUSED: "`netcordon status` says who paused automatic action and why; `netcordon resume` ends that",
         RefusalCode.UNSUPPORTED: "`netcordon devices` shows the drivers; choose another profile",
         RefusalCode.MANAGEMENT: "declare the device's management path (devices.management) if it is out of band",
         RefusalCode.CHANGED: "ask again: it is decided anew from what is known now",

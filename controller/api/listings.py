@@ -220,6 +220,35 @@ class Health(View):
     status: str
 
 
+class AutomationView(View):
+    """Whether automatic action is paused; who paused or resumed it last, when (null: never) and why. `cause`: person, breaker."""
+
+    paused: bool
+    by: str
+    reason: str
+    since: datetime | None
+    cause: str
+
+
+class BudgetView(View):
+    """`cap`: per_minute, total."""
+
+    cap: str
+    used: int
+    limit: int
+
+
+class StatusView(View):
+    """`held` counts containments by outcome; `troubles` is why the daemon cannot do its work just now."""
+
+    automation: AutomationView
+    budget: list[BudgetView]
+    held: dict[str, int]
+    proposals: int
+    dead_letters: int
+    troubles: list[str]
+
+
 class FindingView(View):
     """`severity`: info, warning, error. `mend`: a command, or keys of the configuration."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from controller.api import listings, schemas, views
+from controller.automation import Automation
 from controller.live import AlertTaken, Change, ChangeKind, DeviceChange, LinkChange, PortChange
 from controller.model import Attachment, Containment
 from controller.neutralize import neutralize
@@ -60,6 +61,7 @@ class EventView(schemas.View):
     port: PortChangeView | None = None
     link: LinkChangeView | None = None
     alert: AlertChangeView | None = None
+    automation: listings.AutomationView | None = None
 
 
 def event_view(change: Change) -> EventView:
@@ -78,6 +80,8 @@ def event_view(change: Change) -> EventView:
             shown = {"link": LinkChangeView(one=_place(one), other=_place(other), present=present)}
         case AlertTaken():
             shown = {"alert": _alert_view(change.subject)}
+        case Automation():
+            shown = {"automation": views.automation_view(change.subject)}
         case None:
             shown = {}
     return EventView.model_validate({"id": change.id, "kind": change.kind, "at": at, **shown})

@@ -65,6 +65,12 @@ class ExtendBody(Body):
         return self
 
 
+class AutomationBody(Body):
+    """Why automatic action is paused or resumed: it is audited, and shown to whoever looks."""
+
+    reason: str = Field(min_length=1, max_length=1000)
+
+
 class RefuseBody(Body):
     """Why a proposal is refused: it is audited."""
 
@@ -83,15 +89,19 @@ class ReleaseOneBody(Body):
 
 
 class ReleaseBody(ReleaseOneBody):
-    """Either `target` (an IP, a MAC, switch:port, or a containment's id) or `all`."""
+    """Either `target` (an IP, a MAC, switch:port, or a containment's id) or `all`; `pause` pauses automatic action before
+    all are released, so that no alert contains anybody again meanwhile."""
 
     target: str | None = Field(default=None, max_length=200)
     all: bool = False
+    pause: bool = False
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.target is None) != self.all:
             raise ValueError("give a target, or all: true")
+        if self.pause and not self.all:
+            raise ValueError("pause goes with all: true; POST /api/v1/pause pauses alone")
         return self
 
 

@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from controller.automation import Automation
 from controller.discovery.probes import SensorResults, SensorWork
 from controller.doctor.finding import Finding
 from controller.intake import Source
 from controller.live import Live
 from controller.model import Address, Alert, Binding, Containment, Endpoint, Location, Profile, Target
-from controller.requests import AlertAnswer, Approval, ContainRequest, DeviceView, Preview
+from controller.requests import AlertAnswer, Approval, ContainRequest, DeviceView, Preview, Status
 from controller.store import Accepted, Extension, Proposal, Store
 from controller.webhooks import Webhook
 from drivers.rules import Mac
@@ -49,8 +50,16 @@ class Service(Protocol):
     async def refuse_proposal(self, id: str, *, by: str, reason: str) -> Proposal:
         """Raises NotFound, Conflict."""
 
-    async def release_all(self, *, by: str, reason: str) -> list[Containment]:
-        """All that is held; empty when nothing is."""
+    async def release_all(self, *, by: str, reason: str, pause: bool) -> list[Containment]:
+        """All that is held, in a safe order; empty when nothing is. `pause`: automatic action is paused before."""
+
+    async def status(self) -> Status: ...
+
+    async def pause(self, *, by: str, reason: str) -> Automation:
+        """No alert contains anybody once it comes back. Raises InvalidInput without a reason."""
+
+    async def resume(self, *, by: str, reason: str) -> Automation:
+        """Raises InvalidInput without a reason."""
 
     def locate(self, target: Target, at: float | None) -> Location:
         """`at` None is now."""

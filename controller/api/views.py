@@ -10,6 +10,7 @@ from typing import Any
 from controller.api import listings, schemas
 from controller.api.hints import hint_for
 from controller.audit import AuditRecord
+from controller.automation import Automation
 from controller.model import (
     Attachment,
     Binding,
@@ -23,9 +24,10 @@ from controller.model import (
     Proof,
     Reach,
     Stage,
+    Want,
 )
 from controller.neutralize import neutralize
-from controller.requests import Approval, DeviceView, Preview
+from controller.requests import Approval, DeviceView, Preview, Status
 from controller.store import AlertRecord, DeadLetter, Proposal, TokenRecord
 from drivers.rules import Rule, RuleSet, rule_to_wire
 
@@ -340,6 +342,35 @@ def _neutralized(value: Any) -> Any:
     if isinstance(value, list):
         return [_neutralized(item) for item in value]
     return {neutralize(key): _neutralized(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def automation_view(state: Automation) -> listings.AutomationView:
+    return listings.AutomationView(
+        paused=state.paused,
+        by=neutralize(state.by),
+        reason=neutralize(state.reason, _LONG),
+        since=moment(state.since) if state.since else None,
+        cause=state.cause.value,
+    )
+
+
+def status_view(status: Status) -> listings.StatusView:
+    totals = status.totals
+    used = {"per_minute": totals.automatic_recent, "total": totals.automatic_held}
+    return listings.StatusView(
+        automation=automation_view(totals.automation),
+        budget=[
+            listings.BudgetView(cap=cap, used=number, limit=status.limits[cap]) for cap, number in sorted(used.items())
+        ],
+        held={
+            outcome.value: number
+            for (want, outcome), number in sorted(totals.containments.items())
+            if want is Want.HELD and number
+        },
+        proposals=totals.open_proposals,
+        dead_letters=totals.dead_letters,
+        troubles=[neutralize(sentence) for sentence in status.troubles],
+    )
 
 
 def token_view(token: TokenRecord) -> listings.TokenView:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from controller.cli import arguments, case_view, completion, output, waiting
+from controller.cli.automation import in_words
 from controller.cli.exit_codes import ExitCode
 from controller.cli.look import MOST_SEARCHED
 from controller.cli.options import Json, Reason, Timeout, Wait, connect
@@ -27,10 +28,14 @@ def release(
     wait: Wait = False,
     timeout: Timeout = "15s",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; only --all asks.")] = False,
+    pause: Annotated[
+        bool, typer.Option("--pause/--no-pause", help="With --all: pause automatic action before.")
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Release a device; what was there before is put back. With --wait it ends well only when the rules were read back
-    as gone.
+    as gone. --all pauses automatic action first, so that no alert contains anybody again (--no-pause does not), and gives back first what
+    others depend on.
 
     Example: netcordon release 10.0.0.1 --wait
     """
@@ -44,13 +49,16 @@ def release(
     with connect() as client:
         if target is None and not yes:
             _ask(client)
-        cases = client.release_all(reason=reason) if target is None else client.release(target, reason=reason)
+        cases = (
+            client.release_all(reason=reason, pause=pause) if target is None else client.release(target, reason=reason)
+        )
         code = ExitCode.OK
         if wait:
             removed = waiting.wanted_outcomes("removed")
             tell = (lambda case: None) if as_json else case_view.tell_stage
             cases = waiting.wait_for(cases, removed, seconds, client.containment, tell)
             code = waiting.exit_code(cases, removed)
+        state = client.status().automation if target is None and pause and not as_json else None
         names = {} if as_json else switch_names(client)
     if as_json:
         output.print_json({"released": [case.model_dump(mode="json") for case in cases]})
@@ -58,6 +66,8 @@ def release(
         case_view.show_list(cases, names, "nothing was held")
         if not wait and any(case.outcome != "removed" for case in cases):
             output.note(f"asked for; to see it read back as gone: netcordon release {target or '--all'} --wait")
+    if state is not None and state.paused:
+        output.note(f"automatic action {in_words(state)}; `netcordon resume --reason WHY` ends that")
     raise typer.Exit(code)
 
 

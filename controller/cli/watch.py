@@ -12,9 +12,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from controller.api.listings import AutomationView
 from controller.api.live_views import EventView
 from controller.api.schemas import ContainmentView
 from controller.cli import arguments, completion, output
+from controller.cli.automation import in_words
 from controller.cli.case_view import WAITING
 from controller.cli.exit_codes import ExitCode
 from controller.cli.look import find_case
@@ -68,7 +70,7 @@ class _Watching:
         self._as_json = as_json
         self._names: Names = {}
         self._cases: dict[str, ContainmentView] = {}
-        self._trouble = ""
+        self._trouble = self._automation = ""
         self._console = output.stdout()
 
     def run(self) -> None:
@@ -93,9 +95,17 @@ class _Watching:
         if event.kind == "reset":
             return self._load()
         case = event.containment
+        if event.automation is not None and not self._as_json:
+            self._tell(event.automation)
         if self._as_json and (self._only is None or (case is not None and case.id == self._only)):
             _line(event.model_dump(mode="json", exclude_unset=True))
         return case is not None and self._show(case, tell=not self._as_json)
+
+    def _tell(self, state: AutomationView) -> None:
+        """Below the table, or as a line of its own."""
+        self._automation = f"automatic action {in_words(state)}" if state.paused else ""
+        if not sys.stdout.isatty():
+            output.note(f"automatic action {in_words(state)}")
 
     def _load(self) -> bool:
         """Everything anew, after the stream began or something may have been missed: told is what differs from what was known."""
@@ -150,7 +160,8 @@ class _Watching:
         cases = sorted(self._cases.values(), key=lambda case: case.created_at, reverse=True)
         table, left_out = fitted(_FORM, [self._row(case) for case in cases], self._console.width)
         table.title = None if cases else "nothing is contained"
-        table.caption = said(self._trouble, "bold red") if self._trouble else said(words(left_out), "dim")
+        trouble = self._trouble or self._automation
+        table.caption = said(trouble, "bold red") if trouble else said(words(left_out), "dim")
         table.caption_justify = "left"
         return table
 

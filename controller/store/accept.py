@@ -6,14 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Double, Row, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Double, Row, bindparam, func, insert, select, update
 
 from controller.errors import RefusalCode, Refused
 from controller.model import Containment, DeviceOutcome, Endpoint, OnExpiry, Outcome, Stage, Want
-from controller.store import alerts, codec, containments, devices, keys, wanted
+from controller.store import alerts, automation, codec, containments, devices, keys, wanted
 from controller.store.prepared import Prepared
 from controller.store.sql import Insert
 from controller.store.tables import HELD, Words, containment, containment_alert
+from controller.store.tables import automation as state
 from controller.store.values import Accepted, Budget, Draft, Taken
 from controller.store.writer import Transaction
 
@@ -22,14 +23,29 @@ _OPEN = Prepared(
     select(containment.c.id).where(containment.c.endpoint_id == bindparam("endpoint", type_=Words()), HELD)
 )
 _ONE = select(containment.c.id).where(containment.c.automatic.is_(True))
-_RECENT = _ONE.where(containment.c.created_at > bindparam("since", type_=Double())).limit(bindparam("per_minute"))
+_RESUMED = select(state.c.since).scalar_subquery()
+_RECENT = _ONE.where(
+    containment.c.created_at > bindparam("since", type_=Double()), containment.c.created_at > _RESUMED
+).limit(bindparam("per_minute"))
 _HOLDING = _ONE.where(HELD).limit(bindparam("total"))
 _SPENT = Prepared(
     select(
         select(func.count()).select_from(_RECENT.subquery()).scalar_subquery(),
         select(func.count()).select_from(_HOLDING.subquery()).scalar_subquery(),
+        select(state.c.paused).scalar_subquery(),
     )
 )
+
+
+def _held_where(*alike: ColumnElement[bool]) -> Prepared:
+    return Prepared(select(func.count()).select_from(_ONE.where(HELD, *alike).limit(bindparam("cap")).subquery()))
+
+
+_SITE = containment.c.site == bindparam("site", type_=Words())
+_IN_SITE = _held_where(_SITE)
+_IN_VLAN = _held_where(_SITE, containment.c.vlan == bindparam("vlan"))
+_OF_ROLE = _held_where(containment.c.role == bindparam("role", type_=Words()))
+_PAUSED = Prepared(select(state.c.paused))
 _CREATE = Prepared(insert(containment))
 _JOIN = update(containment).where(containment.c.id == bindparam("join_id"))
 _ALERT = Prepared(Insert(containment_alert, lambda insert: insert.on_conflict_do_nothing()))
@@ -53,7 +69,7 @@ def accept(
         case = _join(transaction, draft, containments.row(transaction.connection, joining[0][0]), recheck, budget)
     else:
         recheck()
-        _spend(transaction, budget)
+        _spend(transaction, draft, budget)
         case = _create(transaction, draft)
     if key is not None:
         keys.remember(transaction, key, digest, case.id)
@@ -76,12 +92,15 @@ def _duration(draft: Draft) -> float | None:
     return None if draft.expires_at is None else round(draft.expires_at - draft.created_at, 3)
 
 
-def _spend(transaction: Transaction, budget: Budget | None) -> None:
-    """Raise Refused when one more would exceed a cap. Counted no further than the cap, so that it costs the same under load."""
+def _spend(transaction: Transaction, draft: Draft, budget: Budget | None) -> None:
+    """Raise Refused while automatic action is paused, or when one more would exceed a cap. Counted no further than the cap, so that it
+    costs the same under load."""
     if budget is None:
         return
     caps = {"per_minute": budget.per_minute, "total": budget.total, "since": transaction.now() - _MINUTE}
-    recent, holding = transaction.fetch(_SPENT, caps)[0]
+    recent, holding, paused = transaction.fetch(_SPENT, caps)[0]
+    if paused:
+        raise _paused(transaction)
     if recent >= budget.per_minute:
         raise Refused(
             RefusalCode.BUDGET,
@@ -92,6 +111,41 @@ def _spend(transaction: Transaction, budget: Budget | None) -> None:
             RefusalCode.BUDGET,
             f"{holding} automatic containments are held, and the budget allows {budget.total}: release some, or raise it",
         )
+    _spend_alike(transaction, draft.endpoint, budget)
+
+
+def _spend_alike(transaction: Transaction, endpoint: Endpoint, budget: Budget) -> None:
+    """The caps on what is held of the same site, VLAN and role."""
+    place = scope(endpoint)
+    vlan = f"VLAN {place['vlan']}" if place["vlan"] else "what has no known VLAN"
+    caps = (
+        (_IN_VLAN, budget.per_vlan, f"in {vlan} of site {endpoint.realm}"),
+        (_IN_SITE, budget.per_site, f"in site {endpoint.realm}"),
+        (_OF_ROLE, budget.per_role.get(endpoint.role), f"of role {endpoint.role}"),
+    )
+    for query, cap, where in caps:
+        if cap is not None and transaction.fetch(query, {"cap": cap, **place})[0][0] >= cap:
+            raise Refused(
+                RefusalCode.BUDGET,
+                f"{cap} automatic containments are held {where}, and the budget allows {cap}: a person must decide",
+            )
+
+
+def _not_paused(transaction: Transaction) -> None:
+    if transaction.fetch(_PAUSED)[0][0]:
+        raise _paused(transaction)
+
+
+def _paused(transaction: Transaction) -> Refused:
+    known = automation.read(transaction.connection)
+    return Refused(
+        RefusalCode.PAUSED, f"automatic action is paused by {known.by} ({known.reason}): a person must decide"
+    )
+
+
+def scope(endpoint: Endpoint) -> dict[str, str | int]:
+    """By what the budget counts it, as the columns have it."""
+    return {"site": endpoint.realm, "vlan": endpoint.attachment.vlan or 0, "role": endpoint.role}
 
 
 def _create(transaction: Transaction, draft: Draft) -> Containment:
@@ -158,6 +212,7 @@ def _chosen(draft: Draft) -> dict[str, Any]:
         "profile": draft.profile,
         "strictness": draft.strictness,
         "endpoint": codec.dump_endpoint(draft.endpoint),
+        **scope(draft.endpoint),
         "proof": codec.dump_proof(draft.proof),
         "weaker": draft.weaker,
     }
@@ -186,8 +241,10 @@ def _join(
     stricter = draft.strictness > found.strictness
     if draft.rules and (stricter or moved):
         recheck()
+        if budget is not None:
+            _not_paused(transaction)
         if stricter and not found.automatic:
-            _spend(transaction, budget)
+            _spend(transaction, draft, budget)
             changes["automatic"] = draft.automatic
         changes |= _chosen(draft)
         if wanted.replace_rules(transaction, found.id, rules):

@@ -12,6 +12,7 @@ from sqlalchemy import Row, bindparam, select, update
 from controller.errors import RefusalCode, Refused
 from controller.model import Address, Containment, Outcome, Want, overall
 from controller.store import codec, containments, wanted
+from controller.store.accept import scope
 from controller.store.tables import containment, containment_device
 from controller.store.values import Move
 from controller.store.writer import Transaction
@@ -30,7 +31,7 @@ def move(transaction: Transaction, id: str, move: Move, recheck: Callable[[], No
     wanted.replace_rules(transaction, id, wanted.with_elsewhere(transaction, id, rules))
     change: dict[str, Any] = {"evidence": codec.more_words(found.evidence, [move.why]), "unproven": ""}
     if move.endpoint is not None:
-        change |= {"endpoint": codec.dump_endpoint(move.endpoint), "weaker": move.weaker}
+        change |= {"endpoint": codec.dump_endpoint(move.endpoint), "weaker": move.weaker, **scope(move.endpoint)}
     change["proof"] = codec.dump_proof(move.proof)
     detail = {device: [rule.id for rule in ruleset] for device, ruleset in rules.items()}
     return _changed(transaction, found, "move" if move.endpoint else "hold-both", move, change, {"rules": detail})

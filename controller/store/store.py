@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from controller.audit import AuditRecord, AuditReport, Head, Json
+from controller.automation import Automation, Cause
 from controller.errors import NotFound, StoreUnavailable
 from controller.model import Address, Alert, Binding, Containment, DeviceOutcome, Stage, Want
 from controller.roles import Role
@@ -24,6 +25,7 @@ from controller.store import (
     accept,
     alerts,
     audit_log,
+    automation,
     bindings,
     containments,
     dead_letters,
@@ -165,6 +167,18 @@ class Store:
     async def expire_due(self, now: float) -> list[Containment]:
         """Release, by 'expiry', what is due at `now`, or let it wait for a person; an extension accepted before wins."""
         return await self._write(lambda t: release.expire_due(t, now))
+
+    async def automation(self) -> Automation:
+        """Whether automatic action runs."""
+        return await self._read(automation.read)
+
+    async def pause_automation(self, by: str, reason: str, cause: Cause) -> tuple[Automation, bool]:
+        """Once it comes back, `accept` refuses what has a budget. As it is then, and whether this changed it."""
+        return await self._write(lambda t: automation.pause(t, by, reason, cause))
+
+    async def resume_automation(self, by: str, reason: str) -> tuple[Automation, bool]:
+        """As it is then, and whether this changed it."""
+        return await self._write(lambda t: automation.resume(t, by, reason))
 
     async def next_expiry(self) -> float | None:
         return await self._read(containments.next_expiry)

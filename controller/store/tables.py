@@ -61,6 +61,10 @@ containment = Table(
     Column("automatic", Boolean, nullable=False),
     # A person insisted on containing a protected device.
     Column("override", Boolean, nullable=False, server_default=false()),
+    # Of its endpoint, for the budget: the realm, the VLAN (0: none is known), and the role.
+    Column("site", Words, nullable=False, server_default="default"),
+    Column("vlan", Integer, nullable=False, server_default="0"),
+    Column("role", Words, nullable=False, server_default="unknown"),
     Column("proof", Text),
     Column("weaker", Words),
     Column("unproven", Words, nullable=False),
@@ -202,6 +206,17 @@ binding = Table(
     Column("source", Words, nullable=False),
     Column("lease", Boolean, nullable=False),
     Index("binding_last_seen", "last_seen"),
+)
+
+automation = Table(
+    "automation",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("paused", Boolean, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("actor", Words, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("since", Double, nullable=False),
 )
 
 proposal = Table(

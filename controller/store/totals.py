@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
+from controller.automation import Automation
 from controller.model import Outcome, Want
-from controller.store import dead_letters, proposals, retention
+from controller.store import automation, dead_letters, proposals, retention
 from controller.store.retention import Size
 from controller.store.tables import HELD, audit_head, containment
 
@@ -18,6 +19,7 @@ _MINUTE = 60.0
 @dataclass(frozen=True, slots=True)
 class Totals:
     """`containments` are by what is wanted and what was seen. `automatic_recent` were made by policy within the last minute,
+    and since automatic action was resumed,
     `automatic_held` are held now: what the budget counts."""
 
     containments: Mapping[tuple[Want, Outcome], int]
@@ -27,6 +29,7 @@ class Totals:
     open_proposals: int
     audit_seq: int
     store: Size
+    automation: Automation
 
 
 def totals(connection: Connection, now: float) -> Totals:
@@ -34,9 +37,11 @@ def totals(connection: Connection, now: float) -> Totals:
     by_state = select(containment.c.want, containment.c.outcome, func.count()).group_by(
         containment.c.want, containment.c.outcome
     )
+    state = automation.read(connection)
+    minute = max(now - _MINUTE, state.since)
     automatic = select(func.count()).where(containment.c.automatic.is_(True))
     counts = (
-        automatic.where(containment.c.created_at > now - _MINUTE),
+        automatic.where(containment.c.created_at > minute),
         automatic.where(HELD),
         select(func.count()).where(dead_letters.WAITING),
         select(func.count()).where(proposals.waiting(now)),
@@ -44,4 +49,4 @@ def totals(connection: Connection, now: float) -> Totals:
     )
     cases = {(Want(want), Outcome(outcome)): number for want, outcome, number in connection.execute(by_state)}
     recent, held, letters, waiting, seq = (int(connection.execute(count).scalar_one()) for count in counts)
-    return Totals(cases, recent, held, letters, waiting, seq, retention.size(connection))
+    return Totals(cases, recent, held, letters, waiting, seq, retention.size(connection), state)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from controller.api.listings import AlertResult
+from controller.cli.exit_codes import ExitCode
+from controller.roles import Role
 from labs import state
 from labs.frames import Kind
 from labs.octets import arp_request
@@ -27,7 +32,8 @@ def settings(plan: NetworkPlan) -> Words:
         {"id": f"of:{one.datapath}", "management": "oob", "dhcp_ports": [server.edge] * (one.name == server.switch)}
         for one in plan.switches
     ]
-    return {"devices": devices, "locate": {"neighbour_age": "1s"}}
+    budget = {"per_minute": 1000, "total": 1000, "per_role": {"workstation": 2}}
+    return {"devices": devices, "locate": {"neighbour_age": "1s"}, "budget": budget}
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +46,56 @@ def standing() -> Iterator[Estate]:
 def site(standing: Estate) -> Iterator[Estate]:
     yield standing
     standing.tidy()
+
+
+# --- a storm of false alerts --------------------------------------------------------------------------------------------
+
+
+def test_a_storm_of_false_alerts_trips_the_breaker_and_production_keeps_flowing(site: Estate) -> None:
+    """500 alerts against all workstations within seconds: two are contained, the others lose no packet, and no alert is lost."""
+    names = ["pc3", "pc4", "pc5", "pc6", "pc7", SERVER[0]]
+    client, admin = site.netcordon.operator, site.netcordon.clients[Role.ADMIN]
+    with ExitStack() as open_streams:
+        streams = {name: open_streams.enter_context(site.stream(name, "pc1")) for name in names}
+        first = [site.netcordon.alert("SCAN act", src=str(site.host(name).ip)) for name in ("pc3", "pc4")]
+        assert [one.disposition for one in first] == ["contained"] * 2
+        with ExitStack() as flowing:
+            for name in names[2:]:
+                flowing.enter_context(streams[name].lossless())
+            taken = _storm(site, names, 500)
+            for name in names[:2]:
+                streams[name].stops()
+        assert {one.disposition for one in taken} <= {"joined", "proposed", "refused"}
+        assert all(one.containment or one.proposal for one in taken), "no alert is lost"
+        state = client.status()
+        assert (state.automation.paused, state.automation.by) == (True, "breaker")
+        assert "of role workstation" in state.automation.reason
+        assert sum(state.held.values()) == 2
+        assert "PAUSED" in site.netcordon.cli("status").stdout
+        waiting = {one.target for one in client.proposals(1000) if one.state == "open"}
+        assert {str(site.host(name).ip) for name in names[2:]} <= waiting
+        for case in client.release_all(reason="the sensor is wrong", pause=True):
+            site.netcordon.outcome(case.id, "removed")
+        for stream in streams.values():
+            stream.runs()
+        assert client.status().automation.by == "breaker", "the first reason is the one to look at"
+        assert site.netcordon.cli("resume", "--reason", "x").returncode == ExitCode.FORBIDDEN, "an operator may not"
+        assert not admin.resume("the sensor is mended").paused
+        again = site.netcordon.alert("SCAN act", src=str(site.host("pc3").ip))
+        assert again.disposition == "contained"
+
+
+def _storm(site: Estate, names: list[str], number: int) -> list[AlertResult]:
+    """So many different alerts, in arrays of 50."""
+    at = datetime.now(UTC).isoformat()
+    ips = [str(site.host(name).ip) for name in names]
+    storm = [
+        {"id": f"storm-{n}", "signature": "SCAN act", "observed_at": at, "src": {"ip": ips[n % len(ips)]}}
+        for n in range(number)
+    ]
+    intake = site.netcordon.clients[Role.INTAKE]
+    bodies = (json.dumps(storm[begin : begin + 50]).encode() for begin in range(0, number, 50))
+    return [result for body in bodies for result in intake.send_alerts("generic", body).results]
 
 
 # --- what is proven, and what is not ----------------------------------------------------------------------------------

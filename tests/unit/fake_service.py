@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from controller.api.service import Service
+from controller.automation import Automation
+from controller.breaker import Breaker
 from controller.discovery.probes import SensorResults, SensorWork
 from controller.doctor.finding import Finding
 from controller.errors import AlertRepeated, NetcordonError, NotFound, RefusalCode, Refused
@@ -36,7 +38,7 @@ from controller.model import (
     Want,
 )
 from controller.profiles import LATERAL, MONITOR
-from controller.requests import AlertAnswer, Approval, ContainRequest, DeviceView, Disposition, Preview
+from controller.requests import AlertAnswer, Approval, ContainRequest, DeviceView, Disposition, Preview, Status
 from controller.store import Accepted, Extension, Proposal, Store, Taken
 from controller.webhooks import Webhook
 from drivers.base import DiffLine, Interface, Management, Neighbour
@@ -152,7 +154,18 @@ class FakeService:
         self._guard()
         return await self.store.vote(id, by, approves=False, reason=reason)
 
-    async def release_all(self, *, by: str, reason: str) -> list[Containment]:
+    async def status(self) -> Status:
+        return Status(await self.store.totals(), {"per_minute": 10, "total": 50}, tuple(self.reasons))
+
+    async def pause(self, *, by: str, reason: str) -> Automation:
+        return await Breaker(self.store).pause(by, reason)
+
+    async def resume(self, *, by: str, reason: str) -> Automation:
+        return await Breaker(self.store).resume(by, reason)
+
+    async def release_all(self, *, by: str, reason: str, pause: bool) -> list[Containment]:
+        if pause:
+            await self.pause(by=by, reason="release --all")
         held = await self.store.containments(want=Want.HELD)
         return [await self.store.release(one.id, by=by, reason=reason) for one in held]
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from controller.alerts import Alerts
 from controller.approval import Approvals
+from controller.breaker import Breaker
 from controller.config import Config
 from controller.containment import Containments, Prepared
 from controller.errors import Conflict, NotFound, RefusalCode, Refused, StoreUnavailable
@@ -88,7 +89,7 @@ async def spine(tmp_path: Path) -> AsyncIterator[Spine]:
         now,
         lambda device, ports: {one: {"no_fwd": False} for one in ports},
     )
-    alerts = Alerts(config, store, net.network, containments, now)
+    alerts = Alerts(config, store, net.network, containments, Breaker(store), now)
     yield Spine(net, store, containments, alerts, Approvals(config, store, net.network, containments, now), woken)
     await store.close()
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from controller.alerts import Alerts
+from controller.breaker import Breaker
 from controller.config import Config, Reconciling
 from controller.containment import Containments
 from controller.errors import RefusalCode, Refused
@@ -498,7 +499,7 @@ async def test_nothing_that_it_says_of_itself_lets_it_out_by_moving(site: Site, 
         "rules": [rule],
     }
     config = Config.model_validate(CONFIG | {"policy": policy})
-    alerts = Alerts(config, site.store, site.network, site.containments, site.now)
+    alerts = Alerts(config, site.store, site.network, site.containments, Breaker(site.store), site.now)
     site.remove(GUARDED)  # nobody holds the protected address
     now = site.now()
     answer = await alerts.take(alert(observed_at=now, received_at=now), "{}")

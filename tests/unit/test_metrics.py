@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from controller.alerts import Alerts
+from controller.breaker import Breaker
 from controller.config import Config, Reconciling
 from controller.containment import Containments
 from controller.discovery.desk import SensorDesk
@@ -104,7 +105,7 @@ async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
     spine = Containments(
         config, store, net.network, lambda _: MemoryDriver.capabilities, lambda _: None, metrics.stage, clock
     )
-    alerts = Alerts(config, store, net.network, spine, clock)
+    alerts = Alerts(config, store, net.network, spine, Breaker(store), clock)
     yield Parts(clock, store, net, fleet, loop, device, metrics, SensorDesk(clock), spine, alerts, config)
     await store.close()
 

@@ -114,7 +114,7 @@ async def extend(id: str, body: ExtendBody, service: TheService, token: Containe
 async def release(body: ReleaseBody, service: TheService, token: Releaser, key: Key = None) -> ReleasedView:
     """Release what holds a target, one containment by its id, or all."""
     if body.target is None:
-        return _released(await service.release_all(by=token.name, reason=body.reason))
+        return _released(await service.release_all(by=token.name, reason=body.reason, pause=body.pause))
     return _released(
         await service.release(body.target.strip(), by=token.name, reason=body.reason, key=_own(key, token))
     )
