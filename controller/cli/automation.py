@@ -30,7 +30,7 @@ def pause(reason: Why, as_json: Json = False) -> None:
     """Stop all automatic action until somebody resumes it, over restarts too. Alerts that come meanwhile become proposals. What is held
     stays held, and people contain and release as ever.
 
-    Example: netcordon pause --reason "the new rule set is wrong"
+    Example: netcordon pause --reason INC-1234
     """
     with connect() as client:
         _tell(client.pause(reason), as_json=as_json)
@@ -39,7 +39,7 @@ def pause(reason: Why, as_json: Json = False) -> None:
 def resume(reason: Why, as_json: Json = False) -> None:
     """Let automatic action run again. What became a proposal meanwhile waits for its answer. For the roles approver and admin.
 
-    Example: netcordon resume --reason "the rule is mended"
+    Example: netcordon resume --reason mended
     """
     with connect() as client:
         _tell(client.resume(reason), as_json=as_json)

@@ -38,7 +38,7 @@ def totals(connection: Connection, now: float) -> Totals:
         containment.c.want, containment.c.outcome
     )
     state = automation.read(connection)
-    minute = max(now - _MINUTE, state.since)
+    minute = now - _MINUTE if state.paused else max(now - _MINUTE, state.since)
     automatic = select(func.count()).where(containment.c.automatic.is_(True))
     counts = (
         automatic.where(containment.c.created_at > minute),

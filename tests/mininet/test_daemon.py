@@ -52,7 +52,7 @@ def site(standing: Estate) -> Iterator[Estate]:
 
 
 def test_a_storm_of_false_alerts_trips_the_breaker_and_production_keeps_flowing(site: Estate) -> None:
-    """500 alerts against all workstations within seconds: two are contained, the others lose no packet, and no alert is lost."""
+    """120 alerts against all workstations within seconds (500 in tests/unit/test_breaker.py, without packets): two are contained, the others lose no packet, and no alert is lost."""
     names = ["pc3", "pc4", "pc5", "pc6", "pc7", SERVER[0]]
     client, admin = site.netcordon.operator, site.netcordon.clients[Role.ADMIN]
     with ExitStack() as open_streams:
@@ -62,7 +62,7 @@ def test_a_storm_of_false_alerts_trips_the_breaker_and_production_keeps_flowing(
         with ExitStack() as flowing:
             for name in names[2:]:
                 flowing.enter_context(streams[name].lossless())
-            taken = _storm(site, names, 500)
+            taken = _storm(site, names, 120)
             for name in names[:2]:
                 streams[name].stops()
         assert {one.disposition for one in taken} <= {"joined", "proposed", "refused"}
@@ -79,7 +79,7 @@ def test_a_storm_of_false_alerts_trips_the_breaker_and_production_keeps_flowing(
         for stream in streams.values():
             stream.runs()
         assert client.status().automation.by == "breaker", "the first reason is the one to look at"
-        assert site.netcordon.cli("resume", "--reason", "x").returncode == ExitCode.FORBIDDEN, "an operator may not"
+        assert site.netcordon.cli("resume", "--reason", "x").returncode == ExitCode.DENIED, "an operator may not"
         assert not admin.resume("the sensor is mended").paused
         again = site.netcordon.alert("SCAN act", src=str(site.host("pc3").ip))
         assert again.disposition == "contained"

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from controller.api.service import Service
-from controller.automation import Automation
-from controller.breaker import Breaker
+from controller.automation import Automation, Cause
 from controller.discovery.probes import SensorResults, SensorWork
 from controller.doctor.finding import Finding
 from controller.errors import AlertRepeated, NetcordonError, NotFound, RefusalCode, Refused
@@ -158,10 +157,10 @@ class FakeService:
         return Status(await self.store.totals(), {"per_minute": 10, "total": 50}, tuple(self.reasons))
 
     async def pause(self, *, by: str, reason: str) -> Automation:
-        return await Breaker(self.store).pause(by, reason)
+        return (await self.store.pause_automation(by, reason, Cause.PERSON))[0]
 
     async def resume(self, *, by: str, reason: str) -> Automation:
-        return await Breaker(self.store).resume(by, reason)
+        return (await self.store.resume_automation(by, reason))[0]
 
     async def release_all(self, *, by: str, reason: str, pause: bool) -> list[Containment]:
         if pause:

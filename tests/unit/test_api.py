@@ -66,6 +66,9 @@ ROUTES: Mapping[tuple[str, str], tuple[Permission | None, Any]] = {
     ("DELETE", "/api/v1/tokens/{name}"): (Permission.TOKENS, None),
     ("GET", "/api/v1/whoami"): (None, None),
     ("GET", "/api/v1/doctor"): (Permission.AUDIT, None),
+    ("GET", "/api/v1/status"): (Permission.READ, None),
+    ("POST", "/api/v1/pause"): (Permission.PAUSE, {"reason": "x"}),
+    ("POST", "/api/v1/resume"): (Permission.RESUME, {"reason": "x"}),
     ("GET", "/metrics"): (Permission.READ, None),
 }
 PUBLIC = {("GET", "/healthz"), ("GET", "/readyz")}

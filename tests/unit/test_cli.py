@@ -344,6 +344,19 @@ def test_a_full_disk_behind_the_output_is_said(daemon: Daemon) -> None:
     assert "Traceback" not in ended.stderr
 
 
+def test_automatic_action_is_paused_shown_and_resumed(command: Command) -> None:
+    assert "automatic action" in command("status").out
+    assert command("pause").code == ExitCode.USAGE, "a reason is asked for"
+    assert "is PAUSED since" in command("pause", "--reason", "INC-1").out
+    state = command("status", "--json").json["automation"]
+    assert (state["paused"], state["reason"], state["cause"]) == (True, "INC-1", "person")
+    assert "INC-1" in command("status").out
+    assert command("resume", "--reason", "mended", "--json").json["paused"] is False
+    command("contain", "10.0.0.1")
+    assert "is PAUSED since" in command("release", "--all", "--yes").err
+    assert command("status", "--json").json["automation"]["reason"] == "release --all"
+
+
 def test_releasing_all_shows_what_is_held_and_asks_on_a_terminal(daemon: Daemon, command: Command) -> None:
     for number in (1, 2):
         command("contain", f"10.0.0.{number}", "--yes", "--json")
