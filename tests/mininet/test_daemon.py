@@ -52,7 +52,8 @@ def site(standing: Estate) -> Iterator[Estate]:
 
 
 def test_a_storm_of_false_alerts_trips_the_breaker_and_production_keeps_flowing(site: Estate) -> None:
-    """120 alerts against all workstations within seconds (500 in tests/unit/test_breaker.py, without packets): two are contained, the others lose no packet, and no alert is lost."""
+    """120 alerts against all workstations within seconds (500 in tests/unit/test_breaker.py, without packets): two are contained, the
+    others lose no packet, and no alert is lost."""
     names = ["pc3", "pc4", "pc5", "pc6", "pc7", SERVER[0]]
     client, admin = site.netcordon.operator, site.netcordon.clients[Role.ADMIN]
     with ExitStack() as open_streams:

@@ -344,7 +344,7 @@ def test_a_full_disk_behind_the_output_is_said(daemon: Daemon) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_automatic_action_is_paused_shown_and_resumed(command: Command) -> None:
+def test_automatic_action_is_paused_shown_and_resumed(daemon: Daemon, command: Command) -> None:
     assert "automatic action" in command("status").out
     assert command("pause").code == ExitCode.USAGE, "a reason is asked for"
     assert "is PAUSED since" in command("pause", "--reason", "INC-1").out
