@@ -35,7 +35,7 @@ DHCP6_CLIENT, DHCP6_SERVER = 546, 547
 LLDP_MAC, ETH_LLDP = "01:80:c2:00:00:0e", 0x88CC
 TABLE_FROM, TABLE_TO, TABLE_TRACKING, TABLE_FORWARDING = range(4)
 SLOTS = 1000
-A_FRAGMENT = "0x01/0x01"
+A_FRAGMENT, NO_FRAGMENT = "0x01/0x01", "0x00/0x01"
 """Of `nw_frag`, which is Open vSwitch's own (NXM_NX_IP_FRAG, ovs-fields(7)): OpenFlow 1.3 has none. Another switch refuses the flow."""
 ESTABLISHED: tuple[Field, ...] = ("0x0010/0x0010", "0x0004/0x0004")
 """Of `tcp_flags` (ONF extension 109): ACK, or RST."""
@@ -297,7 +297,15 @@ def _with_l4(fields: dict[str, Field], match: Match) -> Iterator[dict[str, Field
     for src in _masked(source):
         for dst in _masked(target):
             named = {f"{match.protocol}_src": src, f"{match.protocol}_dst": dst}
-            yield fields | {name: value for name, value in named.items() if value is not None}
+            whole = {} if target is None and source is None else _whole_packet(src, dst)
+            yield whole | fields | {name: value for name, value in named.items() if value is not None}
+
+
+def _whole_packet(src: Field | None, dst: Field | None) -> dict[str, Field]:
+    """Open vSwitch reads a fragment's ports as 0: what 0 is among is asked of whole packets alone. Everything else is by itself."""
+    if any(port is not None and int(str(port).partition("/")[0], 0) for port in (src, dst)):
+        return {}
+    return {"nw_frag": NO_FRAGMENT}
 
 
 def _masked(ports: PortRange | None) -> list[Field | None]:

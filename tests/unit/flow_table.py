@@ -8,7 +8,7 @@ from typing import Any
 
 from drivers.base import ObservedState, PortState
 from drivers.openflow.converge import read_back
-from drivers.openflow.flows import ESTABLISHED, Counted, Field, Flow
+from drivers.openflow.flows import A_FRAGMENT, ESTABLISHED, Counted, Field, Flow
 from drivers.openflow.layout import ALONE, Layout
 from drivers.rules import PortName
 from drivers.semantics import ETH_ARP, ETH_IPV4, ETH_IPV6, Crossing, Fate, Frame
@@ -94,7 +94,7 @@ def _matches_field(name: str, value: Field, frame: Frame, in_port: int) -> bool:
         own, wanted, care = (int(text.replace(":", ""), 16) for text in (str(plain[name]), *str(value).split("/")))
         return own & care == wanted
     if name == "nw_frag":
-        return frame.fragment
+        return frame.fragment is (value == A_FRAGMENT)
     if name == "tcp_flags":
         return frame.established and value == ESTABLISHED[0]  # `Frame` says one of both, and not which
     head, _, tail = name.partition("_")
@@ -103,6 +103,9 @@ def _matches_field(name: str, value: Field, frame: Frame, in_port: int) -> bool:
         return frame.eth_type == L3[head] and address is not None and ip_address(address) in ip_network(value)
     if head in L4:
         port = frame.l4_src if tail == "src" else frame.l4_dst
+        port = (
+            0 if port is None and frame.fragment else port
+        )  # as Open vSwitch reads it (ovs-ofctl(8), set-frags normal)
         bits, _, mask = str(value).partition("/")
         wanted, care = (int(bits, 16), int(mask, 16)) if mask else (int(bits), 0xFFFF)
         return frame.ip_protocol == L4[head] and port is not None and port & care == wanted

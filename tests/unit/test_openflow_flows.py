@@ -461,3 +461,17 @@ def test_one_in_ten_thousand_is_rendered_alone() -> None:
     change = switch.renderer.change(many | full(P1, "new"), switch.table.observed(), switch.baseline)
     assert change.rule_ids == {rule.id for rule in full(P1, "new")}
     assert len(change.messages) == 8
+
+
+@pytest.mark.parametrize("ports", [PortRange(0, 0), PortRange(0, 1023), PortRange(0, 65535)])
+def test_ports_that_include_0_speak_of_no_fragment(ports: PortRange) -> None:
+    """Open vSwitch reads a port of 0 in every fragment."""
+    match = Match(Direction.FROM, port=PortName("p1"), protocol=Protocol.TCP, peer_ports=ports)
+    rules = RuleSet([Rule(match, Action.DENY, Provenance("c1"))])
+    table = FlowTable((PortName("p1"), PortName("p2")))
+    table.take(Renderer("of:1", OpenFlowDriver.capabilities).change(rules, table.observed(), PreState()).messages)
+    whole = Frame(MACS[0], MACS[1], ETH_IPV4, ip_address("10.0.0.1"), ip_address("10.0.0.2"), 6, 40000, 0)
+    piece = replace(whole, l4_src=None, l4_dst=None, fragment=True)
+    for frame, fate in ((whole, Fate.DROP), (piece, Fate.PASS)):
+        crossing = Crossing(frame, PortName("p1"), PortName("p2"))
+        assert table.forward(crossing) is verdict(rules, crossing).fate is fate
