@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from drivers.openflow.flows import A_FRAGMENT, Counted, Field, Flow, is_ours
+from drivers.openflow.flows import A_FRAGMENT, NO_FRAGMENT, Counted, Field, Flow, is_ours
 from drivers.semantics import ETH_ARP, ETH_IPV4, ETH_IPV6
 
 _TYPES = {
@@ -22,6 +22,7 @@ _KEPT = frozenset({
 })  # fmt: skip
 _TOLD = ("cookie=", "duration=", "table=", "n_packets=", "n_bytes=", "idle_age=", "hard_age=", "priority=")
 _LINE = re.compile(r"\s*cookie=(0x[0-9a-f]+), (.*) actions=(.*)")
+_FRAGMENTS: Mapping[Field, str] = {A_FRAGMENT: "yes", NO_FRAGMENT: "no"}
 _FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16}
 
 
@@ -33,7 +34,7 @@ def match_text(flow: Flow) -> str:
 
 def _field_text(name: str, value: Field) -> str:
     if name == "nw_frag":
-        return "nw_frag=yes"
+        return f"nw_frag={_FRAGMENTS[value]}"
     if name in ("ipv4_src", "ipv4_dst"):
         name = f"nw_{name[5:]}"
     return f"{name}={value:#06x}" if name == "eth_type" and isinstance(value, int) else f"{name}={value}"
@@ -88,7 +89,7 @@ def _of_protocol(name: str, found: dict[str, Field]) -> str:
 
 def _value(name: str, text: str) -> Field | None:
     if name == "nw_frag":
-        return A_FRAGMENT if text == "yes" else None
+        return next((value for value, word in _FRAGMENTS.items() if word == text), None)
     if name == "tcp_flags":
         flags = re.fullmatch(r"\+([a-z]+)", text)
         bit = _FLAGS.get(flags[1]) if flags is not None else None

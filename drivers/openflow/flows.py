@@ -35,7 +35,7 @@ DHCP6_CLIENT, DHCP6_SERVER = 546, 547
 LLDP_MAC, ETH_LLDP = "01:80:c2:00:00:0e", 0x88CC
 TABLE_FROM, TABLE_TO, TABLE_TRACKING, TABLE_FORWARDING = range(4)
 SLOTS = 1000
-A_FRAGMENT, NO_FRAGMENT = "0x01/0x01", "0x00/0x01"
+A_FRAGMENT, NO_FRAGMENT = "0x01/0x01", "0x00/0x03"
 """Of `nw_frag`, which is Open vSwitch's own (NXM_NX_IP_FRAG, ovs-fields(7)): OpenFlow 1.3 has none. Another switch refuses the flow."""
 ESTABLISHED: tuple[Field, ...] = ("0x0010/0x0010", "0x0004/0x0004")
 """Of `tcp_flags` (ONF extension 109): ACK, or RST."""
