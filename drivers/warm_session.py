@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, Protocol, TypeVar
@@ -28,7 +29,7 @@ L = TypeVar("L", bound=Line)
 T = TypeVar("T")
 
 
-class WarmSession(Generic[L]):
+class WarmSession(ABC, Generic[L]):
     """`sending` is called by what runs once something may have changed the device: from then on a lost connection leaves its state
     unknown. `run` takes callers in turn. A driver's own session says how a line is made, and how it is used."""
 
@@ -39,13 +40,13 @@ class WarmSession(Generic[L]):
         self._thread = self._new_thread()
         self.sent = False
 
+    @abstractmethod
     def _new_line(self) -> L:
         """A line that is not open yet. In the session's thread."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _use(self, line: L, work: Callable[[Any], T]) -> T:
         """Open the line where it is not, and do the work on it. Raises Lost, Refused, or a DriverError. In the session's thread."""
-        raise NotImplementedError
 
     async def run(self, work: Callable[[Any], T], deadline: float) -> T:
         """What `work` gives for the open line. Raises DeviceUnreachable, OutcomeUnknown or DeviceRefused; a session that failed
