@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from controller import guardrails
 from controller.alerts import checked_against, target_of
+from controller.closed_flow import profile_named
 from controller.config import Config
 from controller.containment import Containments, Prepared, new_id
 from controller.errors import RefusalCode, Refused
@@ -125,7 +126,7 @@ class Approvals:
 
     def _decision(self, proposal: Proposal) -> Decision:
         """On the terms that people agreed to."""
-        profile = self._config.catalogue.get(proposal.profile)
+        profile = profile_named(proposal.profile, self._config.catalogue)
         if profile is None:
             raise Refused(RefusalCode.CHANGED, f"there is no profile {proposal.profile!r} any more: contain by hand")
         people = ", ".join(proposal.approvers)

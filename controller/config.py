@@ -314,6 +314,15 @@ class IntakeSection(Section):
     webhooks: tuple[WebhookFile, ...] = ()
 
 
+class OpenC2(Section):
+    """Which actuator this is, for OpenC2 commands that name one (SLPF profile, 2.1.4); a command that names none is for every actuator."""
+
+    hostname: str | None = None
+    named_groups: tuple[str, ...] = ()
+    asset_id: str | None = None
+    asset_tuple: Annotated[tuple[str, ...], Field(max_length=10)] = ()
+
+
 class Config(Section):
     """`duration`: how long a containment is held unless it is said otherwise. `on_expiry`: what then; `ask` holds it until a person
     extends or releases it."""
@@ -338,6 +347,7 @@ class Config(Section):
     on_expiry: OnExpiry = OnExpiry.RELEASE
     proposal_expires: Seconds = 24 * 3600.0
     intake: IntakeSection = IntakeSection()
+    openc2: OpenC2 = OpenC2()
     retention: Retention = Retention()
     policy: PolicyFile = PolicyFile()
     policy_file: PathField | None = None

@@ -13,6 +13,7 @@ import structlog
 
 from controller import guardrails, policy
 from controller.automation import release_order
+from controller.closed_flow import profile_named
 from controller.config import Config
 from controller.errors import InvalidInput, NotFound, RefusalCode, Refused
 from controller.locate import locate
@@ -164,7 +165,9 @@ class Containments:
         now, held = self._now(), case.endpoint
         endpoint = self._network.endpoint_at(held.realm, held.macs, place, now)
         left = self._config.duration if case.expires_at is None else max(1.0, case.expires_at - now)
-        profile = self._config.catalogue.get(case.profile, FULL)  # no longer configured: held tighter rather than not
+        profile = (
+            profile_named(case.profile, self._config.catalogue) or FULL
+        )  # no longer configured: held tighter rather than not
         decision = Decision(
             Mode.CONTAIN,
             profile,
@@ -289,11 +292,11 @@ class Containments:
 
     def operators_decision(self, request: ContainRequest) -> Decision:
         """What an operator's word comes to, before any guard. Raises InvalidInput for a profile that is not there."""
-        profile = self._config.catalogue.get(request.profile)
+        profile = profile_named(request.profile, self._config.catalogue)
         if profile is None:
             raise InvalidInput(unknown(request.profile, self._config.catalogue))
         duration = self._config.duration if request.duration is None else request.duration
-        return policy.decide_by_operator(
+        decision = policy.decide_by_operator(
             profile,
             duration,
             request.reason,
@@ -301,6 +304,7 @@ class Containments:
             override=request.override,
             on_expiry=request.on_expiry,
         )
+        return replace(decision, automatic=True) if request.automatic else decision
 
     async def _holding(self, target: Target) -> list[Containment]:
         return [one for one in await self._held() if self._is_about(one, target)]

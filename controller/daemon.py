@@ -22,7 +22,7 @@ from controller.alerts import Alerts
 from controller.approval import Approvals
 from controller.automation import Automation, Cause
 from controller.breaker import Breaker
-from controller.config import Config, load_config
+from controller.config import Config, OpenC2, load_config
 from controller.configured import ConfiguredSwitches
 from controller.containment import Containments
 from controller.discovery.aim import address_to_ask
@@ -362,6 +362,9 @@ class Daemon:
 
     def sources(self) -> Mapping[str, Source]:
         return self._sources
+
+    def openc2(self) -> OpenC2:
+        return self.config.openc2
 
     def webhooks(self) -> Mapping[str, Webhook]:
         return self._webhooks

@@ -191,7 +191,8 @@ class Peers:
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thing that a profile denies or permits. `ports` are where the service listens: at the peer's for `from`, at the device's for
-    `to`. `protocol` None is everything; `peers` None is everybody."""
+    `to`. `protocol` None is everything; `peers` None is everybody. `exact` in place of `ports`: the device's port and the peer's, of the
+    packets of this way alone."""
 
     action: Action
     way: Way
@@ -199,6 +200,7 @@ class Entry:
     protocol: Protocol | None = None
     ports: tuple[PortRange, ...] = ()
     peers: Peers | None = None
+    exact: tuple[PortRange | None, PortRange | None] | None = None
 
     @property
     def label(self) -> str:

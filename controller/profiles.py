@@ -266,12 +266,22 @@ class _Compiler:
         return any(peers is None or any(one.version == 6 for one in self._addresses(peers)) for peers in permits)
 
     def _entry(self, entry: Entry) -> Iterator[Rule]:
+        if entry.exact is not None:
+            yield from self._flow(entry, *entry.exact)
+            return
         for peer in self._peers(entry):
             for ports in entry.ports or (None,):
                 if entry.way is not Way.TO:
                     yield from self._opened_by_it(entry, peer, ports)
                 if entry.way is not Way.FROM:
                     yield from self._opened_to_it(entry, peer, ports)
+
+    def _flow(self, entry: Entry, own: PortRange | None, far: PortRange | None) -> Iterator[Rule]:
+        """The packets of one way, and not what answers them."""
+        for peer in self._peers(entry):
+            for end in [self._coming] if entry.way is Way.FROM else self._going:
+                match = replace(end, protocol=entry.protocol, peer=peer, own_ports=own, peer_ports=far)
+                yield self._rule(match, entry.action)
 
     def _peers(self, entry: Entry) -> tuple[Network | None, ...]:
         if entry.peers is None:

@@ -19,7 +19,7 @@ from drivers.base import DeviceDiff, Interface, Management, Neighbour
 class ContainRequest:
     """An operator's wish, to do or to propose. `duration` is in seconds; None is the configuration's default. `by` is the token's name.
     `key` is the Idempotency-Key: the same key with the same wish answers the same containment. `override` lifts
-    protection, and is audited."""
+    protection, and is audited. `automatic`: a program asks, so that the budget, a pause and what else guards automatic action hold."""
 
     target: Target
     profile: str
@@ -29,6 +29,7 @@ class ContainRequest:
     override: bool = False
     key: str | None = None
     on_expiry: OnExpiry | None = None
+    automatic: bool = False
 
 
 @dataclass(frozen=True, slots=True)

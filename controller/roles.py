@@ -21,6 +21,7 @@ class Permission(StrEnum):
     AUDIT = "audit"
     TOKENS = "tokens"
     SENSE = "sense"
+    OPENC2 = "openc2"
 
     @property
     def words(self) -> str:
@@ -38,6 +39,7 @@ _IN_WORDS = {
     Permission.AUDIT: "read the audit log, or ask the doctor",
     Permission.TOKENS: "see or make tokens",
     Permission.SENSE: "be a sensor",
+    Permission.OPENC2: "send OpenC2 commands",
 }
 
 
@@ -48,6 +50,7 @@ class Role(StrEnum):
     VIEWER = "viewer"
     INTAKE = "intake"
     SENSOR = "sensor"
+    OPENC2 = "openc2"
 
     @property
     def permissions(self) -> frozenset[Permission]:
@@ -74,4 +77,5 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.VIEWER: frozenset({Permission.READ}),
     Role.INTAKE: frozenset({Permission.ALERT}),
     Role.SENSOR: frozenset({Permission.SENSE}),
+    Role.OPENC2: frozenset({Permission.OPENC2}),
 }

@@ -17,6 +17,7 @@ from controller.api.routes import (
     health,
     metrics,
     network,
+    openc2,
     proposals,
     sensors,
     tokens,
@@ -47,6 +48,7 @@ def create_app(service: Service) -> FastAPI:
     for subject in (
         alerts,
         dead_letters,
+        openc2,
         containments,
         proposals,
         events,

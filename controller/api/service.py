@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from controller.automation import Automation
+from controller.config import OpenC2
 from controller.discovery.probes import SensorResults, SensorWork
 from controller.doctor.finding import Finding
 from controller.intake import Source
@@ -94,6 +95,9 @@ class Service(Protocol):
 
     def sources(self) -> Mapping[str, Source]:
         """The alert sources that are taken, by name."""
+
+    def openc2(self) -> OpenC2:
+        """Which actuator this is."""
 
     def webhooks(self) -> Mapping[str, Webhook]:
         """How those sources sign that need no token."""

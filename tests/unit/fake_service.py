@@ -9,6 +9,7 @@ from ipaddress import ip_address
 
 from controller.api.service import Service
 from controller.automation import Automation, Cause
+from controller.config import OpenC2
 from controller.discovery.probes import SensorResults, SensorWork
 from controller.doctor.finding import Finding
 from controller.errors import AlertRepeated, NetcordonError, NotFound, RefusalCode, Refused
@@ -76,6 +77,8 @@ class FakeService:
             containment=f"c-{len(self.requests):012x}",
             by=request.by,
             reason=request.reason,
+            profile=request.profile,
+            strictness=100 if request.profile == "full" else 10,
             stages={stage: START + i * 0.001 for i, stage in enumerate((Stage.RECEIVED, Stage.LOCATED, Stage.DECIDED))},
             evidence=(HOSTILE,),
         )
@@ -220,6 +223,9 @@ class FakeService:
 
     def sources(self) -> Mapping[str, Source]:
         return SOURCES
+
+    def openc2(self) -> OpenC2:
+        return OpenC2(asset_id="30", named_groups=("perimeter", "network"))
 
     def webhooks(self) -> Mapping[str, Webhook]:
         return self.signing

@@ -33,6 +33,11 @@ RECORDS = (Path(__file__).parent / "suricata_eve.jsonl").read_text().splitlines(
 RESULTS = {"interface": "h1-eth0", "mac": "02:00:00:00:00:09"}
 GENERIC = {"observed_at": "2026-01-31T12:00:00Z", "signature": "seen", "src": {"ip": "10.0.0.66"}}
 
+ALIVE = {
+    "headers": {"request_id": "a"},
+    "body": {"openc2": {"request": {"action": "query", "target": {"features": []}}}},
+}
+
 ROUTES: Mapping[tuple[str, str], tuple[Permission | None, Any]] = {
     ("POST", "/api/v1/alerts/{source}"): (Permission.ALERT, GENERIC),
     ("GET", "/api/v1/alerts"): (Permission.READ, None),
@@ -70,6 +75,7 @@ ROUTES: Mapping[tuple[str, str], tuple[Permission | None, Any]] = {
     ("POST", "/api/v1/pause"): (Permission.PAUSE, {"reason": "x"}),
     ("POST", "/api/v1/resume"): (Permission.RESUME, {"reason": "x"}),
     ("GET", "/metrics"): (Permission.READ, None),
+    ("POST", "/.well-known/openc2"): (Permission.OPENC2, ALIVE),
 }
 PUBLIC = {("GET", "/healthz"), ("GET", "/readyz")}
 
@@ -145,7 +151,8 @@ async def test_without_a_good_token_nothing_is_told(api: Api, method: str, path:
 async def test_each_role_may_what_its_permissions_say(api: Api, method: str, path: str) -> None:
     permission, body = ROUTES[method, path]
     for role in Role:
-        answer = await api(method, _filled(path), role, json=body, params=_parameters(path))
+        headers = {"Content-Type": "application/openc2+json;version=1.0"} if "openc2" in path else {}
+        answer = await api(method, _filled(path), role, json=body, params=_parameters(path), headers=headers)
         if permission is None or role.may(permission):
             assert answer.status_code in (200, 201, 204, 404), answer.text
             continue

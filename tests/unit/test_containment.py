@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from controller.alerts import Alerts
 from controller.approval import Approvals
+from controller.automation import Cause
 from controller.breaker import Breaker
 from controller.config import Config
 from controller.containment import Containments, Prepared
@@ -24,6 +25,7 @@ from controller.requests import Approval, ContainRequest, Disposition
 from controller.store import Accepted, Proposal, ProposalState, Store
 from drivers.base import Sighting
 from drivers.memory import MemoryDriver
+from drivers.rules import Direction, PortRange, Protocol
 from tests.campus import NOW, S1, Campus, alert, campus, ip, mac, place, port
 
 CONFIG: dict[str, Any] = {
@@ -627,3 +629,21 @@ async def test_a_noisy_source_does_not_swell_the_case(spine: Spine) -> None:
         await spine.alerts.take(alert(key=f"k{number}"), "{}")
     (case,) = await spine.store.containments(want=Want.HELD)
     assert 32 < len(case.evidence) <= 64
+
+
+async def test_one_flow_is_closed_one_way_and_the_rest_is_left(spine: Spine) -> None:
+    """As OpenC2 asks for, automatically: what guards automatic action holds."""
+    request = ContainRequest(ip("10.0.0.66"), "flow:from,tcp,21,10.0.0.77/32,*", 60, "OpenC2", "soar", automatic=True)
+    case = (await spine.containments.contain(request)).containment
+    assert (case.profile, case.automatic) == ("flow:from,tcp,21,10.0.0.77/32,*", True)
+    matches = [rule.match for rule in (await spine.store.desired(S1)).rules]
+    (flow,) = [match for match in matches if match.protocol is not None]
+    assert (flow.direction, flow.port, flow.protocol) == (Direction.FROM, port(3), Protocol.TCP)
+    assert (flow.own_ports, str(flow.peer), flow.peer_ports) == (PortRange(21, 21), "10.0.0.77/32", None)
+    assert all(match.fragment or match.hidden for match in matches if match is not flow)
+    protected = replace(request, target=ip("10.0.0.10"), profile="full")
+    with pytest.raises(Refused, match="domain controller"):
+        await spine.containments.contain(protected)
+    await spine.store.pause_automation("ann", "looking", Cause.PERSON)
+    with pytest.raises(Refused, match="paused by ann"):
+        await spine.containments.contain(replace(request, target=ip("10.0.0.77"), profile="full"))
