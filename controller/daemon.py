@@ -63,6 +63,7 @@ from controller.verify import Verifier
 from controller.webhooks import Webhook, load
 from drivers.base import DeviceDiff, DiffLine, DriverError
 from drivers.rules import Mac
+from drivers.urgent import go_first
 
 if TYPE_CHECKING:
     from controller.api.server import ApiServers
@@ -510,8 +511,12 @@ def _api(daemon: Daemon) -> ApiServers:
 
 def serve(config_path: Path | None = None, ready: Callable[[str], None] = lambda url: None) -> None:
     """Read the configuration and run. Raises ConfigError or StoreUnavailable with what to do."""
+    import uvloop  # only here: what asks for the page of help does not wait for it
+
     config = load_config(config_path)
+    go_first()
     configure_logs()
     sys.setswitchinterval(SWITCH_EVERY)
     gc.set_threshold(*COLLECT_EVERY)
-    asyncio.run(run(config, ready))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run(config, ready))

@@ -59,6 +59,7 @@ class ApiServers:
         tls = self._listen.tls if with_tls else None
         config = uvicorn.Config(
             self._app,
+            http="h11",  # httptools bounds no head: whoever connects could fill the memory before a token is asked for
             lifespan="off",
             log_config=None,
             access_log=False,

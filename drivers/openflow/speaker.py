@@ -25,6 +25,7 @@ from typing import IO
 
 from drivers.openflow.link import ANOTHER_SPEAKER, DEFAULT_LISTEN
 from drivers.openflow.starting import TLS_PREFIX, BadCertificates, Tls
+from drivers.urgent import go_first
 
 LOG = logging.getLogger("netcordon.speaker")
 CANNOT_LISTEN, NO_RUNTIME, BAD_CERTIFICATES = 4, 5, 6
@@ -40,6 +41,7 @@ SWITCH_INTERVAL = 0.0005  # seconds; Python's 5 ms would be the latency of a pus
 
 def main() -> int:
     options = _options()
+    go_first()
     logging.basicConfig(
         level=options.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )

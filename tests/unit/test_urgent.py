@@ -1,0 +1,38 @@
+"""The daemon and its speaker before others, where the system lets them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from drivers.urgent import NICE
+
+TELLS = "from drivers.urgent import go_first; import os; go_first(); print(os.getpriority(os.PRIO_PROCESS, 0))"
+RENOUNCED = "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+
+
+def _told(code: str, before: int = 0) -> int:
+    """In a process of its own: what is set here would stay for the tests that follow."""
+    words = ["nice", "-n", str(before), sys.executable, "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may go before others")
+def test_root_goes_first() -> None:
+    assert _told(TELLS) == NICE
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may go before others")
+def test_who_was_put_further_ahead_stays_there() -> None:
+    assert _told(TELLS, before=-15) == -15
+
+
+def test_who_may_not_stays_where_it_is() -> None:
+    """Not an error: most daemons run as a user of their own."""
+    loaded = "import drivers.urgent\n"  # before the rights are gone: the checkout may be root's alone
+    assert _told(loaded + (RENOUNCED if os.geteuid() == 0 else "") + TELLS) == os.getpriority(os.PRIO_PROCESS, 0)
