@@ -305,11 +305,43 @@ class FollowedFile(Section):
         return path
 
 
+class SyslogTls(Tls):
+    """PEM files. With `ca`, a sender needs a certificate that this authority signed."""
+
+    ca: PathField | None = None
+
+
+class SyslogListener(Section):
+    """Where appliances send their alerts as syslog. `format`: a source's name, for what stands behind the header. `senders`: from whom;
+    none: loopback alone. Only TLS keeps others from reading what is sent, and with `ca` from sending in another's name."""
+
+    protocol: Literal["udp", "tcp", "tls"]
+    address: IPvAnyAddress = Field(default=ip_address("127.0.0.1"), validate_default=True)
+    port: int = Field(ge=0, le=65535)
+    format: str = Field(pattern=SOURCE_NAME)
+    senders: tuple[Network, ...] = ()
+    tls: SyslogTls | None = None
+
+    @property
+    def name(self) -> str:
+        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
+        return f"{self.protocol}:{host}:{self.port}"
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.protocol == "tls") != (self.tls is not None):
+            raise ValueError("write protocol: tls together with tls: {certificate, key}, or neither")
+        if not self.address.is_loopback and not self.senders:
+            raise ValueError(f"who may send to {self.address}? List the appliances' prefixes under `senders`")
+        return self
+
+
 class IntakeSection(Section):
-    """`mappings`: sources of one's own. `webhooks`: sources whose senders sign what they send, in place of a token. `files`: what is read
-    as it is written."""
+    """`syslog`: listeners; none by default. `mappings`: sources of one's own. `webhooks`: sources whose senders sign what they send, in
+    place of a token. `files`: what is read as it is written."""
 
     files: tuple[FollowedFile, ...] = ()
+    syslog: tuple[SyslogListener, ...] = ()
     mappings: tuple[MappingFile, ...] = ()
     webhooks: tuple[WebhookFile, ...] = ()
 
@@ -373,8 +405,8 @@ class Config(Section):
     def _sources_once(self) -> Self:
         names = [mapping.name for mapping in self.intake.mappings]
         signed = [webhook.source for webhook in self.intake.webhooks]
-        files = self.intake.files
-        if not names and not signed and not files:
+        files, listeners = self.intake.files, self.intake.syslog
+        if not names and not signed and not files and not listeners:
             return self
         from controller.intake import SOURCES  # only where somebody names a source: it loads every adapter
 
@@ -387,6 +419,14 @@ class Config(Section):
                 raise LocatedError(at, f"no alert source {source!r}; known are {', '.join((*SOURCES, *names))}")
             if source in signed[:index]:
                 raise LocatedError(at, f"{source!r} signs in two ways: keep one of them")
+        for index, listener in enumerate(listeners):
+            if listener.format not in (*SOURCES, *names):
+                known = ", ".join((*SOURCES, *names))
+                raise LocatedError(
+                    ("intake", "syslog", index, "format"), f"no alert source {listener.format!r}; known are {known}"
+                )
+            if listener.port and listener.name in [one.name for one in listeners[:index]]:
+                raise LocatedError(("intake", "syslog", index, "port"), f"{listener.name} is listened on already")
         for index, file in enumerate(files):
             if file.format not in (*SOURCES, *names):
                 known = ", ".join((*SOURCES, *names))

@@ -57,6 +57,7 @@ from controller.retention import Pruning
 from controller.scrape import scrape
 from controller.store import Accepted, Extension, Proposal, Store
 from controller.switches import OpenFlowSwitches
+from controller.syslog.listener import Listener
 from controller.tail.watch import Watch
 from controller.targets import parse_target
 from controller.verify import Verifier
@@ -145,6 +146,9 @@ class Daemon:
         self.expiry = Expiry(store, now, self._ended, self.live.publish)
         here = "" if config.store.startswith("sqlite") else socket.gethostname()  # a host may get another name
         self.watches = [Watch(file, self._sources[file.format], self, here, now) for file in config.intake.files]
+        self.listeners = [
+            Listener(how, self._sources[how.format], self, self._metrics.syslog, now) for how in config.intake.syslog
+        ]
         self.pruning = Pruning(store, config.retention, now, self._metrics.pruned)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -167,6 +171,7 @@ class Daemon:
         ):
             daemon._tasks.append(asyncio.create_task(_forever(work, name), name=name))
         daemon._tasks += [asyncio.create_task(watch.run(), name="followed file") for watch in daemon.watches]
+        daemon._tasks += [asyncio.create_task(one.run(), name=f"syslog {one.name}") for one in daemon.listeners]
         held = await daemon.store.containments(want=Want.HELD, limit=MOST_HELD)
         daemon._metrics.known(held)
         daemon._changed(held)
@@ -179,6 +184,8 @@ class Daemon:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for watch in self.watches:
             await watch.close()
+        for listener in self.listeners:
+            await listener.close()
         await self.follower.close()
         await self.verifier.close()
         await self.switches.close()
@@ -350,7 +357,8 @@ class Daemon:
             for node in self.network.graph.devices.values()
             if not node.up
         ]
-        return [*self.switches.troubles(), *away, *(watch.trouble for watch in self.watches if watch.trouble)]
+        heard = [*(watch.trouble for watch in self.watches), *(listener.trouble for listener in self.listeners)]
+        return [*self.switches.troubles(), *away, *filter(None, heard)]
 
     async def sensor_work(self, name: str, wait: float) -> SensorWork:
         return await self.desk.work(name, wait)
@@ -386,6 +394,7 @@ class Daemon:
                 gateways(),
                 resolvers(),
                 await self.store.size(),
+                {one.name: dict(one.counts) for one in self.listeners},
             )
         )
 

@@ -19,6 +19,7 @@ from controller.errors import RefusalCode
 from controller.model import Containment, Outcome, Stage, Want
 from controller.requests import AlertAnswer
 from controller.store import Prunable, Totals
+from controller.syslog.fate import Fate
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -94,6 +95,13 @@ class Metrics:
         self._trips = Counter(
             "netcordon_breaker_trips",
             "Times that an exceeded budget paused automatic action.",
+            registry=own,
+        )
+        self._syslog = Counter(
+            "netcordon_syslog_frames",
+            "What came in as syslog, by listener and by what became of it: taken (alerts, and what is beside alerts), dead-letter, lost "
+            "(no room for a datagram, here or in the kernel), refused (not a sender's).",
+            ["listener", "fate"],
             registry=own,
         )
         self._drift = Counter(
@@ -186,6 +194,9 @@ class Metrics:
 
     def refused(self, code: RefusalCode) -> None:
         self._refusals.labels(code.value).inc()
+
+    def syslog(self, listener: str, fate: Fate, number: int) -> None:
+        self._syslog.labels(listener, fate.value).inc(number)
 
     def tripped(self) -> None:
         self._trips.inc()

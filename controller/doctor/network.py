@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from controller.config import NEVER, Config, Protected
@@ -16,6 +16,7 @@ from controller.network.inventory import Inventory, describe
 from controller.network.view import NetworkView
 from controller.roles import Role
 from controller.store import Size, TokenRecord
+from controller.syslog.fate import Fate
 from drivers.base import Management
 from drivers.rules import Mac
 
@@ -37,6 +38,7 @@ class Seen:
     gateways: Sequence[Address]
     resolvers: Sequence[Address]
     store: Size | None = None
+    syslog: Mapping[str, Mapping[Fate, int]] = field(default_factory=dict)
 
 
 def examine(seen: Seen) -> list[Finding]:
@@ -51,7 +53,24 @@ def examine(seen: Seen) -> list[Finding]:
         *_sensors(seen),
         *_tokens(seen.tokens),
         *_store(seen),
+        *_syslog(seen.syslog),
     ]
+
+
+def _syslog(listeners: Mapping[str, Mapping[Fate, int]]) -> Iterator[Finding]:
+    for name, counts in listeners.items():
+        if lost := counts[Fate.LOST]:
+            yield warning(
+                "syslog-lost",
+                f"syslog {name}: {lost} frames were lost since the daemon started: they came faster than they could be taken",
+                "sysctl -w net.core.rmem_max=8388608  # then restart; or let the sender use TCP or TLS, which waits",
+            )
+        if refused := counts[Fate.REFUSED]:
+            yield warning(
+                "syslog-refused",
+                f"syslog {name}: {refused} datagrams or connections came from others than its senders",
+                "intake: {syslog: [{senders: [...]}]}  # the daemon's log says from whom",
+            )
 
 
 def _devices(seen: Seen) -> Iterator[Finding]:
