@@ -16,11 +16,12 @@ lab: ## Contain a rogue host on a Mininet campus and watch it happen (as root)
 test: check ## Check, then run every level of the tests (ARGS='-k word' goes to pytest)
 	@.ci/test $(ARGS)
 
-fuzz: setup ## Ten thousand inputs for each reader of what comes in (an hour; ARGS='-k zeek')
-	@.venv/bin/pytest -q --hypothesis-profile=thorough tests/unit/test_intake_fuzz.py tests/unit/test_openc2.py tests/unit/test_syslog.py -k any $(ARGS)
+fuzz: setup ## Ten thousand inputs for each reader of what comes in (SHORT=1: minutes; SEED=N: again; ARGS='-k zeek')
+	@SHORT=$(SHORT) SEED=$(SEED) .ci/fuzz $(ARGS)
 
 bench: setup ## Measure it beside Ryu's rest_firewall (as root; SHORT=1 takes two minutes; ARGS='--json FILE')
 	@.venv/bin/python -m tests.bench $(if $(SHORT),--short) $(ARGS)
+	@.venv/bin/python -m tests.bench.scale $(if $(SHORT),--short)
 
 check: setup ## Lint, format, types, import arrows
 	@.ci/check

@@ -130,6 +130,10 @@ class Client:
         path = f"/api/v1/containments/{_segment(id)}/extend"
         return _read(self._send("POST", path, json=body, key=key or str(uuid.uuid4())), schemas.ContainmentView)
 
+    def confirm(self, id: str) -> schemas.ContainmentView:
+        """Hold to its end what is released otherwise."""
+        return _read(self._send("POST", f"/api/v1/containments/{_segment(id)}/confirm"), schemas.ContainmentView)
+
     def release(self, target_or_id: str, *, reason: str = "", key: str | None = None) -> list[schemas.ContainmentView]:
         """What holds a target, or one containment by its id."""
         return self._release({"target": target_or_id, "reason": reason}, key)
@@ -246,6 +250,14 @@ class Client:
 
     def devices(self) -> list[listings.DeviceInfo]:
         return self._list("/api/v1/devices", listings.DeviceInfo)
+
+    def topology(self, *, endpoints: bool = False) -> listings.TopologyView:
+        answer = self._send("GET", "/api/v1/topology", params={"endpoints": endpoints})
+        return _read(answer, listings.TopologyView)
+
+    def path(self, source: str, destination: str) -> listings.PathView:
+        query = {"source": source, "destination": destination}
+        return self._get("/api/v1/path", listings.PathView, query)
 
     def sensor_work(self, name: str, wait: float) -> SensorWork:
         from controller.discovery.probes import SensorWork

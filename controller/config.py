@@ -18,19 +18,20 @@ from pydantic import (
     ConfigDict,
     Field,
     IPvAnyAddress,
+    TypeAdapter,
     field_validator,
     model_validator,
 )
 
 from controller.durations import parse_duration, show_duration
-from controller.errors import ConfigError
+from controller.errors import ConfigError, InvalidInput
 from controller.mapping_file import NAME as SOURCE_NAME
 from controller.mapping_file import MappingFile
 from controller.model import DEFAULT_REALM, Address, Managed, OnExpiry, Profile
 from controller.policy import PolicyFile
 from controller.profile_file import NAME, ProfileFile, resolve
 from controller.profiles import catalogue, quarantine, unknown
-from controller.targets import parse_address, unmapped
+from controller.targets import parse_address, parse_target, unmapped
 from controller.webhooks import WebhookFile
 from controller.yaml_source import LocatedError, read_model
 from drivers.base import Management
@@ -150,13 +151,86 @@ class Router(Section):
     prefixes: tuple[Network, ...] = ()
 
 
+def _written_port(text: object) -> object:
+    """switch:port, as its two parts; the switch by its id or its name, the port by its name or number."""
+    try:
+        place = parse_target(str(_whole_datapath_id(text))).place
+    except InvalidInput:
+        place = None
+    if place is None:
+        raise ValueError(f"not a port: {text!r}; write it as device:port (s1:s1-eth3)")
+    return place
+
+
+PortField = Annotated[tuple[str, str], BeforeValidator(_written_port)]
+BOX_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+
+
+class Bundle(Section):
+    """Ports that are one cable to who is behind them: a LAG, or of two devices an MLAG or vPC."""
+
+    name: Annotated[str, Field(pattern=BOX_NAME)]
+    ports: Annotated[tuple[PortField, ...], Field(min_length=2)]
+
+
+class Box(Section):
+    """What carries traffic and takes no rules of ours. `links`: where its cables go, each a port of a managed device (device:port) or the
+    name of another box. `tunnelled`: who is seen there is not there, but came through a tunnel (a wireless controller's clients)."""
+
+    name: Annotated[str, Field(pattern=BOX_NAME)]
+    kind: Literal["switch", "hub", "wireless-bridge", "access-point", "wireless-controller", "hypervisor"] = "switch"
+    links: Annotated[tuple[str, ...], Field(min_length=1)]
+    tunnelled: bool = False
+
+    @property
+    def ports(self) -> tuple[tuple[str, str], ...]:
+        return tuple(_PORT.validate_python(link) for link in self.links if ":" in link)
+
+    @property
+    def behind(self) -> tuple[str, ...]:
+        """The other boxes that it is cabled to."""
+        return tuple(link for link in self.links if ":" not in link)
+
+    @field_validator("links")
+    @classmethod
+    def _readable(cls, links: tuple[str, ...]) -> tuple[str, ...]:
+        for link in links:
+            if ":" in link:
+                _written_port(link)
+        return links
+
+
+_PORT: TypeAdapter[tuple[str, str]] = TypeAdapter(PortField)
+
+
 class NetworkSection(Section):
     """`on_link`: prefixes whose hosts are seen directly; an address outside all of them is behind a router (empty: don't judge by
-    prefix). `not_endpoints`: NAT, proxy, load balancer and VPN pools."""
+    prefix). `not_endpoints`: NAT, proxy, load balancer and VPN pools. `bundles`: LAGs and MLAGs. `boxes`: what nobody manages."""
 
     on_link: tuple[Network, ...] = ()
     routers: tuple[Router, ...] = ()
     not_endpoints: tuple[Network, ...] = ()
+    bundles: tuple[Bundle, ...] = ()
+    boxes: tuple[Box, ...] = ()
+
+    @model_validator(mode="after")
+    def _boxes_fit_together(self) -> Self:
+        names = [box.name for box in self.boxes]
+        for index, box in enumerate(self.boxes):
+            if box.name in names[:index]:
+                raise LocatedError(("boxes", index, "name"), f"there is a box {box.name!r} already")
+            for link in box.behind:
+                if link not in names or link == box.name:
+                    raise LocatedError(
+                        ("boxes", index, "links"), f"no other box {link!r}; write a port as device:port (s1:s1-eth3)"
+                    )
+        taken: dict[tuple[str, str], str] = {}
+        named = [(one.name, one.ports) for one in self.bundles] + [(one.name, one.ports) for one in self.boxes]
+        for name, ports in named:
+            for port in ports:
+                if taken.setdefault(port, name) != name:
+                    raise ValueError(f"port {':'.join(port)} leads to {taken[port]} and to {name}: keep one of them")
+        return self
 
 
 class Protected(Section):
@@ -217,6 +291,18 @@ class BudgetLimits(Section):
     per_vlan: int | None = Field(default=None, ge=1)
     per_site: int | None = Field(default=None, ge=1)
     per_role: Mapping[str, Annotated[int, Field(ge=1)]] = {"domain-controller": 1, "dns": 1, "dhcp": 1, "hypervisor": 1}
+
+
+class DeadMan(Section):
+    """A containment of an asset of one of these roles or criticalities is released after `confirm_within`, unless a person confirms it
+    before. None are named by default."""
+
+    confirm_within: Seconds = 600.0
+    roles: tuple[str, ...] = ()
+    criticality: tuple[str, ...] = ()
+
+    def covers(self, role: str, criticality: str) -> bool:
+        return role in self.roles or criticality in self.criticality
 
 
 class Verifying(Section):
@@ -356,8 +442,8 @@ class OpenC2(Section):
 
 
 class Config(Section):
-    """`duration`: how long a containment is held unless it is said otherwise. `on_expiry`: what then; `ask` holds it until a person
-    extends or releases it."""
+    """`inventory`: CSV or JSON files of more `assets`, read when the daemon starts. `duration`: how long a containment is held unless it is
+    said otherwise. `on_expiry`: what then; `ask` holds it until a person extends or releases it."""
 
     store: str = "sqlite:////var/lib/netcordon/netcordon.db"
     listen: Listen = Listen()
@@ -366,8 +452,10 @@ class Config(Section):
     network: NetworkSection = NetworkSection()
     protected: tuple[Protected, ...] = ()
     assets: tuple[Asset, ...] = ()
+    inventory: tuple[PathField, ...] = ()
     locate: Locating = Locating()
     budget: BudgetLimits = BudgetLimits()
+    dead_man: DeadMan = DeadMan()
     verify: Verifying = Verifying()
     reconcile: Reconciling = Reconciling()
     metrics: MetricsSection = MetricsSection()
@@ -473,13 +561,13 @@ class Config(Section):
 
 def load_config(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Config:
     """The configuration at `path`, else at $NETCORDON_CONFIG, else at the default place. Raises ConfigError with line numbers;
-    a default place where nothing lies gives the defaults. A `policy_file` is read from beside it."""
+    a default place where nothing lies gives the defaults. A `policy_file` and `inventory` files are read from beside it."""
     if path is None and CONFIG_VARIABLE not in environment and not DEFAULT_PATH.exists():
         return Config()
     chosen = path or Path(environment.get(CONFIG_VARIABLE, DEFAULT_PATH))
     if chosen.is_dir():
         raise ConfigError(f"{chosen} is a directory: name the YAML file in it")
-    config = read_model(chosen, Config)
+    config = _with_inventory(read_model(chosen, Config), chosen.parent)
     if config.policy_file is None:
         return config
     policy = read_model(chosen.parent / config.policy_file, PolicyFile)
@@ -488,3 +576,15 @@ def load_config(path: Path | None = None, environment: Mapping[str, str] = os.en
             problem = unknown(rule.profile, config.catalogue)
             raise ConfigError(f"{chosen.parent / config.policy_file}: rule {rule.name!r}: {problem}")
     return config.model_copy(update={"policy": policy, "policy_file": None})
+
+
+def _with_inventory(config: Config, beside: Path) -> Config:
+    """With the assets of the inventory's files behind its own: of two for one MAC the file's would hide the person's, so it goes."""
+    if not config.inventory:
+        return config
+    from controller.inventory_file import read_inventory  # it reads assets, which are this file's
+
+    own = {asset.mac for asset in config.assets if asset.mac} | {asset.ip for asset in config.assets if asset.ip}
+    read = (asset for path in config.inventory for asset in read_inventory(beside / path))
+    added = tuple(asset for asset in read if asset.mac not in own and asset.ip not in own)
+    return config.model_copy(update={"assets": (*config.assets, *added), "inventory": ()})

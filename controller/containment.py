@@ -15,6 +15,7 @@ from controller import guardrails, policy
 from controller.automation import release_order
 from controller.closed_flow import profile_named
 from controller.config import Config
+from controller.enforcement import Points, enforcement_points
 from controller.errors import InvalidInput, NotFound, RefusalCode, Refused
 from controller.locate import locate
 from controller.logs import about
@@ -35,7 +36,7 @@ from controller.model import (
     Want,
 )
 from controller.network.view import NetworkView
-from controller.plan import make_plan, only_its_own
+from controller.plan import make_plan, make_plan_at, only_its_own
 from controller.profiles import unknown
 from controller.prove import prove
 from controller.requests import ContainRequest, Preview
@@ -137,6 +138,12 @@ class Containments:
         log.info("extended", containment=extended.id, by=by, until=extended.expires_at)
         return extended
 
+    async def confirm(self, id: str, *, by: str) -> Containment:
+        """Hold what would be released unless a person confirms it. Raises NotFound, Conflict."""
+        confirmed = await self._store.confirm(id, by=by)
+        log.info("confirmed", containment=confirmed.id, by=confirmed.confirmed_by)
+        return confirmed
+
     async def release_all(self, *, by: str, reason: str) -> list[Containment]:
         """In a safe order: see `release_order`."""
         return [await self._release(one.id, by, reason, None) for one in release_order(await self._held())]
@@ -186,6 +193,15 @@ class Containments:
         stands = replace(decision, automatic=False)
         return self.plan_and_prove(location, alone, stands, {}, only_its_own)
 
+    def ports_for(self, place: Attachment) -> tuple[Attachment, ...]:
+        """All ports at which a device at this place is held: more than one where it is behind several cables, or where rules are put around
+        what takes none. The place alone where it cannot be held."""
+        try:
+            points = self._points(place, lambda: frozenset())
+        except Refused:
+            return (place,)
+        return (place,) if points is None else points.ports
+
     def still_at(self, prepared: Prepared) -> None:
         """`prepare_at`'s recheck, for the accepting transaction: raises Refused when the device was heard elsewhere since."""
         self._still_there(prepared.endpoint, prepared.decision)
@@ -208,24 +224,45 @@ class Containments:
         narrowed: Callable[[Plan], Plan] | None = None,
     ) -> Prepared:
         """What was located and decided, guarded, planned and proven on the model; nothing is written. Raises Refused."""
+        guardrails.no_virtual_mac(endpoint)
         guardrails.not_protected(endpoint, decision, self._network, location.target.ip)
         if narrowed is None:
             guardrails.nobody_protected_beside(endpoint, decision, self._network, self._now())
-        capabilities = self._capabilities(endpoint.attachment.device)
-        if capabilities is None:
-            raise Refused(RefusalCode.UNKNOWN_PLACE, f"no driver serves {endpoint.attachment.device}")
-        until = self._now() + decision.duration
-        known = self._network.addresses_of(endpoint.realm)
-        plan = make_plan(new_id(), endpoint, decision, until, self._network.graph, capabilities, known)
+        plan = self._plan(endpoint, decision)
         if narrowed is not None:
-            plan = narrowed(plan)
-            rules = plan.rules[endpoint.attachment.device]
-            if lacking := capabilities.unsupported(rules) or ["moving a port whose device it may not be"] * (not rules):
-                said = f"{self._network.graph.label(endpoint.attachment)}: the driver there cannot do {lacking[0]}"
-                raise Refused(RefusalCode.UNSUPPORTED, said)
+            plan = self._carried(narrowed(plan))
         proof = prove(plan, self._network, self._now())
         guardrails.safe(plan, proof, decision, self._network)
         return Prepared(location, endpoint, decision, plan, proof, {**stages, Stage.DECIDED: self._now()})
+
+    def _plan(self, endpoint: Endpoint, decision: Decision) -> Plan:
+        """At the device's own port; else where `enforcement_points` says."""
+        graph, realm = self._network.graph, endpoint.realm
+        until, known = self._now() + decision.duration, self._network.addresses_of(realm)
+        points = self._points(endpoint.attachment, lambda: self._network.devices_of_protected(realm, self._now()))
+        if points is not None:
+            guardrails.no_protected_port(points.ports, decision, self._network)
+            return make_plan_at(points, new_id(), endpoint, decision, until, graph, self._capabilities, known)
+        capabilities = self._capabilities(endpoint.attachment.device)
+        if capabilities is None:
+            raise Refused(RefusalCode.UNKNOWN_PLACE, f"no driver serves {endpoint.attachment.device}")
+        return make_plan(new_id(), endpoint, decision, until, graph, capabilities, known)
+
+    def _points(self, place: Attachment, protected: Callable[[], Iterable[str]]) -> Points | None:
+        def served(device: str) -> bool:
+            return self._capabilities(device) is not None
+
+        return enforcement_points(place, self._network.graph, served, protected)
+
+    def _carried(self, plan: Plan) -> Plan:
+        """A narrowed plan, if every device can still carry it."""
+        for place in plan.enforced_at:
+            rules, capabilities = plan.rules[place.device], self._capabilities(place.device)
+            lacking = [] if capabilities is None else capabilities.unsupported(rules)
+            if lacking := lacking or ["moving a port whose device it may not be"] * (not rules):
+                said = f"{self._network.graph.label(place)}: the driver there cannot do {lacking[0]}"
+                raise Refused(RefusalCode.UNSUPPORTED, said)
+        return plan
 
     async def commit(
         self,
@@ -263,6 +300,7 @@ class Containments:
             stages=prepared.stages,
             baseline={device: self._untouched(device, _ports(rules)) for device, rules in prepared.plan.rules.items()},
             on_expiry=decision.on_expiry or self._config.on_expiry,
+            confirm_by=self._confirm_by(prepared.endpoint, now),
         )
         accepted = await self._store.accept(
             draft,
@@ -279,11 +317,15 @@ class Containments:
         _log_accepted(accepted, prepared)
         return accepted
 
+    def _confirm_by(self, endpoint: Endpoint, now: float) -> float | None:
+        dead_man = self._config.dead_man
+        return now + dead_man.confirm_within if dead_man.covers(endpoint.role, endpoint.criticality) else None
+
     def _still_there(self, endpoint: Endpoint, decision: Decision) -> None:
         """Runs inside the accepting transaction, on the store's thread: reads single values only."""
         for mac in endpoint.macs:
             spans = self._network.bindings.history_of_mac(endpoint.realm, mac)
-            if spans and not spans[-1].place.same_port(endpoint.attachment):
+            if spans and not self._network.graph.one_place(spans[-1].place).same_port(endpoint.attachment):
                 moved_to = self._network.graph.label(spans[-1].place)
                 raise Refused(RefusalCode.CHANGED, f"{mac} moved to {moved_to} while this was being decided: try again")
         guardrails.not_protected(endpoint, decision, self._network)

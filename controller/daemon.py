@@ -51,8 +51,20 @@ from controller.model import (
     Target,
     Want,
 )
+from controller.network.chart import Chart, chart
+from controller.network.paths import path
 from controller.network.view import NetworkView
-from controller.requests import AlertAnswer, Approval, ContainRequest, DeviceView, Disposition, Preview, Status
+from controller.reach import between
+from controller.requests import (
+    AlertAnswer,
+    Approval,
+    ContainRequest,
+    DeviceView,
+    Disposition,
+    PathAnswer,
+    Preview,
+    Status,
+)
 from controller.retention import Pruning
 from controller.scrape import scrape
 from controller.store import Accepted, Extension, Proposal, Store
@@ -114,7 +126,7 @@ class Daemon:
             lambda place: self.follower.port_changed(place),
             tell=self.live.publish,
         )
-        store.on_foreseen = self.fleet.foresee
+        store.on_foreseen, store.on_durable = self.fleet.foresee, self.fleet.durable
         self.verifier = Verifier(
             store,
             self.fleet.drivers,
@@ -260,6 +272,12 @@ class Daemon:
         self._told([extended])
         return extended
 
+    async def confirm(self, id: str, *, by: str) -> Containment:
+        confirmed = await self.containments.confirm(id, by=by)
+        self.expiry.changed()
+        self._told([confirmed])
+        return confirmed
+
     async def propose(self, request: ContainRequest) -> Proposal:
         try:
             proposal = await self.approvals.propose(request)
@@ -326,6 +344,16 @@ class Daemon:
             found += known.places_of(mac)
         return sorted(found, key=lambda binding: (str(binding.ip), binding.first_seen))
 
+    async def path(self, source: Target, destination: Target) -> PathAnswer:
+        ends = [self.containments.locate(target, None) for target in (source, destination)]
+        one, other = (end.endpoint for end in ends)
+        if one is None or other is None:
+            return PathAnswer(ends[0], ends[1])
+        hops = path(self.network.graph, one.attachment, other.attachment)
+        devices = {hop.device for hop in hops or ()}
+        rules = {device: (await self.store.desired(device)).rules for device in devices}
+        return PathAnswer(ends[0], ends[1], between(one, other, hops, rules))
+
     async def devices(self) -> list[DeviceView]:
         views = []
         for record in await self.store.devices():
@@ -349,6 +377,9 @@ class Daemon:
                 )
             )
         return views
+
+    def topology(self, *, endpoints: bool) -> Chart:
+        return chart(self.network, self._now(), endpoints=endpoints)
 
     def ready(self) -> list[str]:
         """Why the daemon cannot do its work just now; empty when it can."""
@@ -395,6 +426,7 @@ class Daemon:
                 resolvers(),
                 await self.store.size(),
                 {one.name: dict(one.counts) for one in self.listeners},
+                await self.store.automation(),
             )
         )
 

@@ -36,6 +36,7 @@ class RefusalCode(StrEnum):
     UNKNOWN_PLACE = "unknown-place"
     BEHIND_ROUTER = "behind-router"
     NOT_AN_ENDPOINT = "not-an-endpoint"
+    UNPLACEABLE = "unplaceable"
     BUDGET = "budget"
     PAUSED = "paused"
     UNSUPPORTED = "unsupported"

@@ -16,7 +16,7 @@ from controller.live import DeviceChange, LinkChange, PortChange
 from controller.model import Attachment, Containment
 from controller.network.view import NetworkView
 from controller.reconcile import DeviceLoop
-from controller.store import Desired, Setting, Store
+from controller.store import Desired, Setting, Steps, Store
 from drivers.base import (
     Capabilities,
     Disconnected,
@@ -83,10 +83,16 @@ class Fleet:
             if device in self.loops:
                 self.loops[device].wake()
 
-    def foresee(self, device: str, desired: Desired) -> None:
-        """This is about to be wanted of the device."""
+    def foresee(self, device: str, desired: Desired, steps: Steps) -> None:
+        """This is about to be wanted of the device, by this commit."""
         if device in self.loops:
-            self.loops[device].foresee(desired)
+            self.loops[device].foresee(desired, steps)
+
+    def durable(self, steps: Steps) -> None:
+        """It is wanted. From any thread."""
+        for device in {step.device for step in steps}:
+            if (loop := self.loops.get(device)) is not None:
+                loop.durable(steps)
 
     def capabilities(self, device: str) -> Capabilities | None:
         driver = self.drivers.get(device)
@@ -181,9 +187,17 @@ class Fleet:
         graph, loop, place = self._network.graph, self.loops[event.device], Attachment(event.device, event.port)
         was_up, far = graph.port_is_up(place), graph.link_at(place)
         if event.present:
-            graph.set_port(event.device, event.port, up=event.up, at=event.at, number=event.number, mac=event.mac)
+            graph.set_port(
+                event.device,
+                event.port,
+                up=event.up,
+                at=event.at,
+                number=event.number,
+                mac=event.mac,
+                since=event.since,
+            )
         else:
-            graph.remove_port(event.device, event.port, at=event.at)
+            graph.remove_port(event.device, event.port, at=event.at, since=event.since)
         if event.present and event.up is was_up:
             loop.flags_changed()
         else:
@@ -203,8 +217,5 @@ class Fleet:
             self._tell(change)
 
     def _see(self, sighting: Sighting) -> None:
-        self._on_sighting(sighting)
-        if self._network.graph.is_uplink(sighting.device, sighting.port):
-            return
-        realm = self._network.realms.get(sighting.device, "default")
-        self._network.bindings.see(realm, sighting)
+        self._on_sighting(self._network.at_one_place(sighting))
+        self._network.see(sighting)

@@ -196,7 +196,7 @@ class Follower:
             if await self._follow(case, place, verdict):
                 return 0.0
             waits += [] if verdict.again is None else [verdict.again]
-        for place in sorted(case.places - {_home(case)}):
+        for place in sorted(case.places - self._home_ports(case)):
             verdict = self._may_free(case, place)
             if verdict.step is Step.FREE:
                 await self._free(case, place, verdict.why)
@@ -225,8 +225,8 @@ class Follower:
     async def _both(self, case: Containment, place: Place, why: str) -> bool:
         if place in case.places:
             return False
-        if len(case.places) >= MOST_PLACES:
-            reason = f"it is held at {len(case.places)} ports already: look who uses its MAC"
+        if (held := len(case.places - self._home_ports(case)) + 1) >= MOST_PLACES:
+            reason = f"it is held at {held} ports already: look who uses its MAC"
             await self._refused(case, place, None, reason)
             return False
         return await self._held_at(case, place, why, whole=False)
@@ -284,14 +284,25 @@ class Follower:
 
     def _may_free(self, case: Containment, place: Place) -> Verdict:
         """What the new place holds is asked by its own rules: those of an old port that is gone may well be lacking on the same switch."""
-        device, port = _home(case)
-        seen = {one.device: one.outcome for one in case.devices}.get(device)
-        here = frozenset(rule.id for where, rule in case.rules if where == device and rule.match.port in (port, None))
-        installed = seen in (Outcome.INSTALLED, Outcome.PROVEN) or (
-            seen is Outcome.PARTIAL and self._stands(device, here)
-        )
+        home = self._home_ports(case)
+        installed = all(self._installed(case, device, home) for device in {device for device, _ in home})
         old = self._view(case, place)
         return may_free(old, self._view(case, _home(case)), installed=installed, now=self._now())
+
+    def _installed(self, case: Containment, device: str, home: frozenset[Place]) -> bool:
+        """Whether what the device holds for these ports was read back."""
+        seen = {one.device: one.outcome for one in case.devices}.get(device)
+        here = frozenset(
+            rule.id
+            for where, rule in case.rules
+            if where == device and (rule.match.port is None or (where, rule.match.port) in home)
+        )
+        return seen in (Outcome.INSTALLED, Outcome.PROVEN) or (seen is Outcome.PARTIAL and self._stands(device, here))
+
+    def _home_ports(self, case: Containment) -> frozenset[Place]:
+        """Its own port; of a bundle all, or those around what takes no rules: between these it does not move."""
+        held_at = self._containments.ports_for(case.endpoint.attachment)
+        return frozenset({_home(case), *((one.device, one.port) for one in held_at)})
 
     async def _free(self, case: Containment, place: Place, why: str) -> None:
         label = self._network.graph.label
@@ -314,17 +325,32 @@ class Follower:
         """The port, and what was heard of the device there by its MACs, or by its own addresses under another MAC."""
         graph, at = self._network.graph, Attachment(*place)
         spans = self._spans(case, place)
-        came, went = graph.link_times(at)
+        up, came, went, pulled = self._link(at)
         return PortView(
             name=graph.label(at),
             heard=max((span.last for span in spans), default=None),
             first=max((span.first for span in spans if span.mac in case.endpoint.macs), default=None),
-            up=False if graph.port_is_gone(at) else graph.port_is_up(at),
+            up=up,
             came=came,
             went=went,
+            pulled=pulled,
             unsettled=graph.unsettled_for(at, self._now()),
             uplink=graph.is_uplink(*place),
         )
+
+    def _link(self, at: Attachment) -> tuple[bool | None, float | None, float | None, float | None]:
+        """Whether it is up, when it came and went last, and when it can have gone at the earliest. A bundle is up as long as one of
+        its cables is, and went when each had."""
+        graph = self._network.graph
+        segment = graph.segment_at(at)
+        ends = graph.places_of(segment) if segment is not None and segment.is_bundle else (at,)
+        ups = [False if graph.port_is_gone(one) else graph.port_is_up(one) for one in ends]
+        came, went = zip(*(graph.link_times(one) for one in ends), strict=True)
+        up = True if True in ups else None if None in ups else False
+        last_to_come = max((moment for moment in came if moment is not None), default=None)
+        gone = None if None in went else min(moment for moment in went if moment is not None)
+        pulled = min((moment for one in ends if (moment := graph.pulled_at(one)) is not None), default=None)
+        return up, last_to_come, gone, None if gone is None else pulled
 
     def _spans(self, case: Containment, place: Place) -> list[Span]:
         bindings, realm = self._network.bindings, case.endpoint.realm

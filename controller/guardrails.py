@@ -6,15 +6,19 @@ unknown or doubtful place) and a cut management path cannot. The budget is enfor
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from controller.errors import RefusalCode, Refused
-from controller.model import Address, Decision, Endpoint, Located, Location, Plan, Proof, Survival
+from controller.model import Address, Attachment, Decision, Endpoint, Located, Location, Plan, Proof, Survival
 from controller.network.view import NetworkView
+from controller.network.virtual_macs import shared_by
 
 _UNPLACED = {
     Located.AMBIGUOUS: RefusalCode.AMBIGUOUS,
     Located.UNKNOWN: RefusalCode.UNKNOWN_PLACE,
     Located.BEHIND_ROUTER: RefusalCode.BEHIND_ROUTER,
     Located.NOT_AN_ENDPOINT: RefusalCode.NOT_AN_ENDPOINT,
+    Located.UNPLACEABLE: RefusalCode.UNPLACEABLE,
 }
 
 
@@ -41,6 +45,23 @@ def not_protected(endpoint: Endpoint, decision: Decision, network: NetworkView, 
         )
     if network.graph.is_uplink(endpoint.attachment.device, endpoint.attachment.port):
         raise Refused(RefusalCode.BEHIND_ROUTER, f"{network.graph.label(endpoint.attachment)} is an uplink")
+
+
+def no_virtual_mac(endpoint: Endpoint) -> None:
+    """A virtual MAC is nobody's: whoever takes it over next would be held for what another did."""
+    for mac in sorted(endpoint.macs):
+        if (protocol := shared_by(mac)) is not None:
+            raise Refused(
+                RefusalCode.AMBIGUOUS, f"{mac} is a virtual MAC ({protocol}), and no device: name the device's own MAC"
+            )
+
+
+def no_protected_port(ports: Iterable[Attachment], decision: Decision, network: NetworkView) -> None:
+    """Where a device is held at other ports than its own, none of these is a protected one."""
+    for place in ports:
+        protection = network.inventory.protection((), (), network.graph.names(place), "")
+        if protection is not None and not decision.override:
+            raise Refused(RefusalCode.PROTECTED, f"{network.graph.label(place)} is protected by {protection}")
 
 
 def no_router_at(endpoint: Endpoint, network: NetworkView, now: float) -> None:

@@ -13,6 +13,7 @@ from controller.config import Locating
 from controller.model import Address, Attachment, Located, Location, Target
 from controller.network.spans import Span
 from controller.network.view import NetworkView
+from controller.network.virtual_macs import shared_by
 from drivers.rules import Mac, PortName
 
 
@@ -85,6 +86,8 @@ def _of_mac(
     if router is not None:
         why = f"{mac} is router {router!r}: what is seen at it is behind it, and its port is never contained"
         return Location(Located.BEHIND_ROUTER, target, as_of, evidence=evidence, against=(why,))
+    if (protocol := shared_by(mac)) is not None:
+        return _of_virtual(target, mac, protocol, as_of, now, network, settings, evidence)
     history = network.bindings.history_of_mac(target.realm, mac)
     present = _within(history, now, now, settings.max_age)
     if not present:
@@ -95,6 +98,38 @@ def _of_mac(
     return _found(target, as_of, now, network, frozenset({mac}), present[-1], evidence)
 
 
+def _of_virtual(
+    target: Target,
+    virtual: Mac,
+    protocol: str,
+    as_of: float,
+    now: float,
+    network: NetworkView,
+    settings: Locating,
+    evidence: tuple[str, ...],
+) -> Location:
+    """The device that spoke under a virtual MAC then: the one with a MAC of its own at that port."""
+    history = network.bindings.history_of_mac(target.realm, virtual)
+    spans = _within(history, as_of - settings.skew, as_of + settings.skew, settings.max_age)
+    if not spans:
+        return _unknown(target, as_of, history, f"{virtual} ({protocol}) has not been seen at an edge port lately")
+    if len({span.place for span in spans}) > 1:
+        return _contested(target, as_of, spans, network, f"{virtual} ({protocol}) failed over: name a device's own MAC")
+    place = spans[-1].place
+    owners = network.owners_of_virtual(target.realm, place, as_of)
+    shown = f"{virtual} is a virtual MAC ({protocol}), spoken for at {network.graph.label(place)}"
+    if len(owners) == 1:
+        (owner,) = owners
+        return _of_mac(target, owner, as_of, now, network, settings, (*evidence, f"{shown} by {owner}"))
+    who = (
+        f"{', '.join(sorted(owners))} are there: which of them it is cannot be told"
+        if owners
+        else "nobody else is known there"
+    )
+    why = f"{shown}, and {who}. Name a device's own MAC"
+    return replace(_ambiguous(target, as_of, why), evidence=evidence, candidates=(place,))
+
+
 def _at_place(target: Target, place_name: tuple[str, str], as_of: float, now: float, network: NetworkView) -> Location:
     device = network.graph.find_device(place_name[0])
     if device is None:
@@ -102,17 +137,21 @@ def _at_place(target: Target, place_name: tuple[str, str], as_of: float, now: fl
     port = network.graph.find_port(device, place_name[1])
     if port is None:
         return _unknown(target, as_of, [], f"{place_name[0]} has no port {place_name[1]!r}")
-    place = Attachment(device, port)
+    place = network.graph.one_place(Attachment(device, port))
     realm = network.realm_of(place)
     if network.graph.is_uplink(device, port):
         why = f"{network.graph.label(place)} is an uplink: a switch or a router is behind it"
         return Location(Located.BEHIND_ROUTER, target, as_of, against=(why,))
+    segment = network.graph.segment_at(place)
+    if segment is not None and (segment.tunnelled or network.graph.is_transit(place)):
+        why = f"{network.graph.label(place)} leads to {segment.in_words}: who is behind it is many places. Name the device's MAC or address"
+        return Location(Located.UNPLACEABLE, target, as_of, against=(why,))
     present = network.bindings.on_place(realm, place, now - network.max_age)
     routers = [name for mac in present if (name := network.is_router(realm, mac))]
     if routers:
         why = f"router {routers[0]!r} is at {network.graph.label(place)}"
         return Location(Located.BEHIND_ROUTER, target, as_of, against=(why,))
-    endpoint = network.endpoint_at(realm, frozenset(present), place, now)
+    endpoint = network.endpoint_at(realm, frozenset(mac for mac in present if shared_by(mac) is None), place, now)
     evidence = (
         f"the operator named {network.graph.label(place)}; seen there: {', '.join(sorted(present)) or 'nobody yet'}",
     )
@@ -130,6 +169,13 @@ def _found(
     span: Span,
     evidence: tuple[str, ...],
 ) -> Location:
+    segment = network.graph.segment_at(span.place)
+    if segment is not None and segment.tunnelled:
+        why = (
+            f"it comes out of a tunnel at {network.graph.label(span.place)} ({segment.in_words}): where it is attached is not known here."
+            " Contain it where the tunnels begin"
+        )
+        return Location(Located.UNPLACEABLE, target, as_of, evidence=evidence, against=(why,), candidates=(span.place,))
     endpoint = network.endpoint_at(target.realm, macs, span.place, now)
     if (left := network.graph.unsettled_for(span.place, now)) > 0:
         why = (
@@ -143,12 +189,19 @@ def _found(
         if claims
         else ()
     )
-    young = (
+    others = (
         network.bindings.on_place(target.realm, span.place, now - network.max_age).keys() - macs - endpoint.neighbours
     )
+    virtual = {mac for mac in others if shared_by(mac) is not None}
+    young = others - virtual
     if any((target.realm, mac) in network.bindings.advertisers for mac in macs):
         against += (
             "it sends router advertisements, and is not listed under network.routers: a router, or playing one",
+        )
+    if virtual:
+        against += (
+            f"it also speaks as {', '.join(sorted(virtual))}, which another takes over when it falls silent: what is addressed to that MAC"
+            " goes on there",
         )
     if young:
         against += (f"{', '.join(sorted(young))} turned up on its port a moment ago: taken for the same device",)
@@ -200,9 +253,11 @@ def _other_devices(spans: list[Span], holder: Span, as_of: float, network: Netwo
 
 
 def _explained(other: Span, holder: Span, history: list[Span], settings: Locating, network: NetworkView) -> bool:
-    """Why `other` came before `holder` without a fight. The same MAC at another port: the cable was pulled there
-    (a lease says nothing, since whoever copies a MAC gets its lease as well). Another MAC: the infrastructure gave the
-    address away, and not back to one that had it before an uninvited `other` spoke up."""
+    """Why `other` came before `holder` without a fight. A virtual MAC goes from one to another as it should. The same MAC at another
+    port: the cable was pulled there (a lease says nothing, since whoever copies a MAC gets its lease as well). Another MAC: the
+    infrastructure gave the address away, and not back to one that had it before an uninvited `other` spoke up."""
+    if other.mac == holder.mac and shared_by(Mac(holder.mac)) is not None:
+        return True  # a failover: `_of_virtual` looks who it was when
     if other.last > holder.first:
         return False
     if other.mac == holder.mac:

@@ -139,6 +139,7 @@ class Located(StrEnum):
     UNKNOWN = "unknown"
     BEHIND_ROUTER = "behind-router"
     NOT_AN_ENDPOINT = "not-an-endpoint"
+    UNPLACEABLE = "unplaceable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +266,9 @@ class OnExpiry(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which rules on which devices, and why there. `weaker` says in which way it is less than was asked for (None: it is not)."""
+    """Which rules on which devices, and why there. `weaker` says in which way it is less than was asked for (None: it is not). `places` are
+    the ports at which it is enforced, where these are others than the endpoint's own; `side` is what carries its frames before they come to
+    one: boxes as people call them, devices by their id."""
 
     containment: str
     endpoint: Endpoint
@@ -273,6 +276,12 @@ class Plan:
     rules: Mapping[str, RuleSet]
     why: tuple[str, ...]
     weaker: str | None = None
+    places: tuple[Attachment, ...] = ()
+    side: tuple[str, ...] = ()
+
+    @property
+    def enforced_at(self) -> tuple[Attachment, ...]:
+        return self.places or (self.endpoint.attachment,)
 
 
 class Survival(StrEnum):
@@ -292,6 +301,11 @@ class Reach:
     witness: str = ""
 
 
+BEHIND_THE_PORT, BEFORE_A_RULE = "anything, behind the same port", "anything, before the first rule"
+UNCHECKED = frozenset({BEHIND_THE_PORT, BEFORE_A_RULE})
+"""Kinds of reach that no rule of the plan looks at."""
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
     """What the plan does on the model: `blocked` holds what was asked, `residual` what the device can still do, `collateral`
@@ -302,6 +316,13 @@ class Proof:
     residual: tuple[Reach, ...]
     collateral: tuple[Reach, ...]
     management: Mapping[str, Survival]
+
+    @property
+    def still_reaches(self) -> tuple[str, ...]:
+        """Whom it reaches without meeting a rule: MACs, and boxes and devices with all that is at them."""
+        return tuple(
+            sorted({reach.dst for reach in self.residual if reach.src == "device" and reach.kind in UNCHECKED})
+        )
 
     @property
     def holds(self) -> bool:
@@ -356,7 +377,8 @@ class Stage(StrEnum):
 class Containment:
     """The case as the store holds it. `revision` grows with every accepted change of what is wanted.
     `waiting_since`: its time was over then, it stays held, and a person is asked. `automatic`: nobody asked for it by name. `override`: a
-    person insisted although it is protected."""
+    person insisted although it is protected. `confirm_by`: it is released then, unless a person confirms it before (None: it needs no
+    confirmation, or has one: `confirmed_by`)."""
 
     id: str
     endpoint: Endpoint
@@ -383,6 +405,8 @@ class Containment:
     waiting_since: float | None = None
     automatic: bool = False
     override: bool = False
+    confirm_by: float | None = None
+    confirmed_by: str | None = None
 
     @property
     def places(self) -> frozenset[tuple[str, PortName]]:

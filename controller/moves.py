@@ -24,7 +24,8 @@ RECENT = 10.0
 class PortView:
     """One port, and what was heard of the device there. `name` is for people. `first` and `heard`: the beginning of its last stay
     there and its last frame, None for never. `up`: its link now, None when that is not known; a port that is gone is not up.
-    `came`, `went`: when the link came and went last, where that was heard. `unsettled`: seconds for which a switch may still show
+    `came`, `went`: when the link came and went last, where that was heard; `pulled`: when it can have gone at the earliest, on a switch
+    that is only looked at now and then. `unsettled`: seconds for which a switch may still show
     itself behind it. Times are seconds since the epoch, by one clock."""
 
     name: str
@@ -33,6 +34,7 @@ class PortView:
     up: bool | None = None
     came: float | None = None
     went: float | None = None
+    pulled: float | None = None
     unsettled: float = 0.0
     uplink: bool = False
 
@@ -96,6 +98,6 @@ def _lost(port: PortView) -> bool:
 
 
 def _plugged_in_after(home: PortView, there: PortView) -> bool:
-    """Whether `there` got its link no earlier than `home` lost its own."""
-    lost_at = home.went if home.went is not None else home.heard
+    """Whether `there` can have got its link no earlier than `home` lost its own."""
+    lost_at = next((moment for moment in (home.pulled, home.went, home.heard) if moment is not None), None)
     return there.up is not False and there.came is not None and lost_at is not None and there.came >= lost_at - SLACK

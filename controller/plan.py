@@ -7,10 +7,11 @@ addressed to the device is denied on the way out: the port as a whole stays audi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from controller.enforcement import Points
 from controller.errors import RefusalCode, Refused
 from controller.model import Decision, Endpoint, Plan, Profile
 from controller.network.graph import NetworkGraph
@@ -72,6 +73,58 @@ def make_plan(
         why=(f"{graph.label(place)} is the device's edge port: nothing of it gets past its own switch", *compiled.also),
         weaker="; ".join((*compiled.weaker, *_weaker(endpoint, profile))) or None,
     )
+
+
+def make_plan_at(
+    points: Points,
+    containment: str,
+    endpoint: Endpoint,
+    decision: Decision,
+    until: float | None,
+    graph: NetworkGraph,
+    capabilities: Callable[[str], Capabilities | None],
+    addresses: Addresses = lambda peers: peers.prefixes,
+) -> Plan:
+    """The rules where the device's own port is not, or not alone, the place for them. Refused when one of the devices cannot carry them."""
+    crowd = len(endpoint.neighbours) > MOST_NEIGHBOURS
+    whole = points.whole and not crowd
+    rules: dict[str, RuleSet] = {}
+    why, weaker = [points.why], [points.weaker]
+    for place in points.ports:
+        able = capabilities(place.device)
+        if able is None:
+            raise Refused(RefusalCode.UNKNOWN_PLACE, f"no driver serves {place.device}")
+        here = replace(endpoint, attachment=place)
+        if whole:
+            part = make_plan(containment, here, decision, until, graph, able, addresses)
+        else:
+            alone = replace(here, neighbours=frozenset())
+            part = only_its_own(make_plan(containment, alone, decision, until, graph, able, addresses))
+            if lacking := able.unsupported(part.rules[place.device]) or _nothing(part.rules[place.device]):
+                raise Refused(
+                    RefusalCode.UNSUPPORTED, _cannot(decision.profile, graph.label(place), lacking, able.advice)
+                )
+        rules[place.device] = rules.get(place.device, RuleSet()) | part.rules[place.device]
+        why += part.why[1:]
+        weaker.append(part.weaker)
+    if crowd and points.whole:
+        weaker.append(
+            f"{len(endpoint.neighbours)} others are behind the port: under another MAC than its own it passes"
+        )
+    return Plan(
+        containment=containment,
+        endpoint=endpoint,
+        profile=decision.profile,
+        rules=rules,
+        why=tuple(dict.fromkeys(why)),
+        weaker="; ".join(dict.fromkeys(filter(None, weaker))) or None,
+        places=points.ports,
+        side=points.side,
+    )
+
+
+def _nothing(rules: RuleSet) -> list[str]:
+    return [] if len(rules) else ["moving a port at which others are as well"]
 
 
 def _cannot(profile: Profile, place: str, unsupported: Iterable[str], advice: str) -> str:

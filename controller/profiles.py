@@ -173,6 +173,7 @@ class _Compiler:
             *self._default(),
             *(rule for entry in self._profile.entries for rule in self._entry(entry)),
         ]
+        rules = self._without_going(rules)
         also = () if self._profile.default is Action.DENY else self._unseen(rules)
         rules += also
         words = (
@@ -181,6 +182,19 @@ class _Compiler:
             else ()
         )
         return Compiled(tuple(dict.fromkeys(rules)), tuple(dict.fromkeys(self._weaker)), words)
+
+    def _without_going(self, rules: list[Rule]) -> list[Rule]:
+        """Less the rules for what goes to it, where the switch can hold none of any kind, as most Catalysts: then what it sends is all that
+        can be stopped, and with that every answer."""
+        coming = [rule for rule in rules if rule.match.direction is Direction.FROM]
+        port = Match(Direction.TO, port=self._endpoint.attachment.port)
+        ends = [port, *(Match(Direction.TO, mac=mac) for mac in self._endpoint.macs)]
+        if any(self._supported(self._rule(end, Action.DENY)) for end in ends):
+            return rules
+        if len(coming) == len(rules) or not any(rule.action is Action.DENY for rule in coming):
+            return rules
+        self._weaker.append("the switch has no lists for what leaves a port: what others send still reaches the device")
+        return coming
 
     def _rule(self, match: Match, action: Action) -> Rule:
         return Rule(match, action, self._provenance)
@@ -367,24 +381,3 @@ class _Compiler:
 
 
 _LAYERED = (Protocol.TCP, Protocol.UDP, Protocol.ICMPV6)
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One service of a profile, one way: whoever opens the connection is `way` of the device. `peer` None is anybody."""
-
-    label: str
-    way: Direction
-    protocol: Protocol | None
-    port: int
-    peer: Network | None
-
-
-def samples(profile: Profile) -> Iterator[Sample]:
-    """What to try of a profile in order to see what it does: each entry's first port, both of its ways."""
-    for entry in profile.entries:
-        peers: tuple[Network | None, ...] = (None,) if entry.peers is None else entry.peers.prefixes
-        for way in [Direction(way) for way in (Way.FROM, Way.TO) if entry.way in (way, Way.BOTH)]:
-            for peer in peers:
-                for ports in entry.ports or (PortRange(9, 9),):
-                    yield Sample(entry.label, way, entry.protocol, ports.first, peer)

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import math
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -24,7 +25,7 @@ from controller.errors import StoreUnavailable
 from controller.logs import about
 from controller.model import Containment, DeviceOutcome, Outcome, Want
 from controller.readback import Pass, leftover_reason, merged, outcomes_of
-from controller.store import Desired, Setting, Store
+from controller.store import Desired, Setting, Steps, Store
 from drivers.base import (
     EVERYTHING,
     Change,
@@ -33,6 +34,8 @@ from drivers.base import (
     DeviceUnreachable,
     Driver,
     DriverError,
+    Laid,
+    LaysReady,
     ObservedState,
     OutcomeUnknown,
     Receipt,
@@ -46,6 +49,8 @@ EVERY = 2**31 - 1
 """As a limit of a list: none."""
 OWN_ECHO = 1.0
 """Seconds after a push in which a port's changed flags are taken for that push's own echo."""
+MOST_LAID = 128
+"""Messages that are laid ready: more of them are made ready twice where it comes otherwise, for little of the time that they take."""
 TOLD_AT_ONCE = 100
 """Containments whose new outcome is read and told before anything else gets its turn."""
 WITNESS = "witness:"
@@ -84,6 +89,9 @@ class DeviceLoop:
         self._monotonic = monotonic
         self._known: ObservedState | None = None
         self._foreseen: tuple[Desired, ObservedState, Change] | None = None
+        self._lays = driver if isinstance(driver, LaysReady) else None
+        self._laid: tuple[Steps, Laid, frozenset[str]] | None = None
+        self._word = threading.Lock()
         self._doubts = 0
         self._held: frozenset[str] = frozenset()
         self._recorded: tuple[RuleSet, str, int] | None = None
@@ -122,12 +130,37 @@ class DeviceLoop:
             if port in known.ports and port not in self._remembered
         }
 
-    def foresee(self, desired: Desired) -> None:
-        """This is wanted once it is on the disk, if it gets there: what it comes to is worked out meanwhile. Nothing is sent."""
-        if self._known is not None and not self._passing:
-            with contextlib.suppress(DriverError):  # the pass will say it
-                change = self.driver.render(desired.rules, self._known, desired.baseline)
-                self._foreseen = desired, self._known, change
+    def foresee(self, desired: Desired, steps: Steps) -> None:
+        """This is wanted once `steps` are on the disk, if they get there: what it comes to is worked out meanwhile, and laid ready where
+        the driver can. Nothing is sent."""
+        self._withdraw()
+        known = self._known
+        if known is None or self._passing:
+            return
+        with contextlib.suppress(DriverError):  # the pass will say it
+            change = self.driver.render(desired.rules, known, desired.baseline)
+            self._foreseen = desired, known, change
+            untold = _new_baseline(desired, known, change)
+            if self._lays is None or self._epoch is None or untold or not 0 < len(change.messages) <= MOST_LAID:
+                return
+            if (laid := self._lays.lay_ready(change)) is not None:
+                self._laid = steps, laid, frozenset(desired.containments)
+
+    def durable(self, steps: Steps) -> None:
+        """They are on the disk, and what was foreseen of these very ones is wanted: what lies ready for it goes out, with no turn of the
+        event loop between. From any thread. The pass that follows waits for the answer, and reads back; what is not out when that begins,
+        it sends by itself."""
+        with self._word:
+            laid = self._laid
+            if laid is not None and laid[0] is steps and not self._passing:
+                self._pushed_at = self._monotonic()
+                laid[1].send()
+
+    def _withdraw(self) -> None:
+        """What lies ready is for another state than the device is in now. What of it was sent the device may hold."""
+        laid, self._laid = self._laid, None
+        if laid is not None and not laid[1].drop():
+            self._held |= laid[2]
 
     def wake(self) -> None:
         """The desired state changed: converge now."""
@@ -173,7 +206,8 @@ class DeviceLoop:
         while True:
             self._woken.clear()
             self._quiet.clear()
-            self._passing = True
+            with self._word:
+                self._passing = True
             try:
                 await self.converge()
                 self._failures, self.error = 0, None
@@ -274,12 +308,14 @@ class DeviceLoop:
             expected, seen, change = foreseen
             if expected.rules is desired.rules and seen is observed and expected.baseline == desired.baseline:
                 return change
+        self._withdraw()
         return self.driver.render(desired.rules, observed, desired.baseline)
 
     def _doubt(self) -> None:
         """What is known, and what a pass on its way is finding out, holds no longer."""
         self._known = None
         self._doubts += 1
+        self._withdraw()
 
     def _keep(self, observed: ObservedState, doubts: int) -> None:
         """Go on from this state, unless something was heard meanwhile that puts it in doubt."""
@@ -301,7 +337,7 @@ class DeviceLoop:
     async def _push(self, desired: Desired, change: Change) -> Receipt:
         """Apply. Until all is read back the device may hold any of it, whatever becomes of the answer; and what of it is missing then is
         no drift."""
-        held = self._held
+        held, self._laid = self._held, None
         self._held |= set(desired.containments)
         self._touched |= change.rule_ids | change.removed
         pushing = partial(
@@ -336,13 +372,7 @@ class DeviceLoop:
     async def _remember_baseline(self, desired: Desired, observed: ObservedState, change: Change) -> Desired:
         """The value of what we are about to touch goes into the store before we touch it, once. The ports of rules that stand already
         went there before those were pushed."""
-        sent = [desired.rules.get(name) for name in change.rule_ids]
-        new = {
-            port: dict(observed.ports[port].settings)
-            for port in change.ports
-            | {rule.match.port for rule in sent if rule is not None and rule.match.port is not None}
-            if port in observed.ports and port not in desired.baseline.ports
-        }
+        new = _new_baseline(desired, observed, change)
         if not new:
             return desired
         await self._store.save_baseline(self.device, new)
@@ -477,6 +507,17 @@ class DeviceLoop:
             else:
                 return
         self._known, self._resync_at = None, None
+
+
+def _new_baseline(desired: Desired, observed: ObservedState, change: Change) -> dict[PortName, dict[str, Setting]]:
+    """What the ports that the change is about to touch are set to, of those of which it is not remembered."""
+    sent = [desired.rules.get(name) for name in change.rule_ids]
+    ports = change.ports | {rule.match.port for rule in sent if rule is not None and rule.match.port is not None}
+    return {
+        port: dict(observed.ports[port].settings)
+        for port in ports
+        if port in observed.ports and port not in desired.baseline.ports
+    }
 
 
 def _concerned(desired: Desired, change: Change) -> set[str]:

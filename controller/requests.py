@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from controller.errors import RefusalCode
 from controller.model import Containment, Decision, Location, OnExpiry, Plan, Proof, Target
+from controller.reach import Between
 from controller.store import Accepted, Proposal, Totals
 from drivers.base import DeviceDiff, Interface, Management, Neighbour
 
@@ -43,6 +44,15 @@ class Preview:
     proof: Proof | None = None
     refusal: tuple[RefusalCode, str] | None = None
     changes: Mapping[str, DeviceDiff] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PathAnswer:
+    """`between` is there when both were found."""
+
+    source: Location
+    destination: Location
+    between: Between | None = None
 
 
 class Disposition(StrEnum):

@@ -225,7 +225,7 @@ class Verifier:
         """Watch for as long as the switch's counters may lag, and a window more; end as soon as silence is shown or refuted."""
         endpoint = containment.endpoint
         if len(containment.places) > 1:
-            return Look(reason=f"it is held at {len(containment.places)} ports until it is known where it is")
+            return Look(reason=self._why_several(containment))
         if endpoint.attachment.device not in self._drivers:
             return Look(reason=f"no driver serves {endpoint.attachment.device}")
         here = [rule for device, rule in containment.rules if device == endpoint.attachment.device]
@@ -241,6 +241,13 @@ class Verifier:
         finally:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
+
+    def _why_several(self, containment: Containment) -> str:
+        """Silence at one of several ports says nothing of the others."""
+        ports, segment = len(containment.places), self._network.graph.segment_at(containment.endpoint.attachment)
+        if segment is None:
+            return f"it is held at {ports} ports until it is known where it is"
+        return f"it is held at {ports} ports, with {segment.in_words} behind: that its rules stand was read back, and no more"
 
     async def _watch(self, containment: Containment, asking: asyncio.Task[list[ProbeResult]], opened: float) -> Look:
         endpoint, window = containment.endpoint, self._settings.window

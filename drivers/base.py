@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, overload
+from typing import Any, overload, runtime_checkable
 from typing import Protocol as Shape
 
 from drivers.rules import Action, Direction, Mac, Match, PortName, Protocol, RuleSet
@@ -371,7 +371,8 @@ class LinkSeen:
 
 @dataclass(frozen=True, slots=True)
 class PortStatus:
-    """A port came, went (`present` is false), or changed. `number` and `mac` are as in `Interface`, where the device tells them."""
+    """A port came, went (`present` is false), or changed. `number` and `mac` are as in `Interface`, where the device tells them. `since`:
+    it may have been so since then, where the device was only looked at; None where it told at once."""
 
     device: str
     at: float
@@ -380,6 +381,7 @@ class PortStatus:
     present: bool = True
     number: int | None = None
     mac: Mac | None = None
+    since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -440,3 +442,22 @@ class Driver(Shape):
 
     async def close(self) -> None:
         """Give the session back. What the device holds stays."""
+
+
+class Laid(Shape):
+    """A change that lies ready to be sent at a word."""
+
+    def send(self) -> bool:
+        """Send it, from any thread and without waiting; whether it is sent, now or before. What was dropped is not."""
+
+    def drop(self) -> bool:
+        """It is not wanted, or not so; whether it stays unsent for good."""
+
+
+@runtime_checkable
+class LaysReady(Shape):
+    """A driver that can do all that sending a change takes but send it, while it is not sure yet that it will be wanted."""
+
+    def lay_ready(self, change: Change) -> Laid | None:
+        """None where this cannot be done now. What was laid ready before is dropped. `apply` of this very change sends it where it is not
+        sent yet, and waits for what comes of it; `apply` of another one drops it."""

@@ -8,7 +8,7 @@ is SHUT go nowhere, in either direction; a MOVE_VLAN puts what the port sends an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
@@ -31,7 +31,8 @@ Address = IPv4Address | IPv6Address
 class Frame:
     """A frame's headers, as far as a rule can speak of them. For ARP, `ip_src` and `ip_dst` are the protocol's. `ip_protocol` is where
     the network device's walk along the headers ended: the upper-layer protocol, but 44 for a later fragment of IPv6. `fragment`: it is
-    a piece of a fragmented packet; L4 ports are in the first piece alone, if at all. `established`: TCP with ACK or RST."""
+    a piece of a fragmented packet; L4 ports are in the first piece alone, if at all: Open vSwitch reads neither ports nor an ICMP type
+    in any (fragment mode `normal`, ovs-ofctl(8) set-frags). `established`: TCP with ACK or RST."""
 
     eth_src: Mac
     eth_dst: Mac
@@ -116,6 +117,11 @@ def verdict(rules: Iterable[Rule], crossing: Crossing) -> Verdict:
     hits: dict[Action, list[Rule]] = {}
     for rule in spoken:
         hits.setdefault(rule.action, []).append(rule)
+    return decide(hits)
+
+
+def decide(hits: Mapping[Action, Sequence[Rule]]) -> Verdict:
+    """What rules that all speak of a frame come to, by action; at least one of them."""
     moved = {rule.match.direction: rule.vlan for rule in hits.get(Action.MOVE_VLAN, ())}
     shut, permits = hits.get(Action.SHUT), hits.get(Action.PERMIT, ())
     denied = shut[0] if shut else _denied(hits.get(Action.DENY, ()), permits)

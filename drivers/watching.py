@@ -19,8 +19,10 @@ async def watch(
 ) -> AsyncIterator[DriverEvent]:
     """What `glance` sees otherwise than the last time, every `poll` seconds, until `closed` is set."""
     before: DeviceFacts | None = None
+    looked: float | None = None
     away = False
     while not closed.is_set():
+        began = time.time()
         try:
             after = await glance()
         except DriverError as error:
@@ -30,25 +32,28 @@ async def watch(
         else:
             if away:
                 yield Reconnected(device, time.time(), after.boot_id)
-            for event in differences(device, before, after, time.time()):
+            for event in differences(device, before, after, time.time(), looked):
                 yield event
-            before, away = after, False
+            before, looked, away = after, began, False
         with suppress(TimeoutError):
             await asyncio.wait_for(closed.wait(), poll)
 
 
-def differences(device: str, before: DeviceFacts | None, after: DeviceFacts, at: float) -> Iterator[DriverEvent]:
-    """A port whose link changed, a MAC that is at a port where it was not; everything when there is no look before. A MAC that stays where
-    it is is not told again: that it is still in the table does not say that it was heard since."""
+def differences(
+    device: str, before: DeviceFacts | None, after: DeviceFacts, at: float, looked: float | None = None
+) -> Iterator[DriverEvent]:
+    """What is otherwise in a look that ended `at` than in the one before, which began when one `looked`. A port whose link changed, a MAC
+    that is at a port where it was not; everything when there is no look before. A MAC that stays where it is is not told again: that it is
+    still in the table does not say that it was heard since."""
     if before is not None and before.boot_id != after.boot_id:
         yield Reconnected(device, at, after.boot_id)
     were = {} if before is None else {interface.name: interface for interface in before.interfaces}
     are = {interface.name for interface in after.interfaces}
     for interface in after.interfaces:
         if interface.name not in were or were[interface.name].up is not interface.up:
-            yield PortStatus(device, at, interface.name, interface.up, mac=interface.mac)
+            yield PortStatus(device, at, interface.name, interface.up, mac=interface.mac, since=looked)
     for name in were.keys() - are:
-        yield PortStatus(device, at, name, up=False, present=False)
+        yield PortStatus(device, at, name, up=False, present=False, since=looked)
     known = frozenset() if before is None else frozenset(before.macs)
     new = [entry for entry in after.macs if entry not in known]
     for entry in new[:MOST_SIGHTINGS]:

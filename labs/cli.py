@@ -13,15 +13,22 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from labs.fabric import FabricName
+
 if TYPE_CHECKING:
+    from labs.closet.acts import Act
+    from labs.closet.rehearsal import Played
+    from labs.fabric import Fabric
     from labs.result import Result
     from labs.scenario import Scenario
     from labs.story import Story
     from topologies.plan import NetworkPlan
 
-app = typer.Typer(no_args_is_help=True, help="Rehearse a containment on an emulated network (as root).")
+app = typer.Typer(
+    no_args_is_help=True, help="Rehearse a containment on an emulated network (as root), or on the model."
+)
 
-FAILED = 1
+FAILED, CANNOT = 1, 3
 INTERRUPTED = 130
 MOST_SEED = 1 << 32
 
@@ -36,9 +43,11 @@ def list_labs(as_json: Json = False) -> None:
     """
     from rich.console import Console
 
+    from labs.closet.acts import ACTS
     from labs.scenario import load, names
 
-    scenarios = [load(name) for name in names()]
+    scenarios: list[Scenario | Act] = [*(load(name) for name in names()), *ACTS.values()]
+    scenarios.sort(key=lambda one: one.name)
     if as_json:
         typer.echo(json.dumps({"labs": [{"name": one.name, "title": one.title} for one in scenarios]}))
         return
@@ -59,19 +68,36 @@ def run(
         int | None, typer.Option(min=0, help="Run on a random network grown from this seed, not on the lab's own.")
     ] = None,
     random: Annotated[bool, typer.Option("--random", help="As --seed, with a seed by chance.")] = False,
+    fabric: Annotated[
+        FabricName,
+        typer.Option(
+            "--fabric",
+            help="mininet: Open vSwitch and network namespaces, as root. model: in this process, needs neither.",
+        ),
+    ] = FabricName.MININET,
 ) -> None:
-    """Run a lab. Exit code 0 only if the containment was proven, every verdict holds, and all was restored.
+    """Run a lab. Exit code 0 only if the containment was proven, every verdict holds, and all was restored; 3 if it cannot be run on this
+    fabric.
 
-    Example: netcordon lab run rogue-host --keep
+    Example: netcordon lab run rogue-host --fabric model
     """
     from rich.console import Console
 
+    from labs.fabric import CannotRun
+    from labs.fabric import fabric as fabric_of
     from labs.story import Story
 
     story = Story(Console(stderr=as_json))
     _end_by_signal()
+    grown = secrets.randbelow(MOST_SEED) if random and seed is None else seed
     try:
-        result = _run(name, secrets.randbelow(MOST_SEED) if random and seed is None else seed, story, keep=keep)
+        on = fabric_of(fabric)
+        result = _in_closet(name, grown, story, on, keep=keep) or _run(name, grown, story, on, keep=keep)
+    except CannotRun as error:
+        story.error(str(error))
+        if as_json:
+            typer.echo(json.dumps(_no_result(name, grown, fabric, str(error)).to_json()))
+        raise typer.Exit(CANNOT) from None
     except KeyboardInterrupt:
         story.error("interrupted; everything was taken down")
         raise typer.Exit(INTERRUPTED) from None
@@ -112,36 +138,75 @@ def clean(as_json: Json = False) -> None:
     story.say(f"removed {', '.join(removed)}" if removed else "nothing was left behind")
 
 
-def _run(name: str, seed: int | None, story: Story, *, keep: bool) -> Result:
-    """A result in any case but Ctrl-C. What is wrong is shown as well."""
-    from labs import suricata
-    from labs.installation import called
-    from labs.preconditions import check, leftovers_in_words
+def _in_closet(name: str, seed: int | None, story: Story, on: Fabric, *, keep: bool) -> Played | None:
+    """A lab on switches with command lines; None where there is none of that name. It has one network, and is not kept."""
+    from labs.closet.acts import ACTS
+    from labs.closet.rehearsal import Played, rehearse
+    from labs.fabric import CannotRun
+    from labs.preconditions import check
     from labs.process import LabError
-    from labs.result import Result
+
+    act = ACTS.get(name)
+    if act is None:
+        return None
+    if on.name is not FabricName.MININET:
+        raise CannotRun(
+            f"{name} cannot be run on the model: its switches are configured by their vendors' command lines, and forward by programs of"
+            " this machine. Run it on Mininet, as root: --fabric mininet"
+        )
+    try:
+        if seed is not None or keep:
+            raise LabError(
+                f"{name} runs on a network of its own, and is taken down when it ends: leave out --seed, --random and --keep"
+            )
+        check()
+    except LabError as error:
+        story.error(str(error))
+        return Played(name, error=str(error))
+    return rehearse(act, story)
+
+
+def _run(name: str, seed: int | None, story: Story, on: Fabric, *, keep: bool) -> Result:
+    """A result in any case but Ctrl-C and CannotRun. What is wrong is shown as well."""
+    from labs.installation import called
+    from labs.process import LabError
     from labs.scenario import ScenarioError, load
-    from topologies.network import leftovers
 
     try:
         scenario = load(name)
-        check()
-        if scenario.detector is not None:
-            suricata.check()
-        if found := leftovers():
-            story.warn(leftovers_in_words(found))
+        on.check(scenario)
+        if on.name is FabricName.MININET:
+            _warn_of_leftovers(story)
         plan = _plan(seed)
     except (ScenarioError, LabError) as error:
         story.error(str(error))
-        return Result(lab=name, topology="", seed=seed, error=str(error))
+        return _no_result(name, seed, on.name, str(error))
     story.opening(scenario, plan, seed)
-    result = _rehearsed(scenario, plan, seed, story, keep=keep)
+    result = _rehearsed(scenario, plan, seed, story, on, keep=keep)
     if not keep and result.passed:
         again = "" if seed is None else f" --seed {seed}"
-        story.say(f"To keep it up and look around: {called()} lab run {name}{again} --keep")
+        where = "" if on.name is FabricName.MININET else f" --fabric {on.name.value}"
+        story.say(f"To keep it up and look around: {called()} lab run {name}{again}{where} --keep")
     return result
 
 
-def _rehearsed(scenario: Scenario, plan: NetworkPlan, seed: int | None, story: Story, *, keep: bool) -> Result:
+def _no_result(name: str, seed: int | None, on: FabricName, error: str) -> Result:
+    from labs.result import Result
+
+    return Result(lab=name, topology="", seed=seed, fabric=on.value, error=error)
+
+
+def _warn_of_leftovers(story: Story) -> None:
+    from labs.preconditions import leftovers_in_words
+    from topologies.network import leftovers
+
+    if found := leftovers():
+        story.warn(leftovers_in_words(found))
+
+
+def _rehearsed(
+    scenario: Scenario, plan: NetworkPlan, seed: int | None, story: Story, on: Fabric, *, keep: bool
+) -> Result:
     from labs.crew import AgentError
     from labs.installation import keep_logs, places
     from labs.keep import stay
@@ -152,14 +217,14 @@ def _rehearsed(scenario: Scenario, plan: NetworkPlan, seed: int | None, story: S
 
     with places() as where:
         try:
-            with site(scenario, plan, where, story) as standing:
+            with site(scenario, plan, where, story, on) as standing:
                 result = rehearse(standing, seed)
                 story.closing(result)
                 if keep:
                     stay(standing)
         except (LabError, AgentError, NetworkError, subprocess.CalledProcessError) as error:
             story.error(str(error))
-            result = Result(lab=scenario.name, topology=plan.name, seed=seed, error=str(error))
+            result = Result(lab=scenario.name, topology=plan.name, seed=seed, fabric=on.name, error=str(error))
         if not result.passed:
             result = result.with_logs(keep_logs(where))
             story.say(f"The logs were kept in {result.logs}")

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from labs import wiring
-from labs.configuration import HERE
 from labs.cut import Cut
+from labs.fabric import Plug, Undo
 from labs.incidents import Crash
 from labs.process import wait
 from labs.traffic import SETTLED
@@ -32,7 +31,7 @@ class Deed:
     log's words do not tell), what is wrong once it has, figures of this kind alone, and who was contained in it: the host's name, and
     since when (seconds since the epoch) nothing of its may get through."""
 
-    undo: wiring.Undo | None = None
+    undo: Undo | None = None
     mended: Callable[[], bool] = lambda: True
     wrong: Callable[[], list[str]] = list
     noted: dict[str, Any] = field(default_factory=dict)
@@ -62,7 +61,7 @@ class _Crashing:
         self._contain(self._reached)
         self._wait_held()
         with Cut(self._site.netcordon.places.openflow_port) as cut:
-            lead_back = wiring.lead_over(self._cut_off.switch, f"tcp:{HERE}:{cut.port}")
+            lead_back = self._site.hands.lead_over(self._cut_off.switch, cut.port)
             try:
                 wait(lambda: cut.sessions and self._up(), "the second switch to be back by the other wire", PATIENCE)
                 wait(self._located, "the second host to be located again", PATIENCE, seen=self._location)
@@ -74,7 +73,9 @@ class _Crashing:
                 self._kill()
             finally:
                 lead_back()
-        self.noted["flows_of_second_when_killed"] = _flows_of(self._cut_off)
+        self.noted["flows_of_second_when_killed"] = self._site.hands.flows_of(
+            Plug(self._cut_off.switch, self._cut_off.port)
+        )
 
     def start_again(self) -> None:
         self._began = time.monotonic()
@@ -137,15 +138,10 @@ class _Crashing:
         return round((time.monotonic() - self._began) * 1000)
 
 
-def _flows_of(host: Host) -> int:
-    """How many flows name the host's port."""
-    return wiring.ofctl("dump-flows", host.switch, f"in_port={host.port}").count("actions=")
-
-
 def _wrong(site: Site, cases: list[str]) -> list[str]:
     """What was lost of what had been acknowledged, and what is there twice."""
     listed = site.netcordon.get("/api/v1/containments", want="held")["containments"]
     held = [case["id"] for case in listed]
     wrong = [f"{case} is lost" for case in cases if case not in held]
     wrong += [f"{case} was never asked for" for case in held if case not in cases]
-    return wrong + [line for switch in site.plan.switches for line in wiring.doubled(switch.name)]
+    return wrong + [line for switch in site.plan.switches for line in site.hands.doubled(switch.name)]

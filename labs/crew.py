@@ -1,4 +1,4 @@
-"""One agent (`labs.agent`) in every host of a running network, spoken to over its pipes and ended with the lab."""
+"""Who sends, listens and counts in a network's hosts: one agent (`labs.agent`) in each, spoken to over its pipes and ended with the lab."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import select
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import IO, Any, cast
@@ -57,15 +58,26 @@ class Agent:
         self._from.close()
 
 
-class Crew:
-    def __init__(self, agents: Mapping[str, Agent]) -> None:
-        self._agents = agents
+class Crew(ABC):
+    """What may be told and asked is in `labs.agent`."""
 
     def ask(self, host: Host, do: str, **what: Any) -> Any:
         return self.ask_all(do, {host.name: what})[host.name]
 
+    @abstractmethod
     def ask_all(self, do: str, by_host: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """Tell several hosts at once, and wait for all of them. Raises AgentError."""
+
+    @abstractmethod
+    def everyone(self, do: str, **what: Any) -> dict[str, Any]:
+        """As `ask_all`, all hosts the same."""
+
+
+class Agents(Crew):
+    def __init__(self, agents: Mapping[str, Agent]) -> None:
+        self._agents = agents
+
+    def ask_all(self, do: str, by_host: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         for name, what in by_host.items():
             self._agents[name].tell(do, what)
         return {name: self._agents[name].answer(do) for name in by_host}
@@ -86,4 +98,4 @@ def crew(network: RunningNetwork, nonce: bytes) -> Iterator[Crew]:
             )
             agents[host.name] = Agent(host.name, process)
             stack.callback(agents[host.name].end)
-        yield Crew(agents)
+        yield Agents(agents)

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from labs import wiring
 from labs.crash import Deed, crash
+from labs.fabric import Plug, Undo
 from labs.frames import Phase
 from labs.incidents import Crash, Flood, Incident, Move, ReaddPort, RestartSwitch, WipeFlows
 from labs.process import LabError
@@ -41,8 +41,8 @@ class Fire:
     happened: list[Happened] = field(default_factory=list)
     spans: list[tuple[float, float]] = field(default_factory=list)
     _floods: list[Flooding] = field(default_factory=list)
-    _plugs: dict[str, wiring.Plug] = field(default_factory=dict)
-    _undo: list[wiring.Undo] = field(default_factory=list)
+    _plugs: dict[str, Plug] = field(default_factory=dict)
+    _undo: list[Undo] = field(default_factory=list)
 
     def set_right(self) -> None:
         """Every port is where and what it was, last change first."""
@@ -93,11 +93,11 @@ class Fire:
         deed = Deed()
         match one:
             case WipeFlows():
-                wiring.wipe(site.plan.actor(one.at).switch)
+                site.hands.wipe(site.plan.actor(one.at).switch)
             case RestartSwitch():
-                wiring.restart(site.plan.actor(one.at).switch, one.outage)
+                site.hands.restart(site.plan.actor(one.at).switch, one.outage)
             case ReaddPort():
-                deed.undo = wiring.readd(site.plan.actor(one.of))
+                deed.undo = site.hands.readd(site.plan.actor(one.of))
             case Move():
                 deed = self._move(site, one)
             case Crash():
@@ -109,12 +109,12 @@ class Fire:
     def _move(self, site: Site, one: Move) -> Deed:
         """It is mended when the case is held at the new port, and nothing speaks of the old one any more."""
         host = site.plan.actor(one.who)
-        now = self._plugs.get(host.name, wiring.Plug(host.switch, host.port))
+        now = self._plugs.get(host.name, Plug(host.switch, host.port))
         bridges = [switch.name for switch in site.plan.switches]
-        other = bridges[(bridges.index(now.bridge) + 1) % len(bridges)]
-        to = self._plugs[host.name] = wiring.free_plug(now.bridge if one.to == "same-switch" else other)
-        wanted = (f"of:{site.plan.switch(to.bridge).datapath}", to.interface)
-        back = wiring.replug(now, to)
+        other = bridges[(bridges.index(now.switch) + 1) % len(bridges)]
+        to = self._plugs[host.name] = site.hands.free_plug(now.switch if one.to == "same-switch" else other)
+        wanted = (f"of:{site.plan.switch(to.switch).datapath}", to.interface)
+        back = site.hands.replug(now, to)
         site.traffic.crew.ask(host, "plugged_in")
 
         def undo() -> None:
@@ -124,7 +124,7 @@ class Fire:
         def followed() -> bool:
             case = site.netcordon.get(f"/api/v1/containments/{self.cases[0]}")
             place = case["endpoint"]["attachment"]
-            return case["outcome"] == PROVEN and (place["device"], place["port"]) == wanted and now.bare
+            return case["outcome"] == PROVEN and (place["device"], place["port"]) == wanted and site.hands.bare(now)
 
         return Deed(undo, followed, noted={"from": now.interface, "to": to.interface})
 

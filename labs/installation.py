@@ -152,7 +152,7 @@ def places() -> Iterator[Places]:
     folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
     (folder / OWNER_FILE).write_text(ownership.mark(os.getpid()))
     try:
-        yield Places(folder, *_free_ports(2))
+        yield Places(folder, *free_ports(2))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -175,7 +175,7 @@ def keep_logs(where: Places) -> str:
     return kept
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
     """Ports that are free now. Somebody may take one meanwhile: the daemon then says so and the lab ends."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server((HERE, 0))) for _ in range(number)]
@@ -184,8 +184,15 @@ def _free_ports(number: int) -> list[int]:
 
 @contextmanager
 def installed(scenario: Scenario, plan: NetworkPlan, where: Places) -> Iterator[Installation]:
+    """As `installed_by`, for a scenario on a plan."""
+    with installed_by(configuration(scenario, plan, where), where, speaker_apart=scenario.speaker_apart) as one:
+        yield one
+
+
+@contextmanager
+def installed_by(settings: Mapping[str, Any], where: Places, *, speaker_apart: bool = False) -> Iterator[Installation]:
     """Configured, with tokens, and serving; ended afterwards by its process id. Raises LabError with the log's end."""
-    where.configuration.write_text(yaml.safe_dump(configuration(scenario, plan, where), sort_keys=False))
+    where.configuration.write_text(yaml.safe_dump(settings, sort_keys=False))
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("NETCORDON_")},
         "NETCORDON_CONFIG": str(where.configuration),
@@ -198,7 +205,7 @@ def installed(scenario: Scenario, plan: NetworkPlan, where: Places) -> Iterator[
             installation.tokens[role] = secret
             _write_secret(where.token(role), secret)
         with ExitStack() as stack:
-            if scenario.speaker_apart:
+            if speaker_apart:
                 stack.enter_context(installation.speaking())
             stack.enter_context(installation.serving())
             yield installation

@@ -55,12 +55,13 @@ class Evidence:
     detected: Detected | None = None
 
 
-def judge(scenario: Scenario, evidence: Evidence, seed: int | None) -> Result:
+def judge(scenario: Scenario, evidence: Evidence, fabric: str, seed: int | None) -> Result:
     case, tried = evidence.case, evidence.tried
     measured = {**case["stages_ms"], "alert_to_last_packet": _last_packet(evidence)}
     return Result(
         lab=scenario.name,
         topology=evidence.traffic.plan.name,
+        fabric=fabric,
         seed=seed,
         expected=scenario.expect,
         outcome=case["outcome"],

@@ -33,19 +33,20 @@ def _quit() -> bool:
 
 def how_to_look_around(site: Site) -> Iterator[str]:
     where, held, victim = site.netcordon.places, site.contained, site.plan.actor(Role.VICTIM)
-    switch = site.plan.switch(held.switch).name
     command, how = called(), _how(site)
-    yield "\nIt is still up. In another terminal, as root:\n"
+    network = site.standing.mininet
+    yield f"\nIt is still up. In another terminal{', as root' if network is not None else ''}:\n"
     yield f"  export NETCORDON_URL={where.url} NETCORDON_TOKEN=$(cat {where.token('admin')})"
     yield f"  {command} list"
     yield f"  {command} locate {held.mac}      # its address {held.ip} was claimed under other MACs, and may be ambiguous for a while"
     yield f"  {command} contain {held.mac}{how} --reason 'looking around' --wait"
     yield f"  {command} release {held.mac}"
-    yield f"  ovs-ofctl -O OpenFlow13 dump-flows {switch}"
-    yield f"  mnexec -a {site.network.pids[held.name]} ping -c 3 {victim.ip}      # {held.name}, {_as(site)}"
-    for host in site.plan.hosts:
-        if host is not held:
-            yield f"  mnexec -a {site.network.pids[host.name]} bash      # {host.name} {host.ip}"
+    if network is not None:
+        yield f"  ovs-ofctl -O OpenFlow13 dump-flows {site.plan.switch(held.switch).name}"
+        yield f"  mnexec -a {network.pids[held.name]} ping -c 3 {victim.ip}      # {held.name}, {_as(site)}"
+        for host in site.plan.hosts:
+            if host is not held:
+                yield f"  mnexec -a {network.pids[host.name]} bash      # {host.name} {host.ip}"
     yield f"\nLogs and the configuration are in {where.folder}. Type q and Enter, or Ctrl-C, to take it all down."
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +14,8 @@ from typing import TypeVar
 STOP_PATIENCE = 30.0
 POLL = 0.02
 LOG_TAIL = 15
+DIES_WITH_US = ("setpriv", "--pdeathsig", "TERM")
+"""Linux alone has it; a lab on Mininet asks for it beforehand (`labs.preconditions`)."""
 
 T = TypeVar("T")
 
@@ -27,7 +30,7 @@ def process(command: list[str], log: Path, environment: Mapping[str, str]) -> It
     process be killed, the kernel ends that one (`setpriv --pdeathsig`)."""
     with log.open("wb") as out:
         started = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM", *command],
+            [*(DIES_WITH_US if shutil.which(DIES_WITH_US[0]) else ()), *command],
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=out,

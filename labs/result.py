@@ -45,7 +45,8 @@ class Result:
     before the release, but for those in an incident's own time: these are in `incidents`. `through_after_settled`: once the switch had
     its time to go by what was read back. None: it was never said. `differences` is empty exactly when `restored`. `detected_ms` is what a
     detector of its own took, where there is one, and `infected` who took a copy of the worm before it was stopped. `error` says why a run
-    ended early; it then has no rows. `logs` is where a run that did not pass left its logs."""
+    ended early; it then has no rows. `logs` is where a run that did not pass left its logs.
+    `fabric`: what it ran on (`labs.fabric.FabricName`)."""
 
     lab: str
     topology: str
@@ -67,6 +68,7 @@ class Result:
     infected: Sequence[str] = ()
     error: str | None = None
     logs: str | None = None
+    fabric: str = "mininet"
 
     def with_logs(self, folder: str) -> Result:
         return replace(self, logs=folder)
@@ -110,6 +112,7 @@ class Result:
             "outcome": self.outcome,
             "unproven": self.unproven,
             "topology": self.topology,
+            "fabric": self.fabric,
             "seed": self.seed,
             "containment": self.containment,
             "stages_ms": self.stages_ms,

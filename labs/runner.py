@@ -10,20 +10,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from labs import autopsy, state, suricata
+from labs import state, suricata
 from labs.attack import Damage, carry_out, eve, in_words, strike
 from labs.configuration import Places
-from labs.crew import crew
+from labs.fabric import Fabric, Hands, Standing
 from labs.fire import Fire, got_through
 from labs.frames import Phase
-from labs.installation import Installation, installed, sensor
+from labs.installation import Installation, installed
 from labs.judgement import Case, Detected, Evidence, Through, judge
 from labs.process import LabError, wait
 from labs.result import Result
 from labs.scenario import Scenario, Trial, trials
 from labs.story import Story
 from labs.traffic import SETTLED, Tally, Traffic
-from topologies.network import RunningNetwork, running
 from topologies.plan import Host, NetworkPlan, Role
 
 KNOWN_PATIENCE = 60.0
@@ -50,7 +49,8 @@ class Site:
     own stream: when its last packet came through is when the block began."""
 
     scenario: Scenario
-    network: RunningNetwork
+    standing: Standing
+    on: str
     netcordon: Installation
     traffic: Traffic
     story: Story
@@ -58,7 +58,11 @@ class Site:
 
     @property
     def plan(self) -> NetworkPlan:
-        return self.network.plan
+        return self.standing.plan
+
+    @property
+    def hands(self) -> Hands:
+        return self.standing.hands
 
     @property
     def rogue(self) -> Host:
@@ -91,27 +95,26 @@ class Site:
 
 
 @contextmanager
-def site(scenario: Scenario, plan: NetworkPlan, where: Places, story: Story) -> Iterator[Site]:
+def site(scenario: Scenario, plan: NetworkPlan, where: Places, story: Story, on: Fabric) -> Iterator[Site]:
     """Netcordon serving and the network up. Torn down in the opposite order, whatever happens."""
     nonce = secrets.token_bytes(4)
     with ExitStack() as stack:
         with story.step("Netcordon starts, with a database of its own"):
             netcordon = stack.enter_context(installed(scenario, plan, where))
-        with story.step(f"Mininet builds {len(plan.switches)} switches and {len(plan.hosts)} hosts"):
-            network = stack.enter_context(running(plan, where.openflow_port))
-            tried = trials(scenario, network.plan)
-            agents = stack.enter_context(crew(network, nonce))
-            traffic = Traffic(agents, network.plan, nonce, network.plan.actor(scenario.contained))
+        with story.step(on.in_words(plan)):
+            standing = stack.enter_context(on.standing(plan, where.openflow_port, nonce))
+            tried = trials(scenario, standing.plan)
+            traffic = Traffic(standing.crew, standing.plan, nonce, standing.plan.actor(scenario.contained))
             traffic.start(tried)
-        stack.enter_context(sensor(netcordon, network, network.plan.actor(Role.SENSOR)))
-        yield Site(scenario, network, netcordon, traffic, story, tried)
+        stack.enter_context(on.sensor(netcordon, standing))
+        yield Site(scenario, standing, on.name, netcordon, traffic, story, tried)
 
 
 def rehearse(site: Site, seed: int | None = None) -> Result:
     """The whole lab. Raises LabError or AgentError when it cannot be carried through."""
     get_known(site)
     with site.story.step("The switches' whole state is noted, and who reaches whom"):
-        before = state.take(site.traffic, Phase.MATRIX_BEFORE)
+        before = state.take(site.hands, site.traffic, Phase.MATRIX_BEFORE)
     try_before(site)
     fire = Fire()
     detected: Detected | None = None
@@ -129,9 +132,9 @@ def rehearse(site: Site, seed: int | None = None) -> Result:
     tally = try_after(site)
     fire.set_right()
     with site.story.step("The switches' state is compared with what it was"):
-        differences = before.differences(state.take(site.traffic, Phase.MATRIX_AFTER))
+        differences = before.differences(state.take(site.hands, site.traffic, Phase.MATRIX_AFTER))
     if differences:
-        autopsy.keep(site.plan, site.netcordon.places.log("switches"))
+        site.hands.keep_thoughts(site.plan, site.netcordon.places.log("switches"))
     evidence = Evidence(
         site.traffic,
         site.trials,
@@ -145,7 +148,7 @@ def rehearse(site: Site, seed: int | None = None) -> Result:
         fire.happened,
         detected,
     )
-    return judge(site.scenario, evidence, seed)
+    return judge(site.scenario, evidence, site.on, seed)
 
 
 def get_known(site: Site) -> None:

@@ -5,47 +5,21 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labs.frames import PHASES, find_tag
+from labs.ledger import Ledger
 
 ETH_P_ALL = 3
 SOL_PACKET, PACKET_STATISTICS = 263, 6
 SO_RCVBUFFORCE, SO_TIMESTAMPNS = 33, 35
 OUTGOING = 4
 BUFFER = 32 << 20
-TCP, SYN, ACK = 6, 0x02, 0x10
-
-
-@dataclass
-class Seen:
-    """Distinct frames of one flow in one phase, each with when it was there first (seconds since the epoch); and when the first and the
-    last of all were."""
-
-    sequences: dict[int, float] = field(default_factory=dict)
-    first: float = 0.0
-    last: float = 0.0
-
-    def add(self, sequence: int, at: float) -> None:
-        self.first = self.first or at
-        self.last = at
-        self.sequences.setdefault(sequence, at)
-
-
-def _tcp_header(frame: bytes) -> int | None:
-    """Where it begins; None where there is none."""
-    if frame[12:14] == b"\x08\x00" and frame[23] == TCP:
-        return 14 + (frame[14] & 0x0F) * 4
-    return 54 if frame[12:14] == b"\x86\xdd" and frame[20] == TCP else None
 
 
 class Sniffer:
     def __init__(self, interface: str, nonce: bytes) -> None:
-        self._interface, self._nonce = interface, nonce
-        self._tagged: dict[tuple[str, int, int], Seen] = {}
-        self._opened: set[tuple[str, int, int]] = set()
+        self._interface, self._ledger = interface, Ledger(nonce)
         self._dropped = 0
         self._lock = threading.Lock()
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
@@ -62,14 +36,8 @@ class Sniffer:
         if not self._thread.is_alive():
             raise OSError(f"nobody has watched {self._interface} for a while")
         with self._lock:
-            return {
-                "tagged": [
-                    [way, PHASES[phase], flow, len(seen.sequences), seen.first, seen.last]
-                    for (way, phase, flow), seen in self._tagged.items()
-                ],
-                "opened": sorted(self._opened),
-                "lost": self._missed() + self._tx_dropped() - self._tx_dropped_before,
-            }
+            lost = self._missed() + self._tx_dropped() - self._tx_dropped_before
+            return {**self._ledger.counts(), "lost": lost}
 
     def plugged_in(self) -> None:
         """The cable was out until now: what the interface could not send meanwhile is not lost to any count."""
@@ -79,14 +47,7 @@ class Sniffer:
     def passages(self, flow: int, way: str, since: float, until: float) -> list[tuple[int, float]]:
         """The frames of a flow that were there in this time, of whatever phase: number and time, in the order of time."""
         with self._lock:
-            found = [
-                (number, at)
-                for (how, _, which), seen in self._tagged.items()
-                if (how, which) == (way, flow)
-                for number, at in seen.sequences.items()
-                if since <= at <= until
-            ]
-        return sorted(found, key=lambda passage: passage[1])
+            return self._ledger.passages(flow, way, since, until)
 
     def _run(self) -> None:
         while True:
@@ -94,15 +55,7 @@ class Sniffer:
             way = "out" if address[2] == OUTGOING else "in"
             seconds, nanoseconds = struct.unpack("=qq", ancillary[0][2][:16])
             with self._lock:
-                self._note(way, frame, seconds + nanoseconds / 1e9)
-
-    def _note(self, way: str, frame: bytes, at: float) -> None:
-        if tag := find_tag(self._nonce, frame):
-            self._tagged.setdefault((way, PHASES.index(tag.phase), tag.flow), Seen()).add(tag.sequence, at)
-        elif (start := _tcp_header(frame)) is not None:
-            source, destination = struct.unpack_from("!HH", frame, start)
-            if frame[start + 13] & (SYN | ACK) == SYN:
-                self._opened.add((way, source, destination))
+                self._ledger.note(way, frame, seconds + nanoseconds / 1e9)
 
     def _missed(self) -> int:
         """Reading the kernel's statistics resets them."""

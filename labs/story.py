@@ -29,8 +29,7 @@ class Story:
         self._console = console
 
     def opening(self, scenario: Scenario, plan: NetworkPlan, seed: int | None) -> None:
-        self._console.print(f"[bold]{escape(scenario.name)}[/]: {escape(scenario.title)}\n", highlight=False)
-        self._console.print(escape(scenario.story), "\n")
+        self.title(scenario.name, scenario.title, scenario.story)
         chance = "" if seed is None else f", grown from seed {seed}"
         self._console.print(f"[bold]The network[/] {plan.name}, {plan.prefix}{chance}")
         for line in plan.describe():
@@ -40,6 +39,14 @@ class Story:
         self._console.print(
             f"  The attacker is {rogue.name} ({rogue.ip}, {rogue.mac}), its victim {victim.name}.{other}\n"
         )
+
+    def title(self, name: str, title: str, story: str) -> None:
+        self._console.print(f"[bold]{escape(name)}[/]: {escape(title)}\n", highlight=False)
+        self._console.print(escape(story), "\n")
+
+    def verdict(self, name: str, passed: bool, why: str) -> None:
+        mark, word = (GOOD, "passed") if passed else (BAD, "did NOT pass")
+        self._console.print(f"\n{mark} [bold]{name} {word}[/]: {escape(why)}")
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
@@ -89,10 +96,9 @@ class Story:
         self._console.print(_rows("Must keep flowing", result.must_flow))
         self._through(result)
         self._restored(result)
-        mark, word = (GOOD, "passed") if result.passed else (BAD, "did NOT pass")
         unproven = f" ({result.unproven})" if result.unproven and result.outcome != "proven" else ""
         why = f"the containment was {result.outcome}{unproven}" if result.passed else _few(result.faults)
-        self._console.print(f"\n{mark} [bold]{result.lab} {word}[/]: {escape(why)}")
+        self.verdict(result.lab, result.passed, why)
 
     def _through(self, result: Result) -> None:
         """What got through that should not have, in figures."""

@@ -1,4 +1,4 @@
-"""A hand at the switches themselves: what a colleague, a power cut or a technician does to them, past the controller.
+"""A hand at Mininet's switches (`labs.fabric.Hands`): what a colleague, a power cut or a technician does to them, past the controller.
 
 Everything goes through `ovs-vsctl`, `ovs-ofctl` and `ip`, by the names of this run's own bridges and interfaces.
 """
@@ -9,15 +9,33 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from labs.autopsy import keep as keep_thoughts
+from labs.configuration import HERE
+from labs.fabric import Plug, Undo
+from labs.ovs_state import ofctl
+from labs.ovs_state import switches as state
 from topologies.buffers import make_room
 from topologies.network import vsctl
 from topologies.plan import Host
 
-OFCTL_PATIENCE = 60
-Undo = Callable[[], None]
+__all__ = [
+    "bare",
+    "doubled",
+    "flows_of",
+    "free_plug",
+    "keep_thoughts",
+    "lead_over",
+    "readd",
+    "replug",
+    "restart",
+    "state",
+    "wipe",
+]
+
+
 _BRIDGE = (
     "datapath_type",
     "fail_mode",
@@ -31,11 +49,6 @@ _BRIDGE = (
 _CONTROLLER = ("target", "max_backoff", "inactivity_probe", "connection_mode", "other_config", "external_ids")
 _PORT = ("tag", "trunks", "vlan_mode", "other_config", "external_ids")
 _INTERFACE = ("type", "options", "other_config", "external_ids")
-
-
-def ofctl(command: str, bridge: str, *arguments: str) -> str:
-    words = ["ovs-ofctl", f"--timeout={OFCTL_PATIENCE}", "-O", "OpenFlow13", command, bridge, *arguments]
-    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
 
 def wipe(bridge: str) -> None:
@@ -85,7 +98,6 @@ def restart(bridge: str, outage: float) -> None:
 
 
 def readd(host: Host) -> Undo:
-    """Delete the host's port and add it with a number that the bridge does not use. The undo gives it back the one that it had."""
     _replace_port(host, _unused_number(host.switch))
     return lambda: _replace_port(host, host.port)
 
@@ -97,23 +109,13 @@ def _replace_port(host: Host, number: int) -> None:
     make_room()
 
 
-@dataclass(frozen=True)
-class Plug:
-    """A port of a bridge, by its number."""
+def bare(plug: Plug) -> bool:
+    port = ofctl("dump-ports-desc", plug.switch, str(plug.number)).partition("config:")[2].partition("\n")[0]
+    return not flows_of(plug) and "NO_FWD" not in port
 
-    bridge: str
-    number: int
 
-    @property
-    def interface(self) -> str:
-        return f"{self.bridge}-eth{self.number}"
-
-    @property
-    def bare(self) -> bool:
-        """Nothing speaks of this port: neither a flow nor a flag."""
-        flows = ofctl("dump-flows", self.bridge, f"in_port={self.number}")
-        port = ofctl("dump-ports-desc", self.bridge, str(self.number)).partition("config:")[2].partition("\n")[0]
-        return "actions=" not in flows and "NO_FWD" not in port
+def flows_of(plug: Plug) -> int:
+    return ofctl("dump-flows", plug.switch, f"in_port={plug.number}").count("actions=")
 
 
 def free_plug(bridge: str) -> Plug:
@@ -121,11 +123,10 @@ def free_plug(bridge: str) -> Plug:
 
 
 def replug(now: Plug, to: Plug) -> Undo:
-    """Pull the cable out of `now` and plug it into `to`. What stays behind in `now` is a port with nobody at its other end."""
     _move_cable(now, to)
     vsctl(
         "add-port",
-        now.bridge,
+        now.switch,
         now.interface,
         "--",
         "set",
@@ -137,7 +138,7 @@ def replug(now: Plug, to: Plug) -> Undo:
     _quiet(now.interface)
 
     def back() -> None:
-        vsctl("del-port", now.bridge, now.interface)
+        vsctl("del-port", now.switch, now.interface)
         _move_cable(to, now)
 
     return back
@@ -145,20 +146,19 @@ def replug(now: Plug, to: Plug) -> Undo:
 
 def _move_cable(now: Plug, to: Plug) -> None:
     """Interfaces are named by the port that they are in. The link is down for as long as the cable is in nobody's port."""
-    vsctl("del-port", now.bridge, now.interface)
+    vsctl("del-port", now.switch, now.interface)
     link = ["ip", "link", "set", now.interface]
     for words in ([*link, "down"], [*link, "name", to.interface], ["ip", "link", "set", to.interface, "up"]):
         subprocess.run(words, check=True, capture_output=True)
     _quiet(to.interface)
-    vsctl("add-port", to.bridge, to.interface, "--", "set", "Interface", to.interface, f"ofport_request={to.number}")
+    vsctl("add-port", to.switch, to.interface, "--", "set", "Interface", to.interface, f"ofport_request={to.number}")
     make_room()
 
 
-def lead_over(bridge: str, target: str) -> Undo:
-    """The bridge reaches its controller at `target` from now on, by a new session; it keeps its flows. The undo leads it back."""
+def lead_over(bridge: str, port: int) -> Undo:
     (row,) = re.findall(r"[0-9a-f-]{36}", vsctl("get", "Bridge", bridge, "controller"))
     before = vsctl("get", "Controller", row, "target").strip()
-    vsctl("set", "Controller", row, f"target={json.dumps(target)}")
+    vsctl("set", "Controller", row, f"target={json.dumps(f'tcp:{HERE}:{port}')}")
 
     def back() -> None:
         vsctl("set", "Controller", row, f"target={before}")
@@ -167,7 +167,6 @@ def lead_over(bridge: str, target: str) -> Undo:
 
 
 def doubled(bridge: str) -> list[str]:
-    """Flows of the controller's that stand twice: the same table, match and actions, whatever their priority and cookie."""
     seen: set[tuple[str, str]] = set()
     twice = []
     for line in ofctl("dump-flows", bridge).splitlines():

@@ -60,7 +60,7 @@ def running(plan: NetworkPlan, controller_port: int, controller_ip: str = "127.0
 
     from topologies.mininet_topo import PlanTopo
 
-    named = plan.with_switch_names(_unused_prefix())
+    named = plan.with_switch_names(unused_prefix())
     net = Mininet(controller=None, build=False)
     try:
         try:
@@ -161,7 +161,7 @@ def _delete(bridges: Sequence[str], interfaces: Sequence[str]) -> None:
             subprocess.run(["ip", "link", "del", interface], check=False, capture_output=True)
 
 
-def _unused_prefix() -> str:
+def unused_prefix() -> str:
     taken = {name for (name,) in _rows("Bridge", "name")} | set(os.listdir("/sys/class/net"))
     while True:
         prefix = f"nc{secrets.token_hex(2)[:3]}"

@@ -14,6 +14,7 @@ HINTS: Mapping[str, str] = MappingProxyType(
         RefusalCode.UNKNOWN_PLACE: "`netcordon endpoints` lists what was seen; name a MAC or switch:port, or let the device send something",
         RefusalCode.BEHIND_ROUTER: "contain it at its own edge port; an uplink, or a router's port, serves others too",
         RefusalCode.NOT_AN_ENDPOINT: "find the device behind the NAT, proxy or pool (its logs say who), and name that one",
+        RefusalCode.UNPLACEABLE: "ask what terminates the tunnel (the wireless controller), or name one device's MAC or address",
         RefusalCode.BUDGET: "look at `netcordon proposals`; contain by hand what is really guilty, or raise budget in the configuration",
         RefusalCode.PAUSED: "`netcordon status` says who paused automatic action and why; `netcordon resume` ends that",
         RefusalCode.UNSUPPORTED: "`netcordon devices` shows the drivers; choose another profile",

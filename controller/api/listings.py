@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from controller.api.schemas import AttachmentView, ContainmentView, EndpointView, View
+from controller.api.schemas import AttachmentView, ContainmentView, EndpointView, LocationView, View
 from controller.roles import Role
 
 
@@ -46,6 +46,71 @@ class DeviceInfo(View):
     error: str | None
     neighbours: list[NeighbourView]
     interfaces: list[InterfaceView]
+
+
+class NodeView(View):
+    """`kind`: device, box, router or endpoint. `says`: what a box is, or whose addresses an endpoint has. `up` is null where nobody can
+    tell."""
+
+    id: str
+    name: str
+    kind: str
+    says: str
+    up: bool | None
+
+
+class LinkView(View):
+    """Nodes by their ids; a port is empty where the end is no device's. `bundle`: the LAG or MLAG that it is part of."""
+
+    source: str
+    source_port: str
+    target: str
+    target_port: str
+    bundle: str
+
+
+class TopologyView(View):
+    """`more`: further endpoints were seen than are listed, which are those heard of last."""
+
+    nodes: list[NodeView]
+    links: list[LinkView]
+    more: bool
+
+
+class HopView(View):
+    """Through one device: in at a port, out at another."""
+
+    device: str
+    in_port: str
+    out_port: str
+
+
+class StopView(HopView):
+    """Where frames are dropped, and because of which containment."""
+
+    containment: str
+
+
+class TrafficView(View):
+    """One kind of frames, one way. `passage`: passes, partly or blocked. `ports`: what is stopped goes to these, such as "445" or
+    "135-139"; `from_ports`: it comes from these. Empty: whatever the port."""
+
+    kind: str
+    passage: str
+    stops: list[StopView]
+    ports: list[str]
+    from_ports: list[str]
+
+
+class PathView(View):
+    """`hops` is null when no way is known: no cables that are known lead there, or both are at one port; then nothing is said of what
+    passes. `there` is what the source sends, `back` what the destination does."""
+
+    source: LocationView
+    destination: LocationView
+    hops: list[HopView] | None
+    there: list[TrafficView]
+    back: list[TrafficView]
 
 
 class EndView(View):
@@ -239,7 +304,8 @@ class BudgetView(View):
 
 
 class StatusView(View):
-    """`held` counts containments by outcome; `troubles` is why the daemon cannot do its work just now."""
+    """`held` counts containments by outcome; `unconfirmed` are released unless a person confirms them;
+    `troubles` is why the daemon cannot do its work just now."""
 
     automation: AutomationView
     budget: list[BudgetView]
@@ -247,6 +313,7 @@ class StatusView(View):
     proposals: int
     dead_letters: int
     troubles: list[str]
+    unconfirmed: int = 0
 
 
 class FindingView(View):

@@ -183,17 +183,21 @@ class ReachView(View):
 
 
 class ProofView(View):
+    """`still_reaches`: whom it reaches without meeting a rule, by MAC; boxes by name and devices by id, with all that is at them."""
+
     holds: bool
     blocked: list[ReachView]
     residual: list[ReachView]
     collateral: list[ReachView]
     management: dict[str, str]
+    still_reaches: list[str] = []
 
 
 class ContainmentView(View):
     """`remaining` is in seconds, None without an end. `stages_ms` counts from the alert's (or request's) reception.
     `rules` are by device, as `drivers.rules.rule_to_wire` writes them. `unproven` says why `installed` is not
-    `proven`. `waiting_since`: its time was over then, and it is held until a person extends or releases it."""
+    `proven`. `waiting_since`: its time was over then, and it is held until a person extends or releases it.
+    `confirm_by`: it is released then, unless a person confirms it; `confirmed_by`: who did."""
 
     id: str
     target: str
@@ -221,6 +225,8 @@ class ContainmentView(View):
     waiting_since: datetime | None = None
     automatic: bool = False
     override: bool = False
+    confirm_by: datetime | None = None
+    confirmed_by: str | None = None
 
 
 class AcceptedView(View):

@@ -13,7 +13,8 @@ from controller.doctor.finding import Finding
 from controller.intake import Source
 from controller.live import Live
 from controller.model import Address, Alert, Binding, Containment, Endpoint, Location, Profile, Target
-from controller.requests import AlertAnswer, Approval, ContainRequest, DeviceView, Preview, Status
+from controller.network.chart import Chart
+from controller.requests import AlertAnswer, Approval, ContainRequest, DeviceView, PathAnswer, Preview, Status
 from controller.store import Accepted, Extension, Proposal, Store
 from controller.webhooks import Webhook
 from drivers.rules import Mac
@@ -41,6 +42,9 @@ class Service(Protocol):
 
     async def extend(self, id: str, extension: Extension, *, by: str, key: str | None) -> Containment:
         """Raises NotFound, Conflict when it was released or would be shortened unasked, InvalidInput."""
+
+    async def confirm(self, id: str, *, by: str) -> Containment:
+        """Raises NotFound, Conflict when it is too late or needs none."""
 
     async def propose(self, request: ContainRequest) -> Proposal:
         """Put it to an approver. Durable when it comes back. Raises Refused for what could not be contained then either."""
@@ -71,6 +75,12 @@ class Service(Protocol):
         """All that is remembered, or of one address or MAC."""
 
     async def devices(self) -> list[DeviceView]: ...
+
+    async def path(self, source: Target, destination: Target) -> PathAnswer:
+        """The way from one to the other, and what stops what on it."""
+
+    def topology(self, *, endpoints: bool) -> Chart:
+        """Who is cabled to whom; with `endpoints` everybody who was seen, too."""
 
     def ready(self) -> list[str]:
         """The reasons why not; empty when ready."""

@@ -26,8 +26,11 @@ from controller.model import (
     Stage,
     Want,
 )
+from controller.network.chart import Chart
+from controller.network.paths import Hop
 from controller.neutralize import neutralize
-from controller.requests import Approval, DeviceView, Preview, Status
+from controller.reach import Traffic
+from controller.requests import Approval, DeviceView, PathAnswer, Preview, Status
 from controller.store import AlertRecord, DeadLetter, Proposal, TokenRecord
 from drivers.rules import Rule, RuleSet, rule_to_wire
 
@@ -83,6 +86,7 @@ def proof_view(proof: Proof) -> schemas.ProofView:
         residual=_reaches(proof.residual),
         collateral=_reaches(proof.collateral),
         management={device: survival.value for device, survival in proof.management.items()},
+        still_reaches=[neutralize(name) for name in proof.still_reaches],
     )
 
 
@@ -149,6 +153,8 @@ def containment_view(case: Containment, now: float) -> schemas.ContainmentView:
         waiting_since=None if case.waiting_since is None else moment(case.waiting_since),
         automatic=case.automatic,
         override=case.override,
+        confirm_by=None if case.confirm_by is None else moment(case.confirm_by),
+        confirmed_by=None if case.confirmed_by is None else neutralize(case.confirmed_by),
     )
 
 
@@ -224,6 +230,61 @@ def binding_view(binding: Binding) -> listings.BindingView:
         source=binding.source,
         lease=binding.lease,
     )
+
+
+def topology_view(drawn: Chart) -> listings.TopologyView:
+    return listings.TopologyView(
+        nodes=[
+            listings.NodeView(
+                id=neutralize(node.id),
+                name=neutralize(node.name),
+                kind=node.kind.value,
+                says=neutralize(node.says),
+                up=node.up,
+            )
+            for node in drawn.nodes
+        ],
+        links=[
+            listings.LinkView(
+                source=neutralize(link.source),
+                source_port=neutralize(link.source_port),
+                target=neutralize(link.target),
+                target_port=neutralize(link.target_port),
+                bundle=neutralize(link.bundle),
+            )
+            for link in drawn.links
+        ],
+        more=drawn.more,
+    )
+
+
+def path_view(answer: PathAnswer) -> listings.PathView:
+    found = answer.between
+    return listings.PathView(
+        source=location_view(answer.source),
+        destination=location_view(answer.destination),
+        hops=None if found is None or found.hops is None else [listings.HopView(**_hop(hop)) for hop in found.hops],
+        there=[_traffic_view(one) for one in ([] if found is None else found.there)],
+        back=[_traffic_view(one) for one in ([] if found is None else found.back)],
+    )
+
+
+def _hop(hop: Hop) -> dict[str, str]:
+    return {"device": hop.device, "in_port": neutralize(hop.in_port), "out_port": neutralize(hop.out_port)}
+
+
+def _traffic_view(traffic: Traffic) -> listings.TrafficView:
+    return listings.TrafficView(
+        kind=traffic.kind,
+        passage=traffic.passage.value,
+        stops=[listings.StopView(**_hop(stop.hop), containment=stop.containment) for stop in traffic.stops],
+        ports=[_span(*span) for span in traffic.ports],
+        from_ports=[_span(*span) for span in traffic.from_ports],
+    )
+
+
+def _span(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"
 
 
 def device_info(device: DeviceView) -> listings.DeviceInfo:
@@ -369,6 +430,7 @@ def status_view(status: Status) -> listings.StatusView:
         },
         proposals=totals.open_proposals,
         dead_letters=totals.dead_letters,
+        unconfirmed=totals.unconfirmed,
         troubles=[neutralize(sentence) for sentence in status.troubles],
     )
 

@@ -70,5 +70,9 @@ def _rows(found: StatusView) -> list[tuple[object, object]]:
         ("budget used", used),
         ("held", held),
         ("waiting", f"{found.proposals} proposals, {found.dead_letters} dead letters"),
+        *(
+            [("to confirm", f"{found.unconfirmed} held, released otherwise: `netcordon show ID` says when")]
+            * bool(found.unconfirmed)
+        ),
         ("ready", "; ".join(found.troubles) or "yes"),
     ]

@@ -54,6 +54,8 @@ def show_case(console: Console, case: ContainmentView, names: Names) -> None:
         ("want", case.want),
         ("expires", _expires(case) if case.expires_at else "never"),
         ("then", "asks a person, and stays held" if case.on_expiry == "ask" else ""),
+        ("confirm", _confirm(case)),
+        ("confirmed by", case.confirmed_by or ""),
         ("by", case.by),
         ("override", "it is protected, and somebody insisted" if case.override else ""),
         ("reason", case.reason),
@@ -83,6 +85,12 @@ def _expires(case: ContainmentView) -> str:
     if case.waiting_since is not None:
         return f"{output.at(case.expires_at)}: {WAITING} (`netcordon extend {case.id} --for 4h`, or release)"
     return f"{output.at(case.expires_at)} (in {remaining(case)})"
+
+
+def _confirm(case: ContainmentView) -> str:
+    if case.confirm_by is None or case.want != "held":
+        return ""
+    return f"by {output.at(case.confirm_by)}, or it is released: `netcordon confirm {case.id}`"
 
 
 def _show_devices(console: Console, case: ContainmentView, names: Names) -> None:

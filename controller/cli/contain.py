@@ -175,6 +175,10 @@ def _tell_accepted(accepted: AcceptedView) -> None:
         "accepted" if accepted.created else "joined the open containment" if accepted.joined else "was accepted before"
     )
     output.note(f"{case.id}  {how}; release it with: netcordon release {case.id}")
+    if case.confirm_by is not None:
+        output.note(
+            f"it is released at {output.at(case.confirm_by)}, unless somebody says: netcordon confirm {case.id}"
+        )
 
 
 def _finish(client: Client, accepted: AcceptedView, until: Until | None, timeout: float, as_json: bool) -> ExitCode:

@@ -22,7 +22,10 @@ class ExitCode(IntEnum):
         2,
         "the command line, a target or a file cannot be read; or a confirmation was needed and nobody could give it",
     )
-    REFUSED = 3, "a guard said no, or `locate` finds no one device at one port; nothing was changed"
+    REFUSED = (
+        3,
+        "a guard said no, or `locate` finds no one device at one port, or a lab cannot run on this fabric; nothing was changed",
+    )
     PARTIAL = 4, "part of it holds and part does not"
     FAILED = 5, "no device took it, or every alert sent was malformed or failed, or the audit log does not verify"
     UNREACHABLE = 6, "no daemon answers"

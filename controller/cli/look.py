@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from controller.api.schemas import ContainmentView, LocationView
+from controller.api.schemas import AttachmentView, ContainmentView, LocationView
 from controller.cli import arguments, case_view, completion, output, plan_view
 from controller.cli.exit_codes import ExitCode
 from controller.cli.options import Json, Limit, Target, connect
 from controller.cli.places import place, switch_names
 from controller.cli.tables import Form
 from controller.errors import NotFound
-from controller.model import Located
+from controller.model import Located, Managed
+from drivers.rules import parse_mac
 
 if TYPE_CHECKING:
     from controller.client import Client
@@ -160,14 +162,28 @@ def devices(as_json: Json = False) -> None:
     )
 
 
-def endpoints(as_json: Json = False) -> None:
-    """List the devices that were seen on the network.
+def endpoints(
+    role: Annotated[str | None, typer.Option(help="Only those with this role in the inventory.")] = None,
+    managed: Annotated[Managed | None, typer.Option(help="Only those that are so.")] = None,
+    vendor: Annotated[str | None, typer.Option(help="Only those whose MAC's vendor has this in its name.")] = None,
+    at: Annotated[str | None, typer.Option("--at", help="Only those at this switch, or at this switch:port.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the devices that were seen on the network, all or those that fit every option.
 
-    Example: netcordon endpoints
+    Example: netcordon endpoints --managed undiscovered --vendor axis
     """
     with connect() as client:
         found = client.endpoints()
-        names = {} if as_json else switch_names(client)
+        names = {} if as_json and at is None else switch_names(client)
+    found = [
+        one
+        for one in found
+        if role in (None, one.role)
+        and managed in (None, one.managed)
+        and (at is None or _is_at(one.attachment, at, names))
+        and (vendor is None or _is_of(one.macs, vendor))
+    ]
     if as_json:
         output.print_json(found)
         return
@@ -189,5 +205,17 @@ def endpoints(as_json: Json = False) -> None:
             )
             for one in found
         ),
-        "no device was seen yet",
+        "no device was seen yet" if (role, managed, vendor, at) == (None,) * 4 else "no device that was seen is so",
     )
+
+
+def _is_at(where: AttachmentView, wanted: str, names: Mapping[str, str]) -> bool:
+    """By the switch's id or name, alone or with the port."""
+    switches = (where.device, names.get(where.device, where.device))
+    return wanted in switches or wanted in (f"{switch}:{where.port}" for switch in switches)
+
+
+def _is_of(macs: Iterable[str], vendor: str) -> bool:
+    from controller.discovery.fingerprint import vendor_of  # the IEEE's register takes a second to read
+
+    return any(vendor.lower() in vendor_of(parse_mac(mac)).lower() for mac in macs)

@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, Entry] = {
     "contain": Entry("controller.cli.contain", "contain", "Contain a device: shows the plan, asks, and acts."),
     "plan": Entry("controller.cli.contain", "plan", "Show what contain would do, and do nothing."),
     "extend": Entry("controller.cli.extend", "extend", "Hold a contained device for longer, without a gap."),
+    "confirm": Entry("controller.cli.confirm", "confirm", "Confirm a containment that is released otherwise."),
     "release": Entry("controller.cli.release", "release", "Release a device, a containment, or all."),
     "status": Entry("controller.cli.automation", "status", "Say whether automatic action runs, and what waits."),
     "pause": Entry("controller.cli.automation", "pause", "Stop all automatic action: the panic button."),
@@ -46,6 +47,8 @@ COMMANDS: Mapping[str, Entry] = {
     "bindings": Entry("controller.cli.bindings", "bindings", "Say who had an address, where, and from when to when."),
     "endpoints": Entry("controller.cli.look", "endpoints", "List the devices that were seen on the network."),
     "devices": Entry("controller.cli.look", "devices", "List the switches and routers that hold rules."),
+    "topology": Entry("controller.cli.topology", "topology", "Show or export who is cabled to whom."),
+    "path": Entry("controller.cli.path", "path", "Show the way from one device to another, and what blocks it."),
     "proposals": Entry("controller.cli.proposals", "proposals", "List what waits for a person."),
     "approve": Entry("controller.cli.proposals", "approve", "Say yes to a proposal."),
     "refuse": Entry("controller.cli.proposals", "refuse", "Say no to a proposal."),
@@ -58,6 +61,9 @@ COMMANDS: Mapping[str, Entry] = {
     "alert": Entry("controller.cli.alert", "alert_app", "Send alerts, and look at what came in."),
     "audit": Entry("controller.cli.audit", "audit_app", "Who did what, and whether the record of it is whole."),
     "token": Entry("controller.cli.token", "token_app", "Make, list and revoke the API's tokens."),
+    "discover": Entry(
+        "controller.cli.discover", "discover", "Listen on an interface, or read a capture: who is there?"
+    ),
     "sensor": Entry("controller.cli.sensor", "sensor_app", "Probe the network for the daemon, from inside it."),
     "init": Entry("controller.cli.init", "init", "Write a first configuration, by asking."),
     "doctor": Entry("controller.cli.doctor", "doctor", "Say what is missing or misconfigured, and how to mend it."),

@@ -121,6 +121,12 @@ def show_proof(console: Console, proof: ProofView) -> None:
     _show_reaches(console, "blocked", proof.blocked, "green")
     _show_reaches(console, "residual", proof.residual, "yellow")
     _show_reaches(console, "collateral", proof.collateral, "red")
+    if proof.still_reaches:
+        named = ", ".join(proof.still_reaches[:_MOST_PAIRS])
+        more = len(proof.still_reaches) - _MOST_PAIRS
+        console.print(
+            said(f"  still reaches: {named}{f' and {more} more' if more > 0 else ''}, without meeting a rule", "yellow")
+        )
     for device, survival in proof.management.items():
         style = "red" if "cut" in survival else "yellow" if survival == "unknown" else "green"
         console.print(Text.assemble("  management of ", said(device), ": ", said(survival, style)))

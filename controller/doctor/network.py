@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from controller.automation import Automation
 from controller.config import NEVER, Config, Protected
 from controller.discovery.desk import SensorView
 from controller.doctor.finding import Finding, error, info, warning
@@ -39,12 +40,14 @@ class Seen:
     resolvers: Sequence[Address]
     store: Size | None = None
     syslog: Mapping[str, Mapping[Fate, int]] = field(default_factory=dict)
+    automation: Automation | None = None
 
 
 def examine(seen: Seen) -> list[Finding]:
     """The findings, in the order in which a person would mend them."""
     return [
         *(error("speaker", why, "netcordon serve  # starts one; see openflow.speaker") for why in seen.speaker),
+        *_pause(seen.automation),
         *_devices(seen),
         *_policy(seen.config),
         *_vital(seen),
@@ -68,9 +71,20 @@ def _syslog(listeners: Mapping[str, Mapping[Fate, int]]) -> Iterator[Finding]:
         if refused := counts[Fate.REFUSED]:
             yield warning(
                 "syslog-refused",
-                f"syslog {name}: {refused} datagrams or connections came from others than its senders",
-                "intake: {syslog: [{senders: [...]}]}  # the daemon's log says from whom",
+                f"syslog {name}: {refused} datagrams or connections came from others than its senders, or without a certificate that holds",
+                "intake: {syslog: [{senders: [...]}]}  # the daemon's log says from whom, and why",
             )
+
+
+def _pause(state: Automation | None) -> Iterator[Finding]:
+    """A pause outlasts restarts: whoever looks for why nothing is contained by itself is told."""
+    if state is not None and state.paused:
+        since = f"{datetime.fromtimestamp(state.since, UTC):%Y-%m-%d %H:%M} UTC"
+        yield warning(
+            "paused",
+            f"automatic action is paused since {since}, by {state.by}: {state.reason}",
+            "netcordon resume --reason WHY  # when what paused it is understood: see netcordon proposals",
+        )
 
 
 def _devices(seen: Seen) -> Iterator[Finding]:

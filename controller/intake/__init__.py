@@ -9,6 +9,7 @@ from controller.intake import (
     cef,
     crowdsec,
     defender,
+    discovery,
     elastic,
     generic,
     graph,
@@ -33,6 +34,7 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         for source in (
             one_each(suricata.SOURCE, "Suricata's EVE JSON, event type alert", suricata.parse),
             one_each(generic.SOURCE, "Netcordon's own alert in JSON", generic.parse),
+            one_each(discovery.SOURCE, "the alarms of our own passive sensor (netcordon discover)", discovery.parse),
             one_each(zeek.SOURCE, "Zeek's notice log, JSON or tab-separated", zeek.parse, zeek.split, zeek.heading),
             Source(defender.SOURCE, "Microsoft Defender for Endpoint, GET /api/alerts", defender.read, defender.split),
             Source(graph.SOURCE, "Microsoft Graph security alerts, GET /security/alerts_v2", graph.read, graph.split),

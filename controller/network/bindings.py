@@ -148,11 +148,13 @@ class Bindings:
             return set()
         if network.num_addresses == 1:
             return {Mac(history[-1].mac) for history in self.histories_of_ip(realm, network.network_address)}
-        return {
-            Mac(spans[-1].mac)
-            for (of_realm, name), spans in self.by_ip.items()
-            if of_realm == realm and _address(name) in network
-        }
+        return {Mac(spans[-1].mac) for spans in self.histories_within(realm, network)}
+
+    def histories_within(self, realm: str, network: Network) -> Iterator[list[Span]]:
+        """Of every address in `network`: a walk over all."""
+        for (of_realm, name), spans in self.by_ip.items():
+            if of_realm == realm and _address(name) in network:
+                yield spans
 
     def all(self) -> Iterator[Binding]:
         for (realm, _), spans in self.by_ip.items():

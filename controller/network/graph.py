@@ -3,11 +3,13 @@ Kept up to date as events come in, so that asking is a dictionary look-up; as a 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from controller.model import Attachment
+from controller.network.segments import Segment, Segments
 from drivers.base import DeviceFacts, Interface, Management, Neighbour
 from drivers.rules import Mac, PortName
 
@@ -24,7 +26,8 @@ class DeviceNode:
     """A managed device as last seen. `declared`: `management` is the configuration's word, and stays. `management_port` is set where
     management is in-band and its port is known. `links` are the far ends by port, as found; `unconfirmed` those of them that a newer
     session, begun at the given time, has not found again. `since`: when the present session began. `up_at`: when a port came up that may
-    have a switch behind it; `came_at`, `down_at`: when a port's link came and went last, whatever is behind it."""
+    have a switch behind it; `came_at`, `down_at`: when a port's link came and went last, whatever is behind it;
+    `down_since`: since when it may have been down, where the device was only looked at."""
 
     id: str
     description: str = ""
@@ -42,13 +45,16 @@ class DeviceNode:
     came_at: dict[PortName, float] = field(default_factory=dict)
     was_uplink: set[PortName] = field(default_factory=set)
     down_at: dict[PortName, float] = field(default_factory=dict)
+    down_since: dict[PortName, float] = field(default_factory=dict)
 
 
 class NetworkGraph:
     """Devices, links and ports. Not thread-safe: one event loop owns it."""
 
-    def __init__(self) -> None:
+    def __init__(self, segments: Segments | None = None) -> None:
         self.devices: dict[str, DeviceNode] = {}
+        self.segments = Segments() if segments is None else segments
+        self._called: dict[str, set[str]] = defaultdict(set)
 
     def declare(
         self, device: str, management: Management | None, management_port: str | None, uplinks: Iterable[str]
@@ -67,7 +73,7 @@ class NetworkGraph:
         session and not again goes: at once with its port, else when `forget_links` finds it not renewed."""
         node = self._node(facts.device)
         before, again = node.interfaces, {neighbour.port for neighbour in facts.neighbours}
-        node.description = facts.description or node.description
+        self._call(node, facts.description or node.description)
         node.boot_id = facts.boot_id
         node.since = facts.since
         if not node.declared:
@@ -117,15 +123,19 @@ class NetworkGraph:
         at: float,
         number: int | None = None,
         mac: Mac | None = None,
+        since: float | None = None,
     ) -> None:
-        """A port's link came or went at `at` (seconds since the epoch). What was plugged in there may be something else now. `number` and
-        `mac` as the device tells them; None leaves what is known."""
+        """A port's link came or went at `at` (seconds since the epoch), or at any moment from `since` on. What was plugged in there may be
+        something else now. `number` and `mac` as the device tells them; None leaves what is known."""
         node = self._node(device)
         known = node.interfaces.get(port)
         if not up and (known is None or known.up):
             node.down_at[port] = at
+            node.down_since[port] = at if since is None else min(since, at)
             (node.was_uplink.add if port in node.links else node.was_uplink.discard)(port)
             self._unlink(device, port)
+        elif not up and since is not None and port in node.down_since:  # a read-back was quicker, and knew less
+            node.down_since[port] = min(node.down_since[port], max(since, node.came_at.get(port, since)))
         if up and (known is None or not known.up):
             node.came_at[port] = at
             if known is None or port in node.was_uplink:
@@ -134,9 +144,9 @@ class NetworkGraph:
             number, mac = known.number if number is None else number, known.mac if mac is None else mac
         node.interfaces[port] = Interface(port, number, mac, up)
 
-    def remove_port(self, device: str, port: PortName, *, at: float) -> None:
+    def remove_port(self, device: str, port: PortName, *, at: float, since: float | None = None) -> None:
         """The port is no more. One that comes back under its name later is a new one."""
-        self.set_port(device, port, up=False, at=at)
+        self.set_port(device, port, up=False, at=at, since=since)
         del self._node(device).interfaces[port]
 
     def is_uplink(self, device: str, port: PortName) -> bool:
@@ -146,6 +156,36 @@ class NetworkGraph:
         interface = node.interfaces.get(port)
         number = None if interface is None or interface.number is None else PortName(str(interface.number))
         return port in node.links or port in node.declared_uplinks or number in node.declared_uplinks
+
+    def segment_at(self, place: Attachment) -> Segment | None:
+        """The bundle or the boxes that the port leads to, where people declared any."""
+        return self.segments.at(self.names(place)) if self.segments else None
+
+    def places_of(self, segment: Segment) -> tuple[Attachment, ...]:
+        """The segment's ports as they are written, as far as their devices are known."""
+        found: dict[Attachment, None] = {}
+        for device, port in segment.ports:
+            id = self.find_device(device)
+            name = None if id is None else self.find_port(id, port)
+            if id is not None and name is not None:
+                found[Attachment(id, name)] = None
+        return tuple(found)
+
+    def one_place(self, place: Attachment) -> Attachment:
+        """The port itself; of one that leads to a segment the segment's first: whoever is there is at one place, whichever of its ports a
+        frame came in at."""
+        segment = self.segment_at(place)
+        places = () if segment is None else self.places_of(segment)
+        return replace(places[0], vlan=place.vlan) if places else place
+
+    def is_transit(self, place: Attachment) -> bool:
+        """Whether boxes are behind the port that other managed devices are behind as well: who is seen there may sit at any of them."""
+        segment = self.segment_at(place)
+        return (
+            segment is not None
+            and not segment.is_bundle
+            and any(one.device != place.device for one in self.places_of(segment))
+        )
 
     def unsettled_for(self, place: Attachment, now: float) -> float:
         """For how many seconds more it is open whether a switch is behind the port: its device connected, or the port is new or was an
@@ -166,6 +206,11 @@ class NetworkGraph:
         node = self.devices.get(place.device)
         return (None, None) if node is None else (node.came_at.get(place.port), node.down_at.get(place.port))
 
+    def pulled_at(self, place: Attachment) -> float | None:
+        """The earliest moment at which the port's link can have gone the last time, where that was heard."""
+        node = self.devices.get(place.device)
+        return None if node is None else node.down_since.get(place.port)
+
     def port_is_gone(self, place: Attachment) -> bool:
         """Whether the device, which is here to tell, has no such port."""
         node = self.devices.get(place.device)
@@ -181,8 +226,8 @@ class NetworkGraph:
         """A device by its id or, where that is unique, by what it calls itself ("s1")."""
         if name in self.devices:
             return name
-        named = [node.id for node in self.devices.values() if node.description == name]
-        return named[0] if len(named) == 1 else None
+        named = self._called.get(name, set())
+        return next(iter(named)) if len(named) == 1 else None
 
     def find_port(self, device: str, name: str) -> PortName | None:
         """A port by its canonical name or its number."""
@@ -210,22 +255,33 @@ class NetworkGraph:
         return f"{(node and node.description) or place.device}:{place.port}"
 
     def topology(self) -> nx.MultiGraph[str]:
-        """Devices are nodes, cables edges, keyed by their two ends, as things stand now: a copy."""
+        """Devices and boxes are nodes, cables edges, keyed by their two ends, as things stand now: a copy. A node has its `kind` ("device"
+        or "boxes"), an edge the port at each end that is a device's (`ends`). Boxes have the name of their segment."""
         import networkx as nx  # a sixth of a start's processor time, and no start needs it
 
         topology: nx.MultiGraph[str] = nx.MultiGraph()
-        topology.add_nodes_from(self.devices)
+        topology.add_nodes_from(self.devices, kind="device")
         for device, node in self.devices.items():
-            for port, far in node.links.items():
-                topology.add_edge(
-                    device, far[0], key=_key((device, port), far)
-                )  # from its other end again: the same key
+            for port, far in node.links.items():  # from its other end again: the same key
+                topology.add_edge(device, far[0], key=_key((device, port), far), ends={device: port, far[0]: far[1]})
+        for segment in self.segments.all:
+            if not segment.is_bundle:
+                topology.add_node(segment.name, kind="boxes")
+                for place in self.places_of(segment):
+                    key = (str(place), segment.name)
+                    topology.add_edge(place.device, segment.name, key=key, ends={place.device: place.port})
         return topology
 
     def _node(self, device: str) -> DeviceNode:
         if device not in self.devices:
             self.devices[device] = DeviceNode(device)
         return self.devices[device]
+
+    def _call(self, node: DeviceNode, description: str) -> None:
+        """Ten thousand switches are not walked over for one that somebody wrote by its name."""
+        self._called[node.description].discard(node.id)
+        node.description = description
+        self._called[description].add(node.id)
 
     def _unlink(self, device: str, port: PortName) -> None:
         far = self.devices[device].links.get(port)

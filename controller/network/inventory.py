@@ -15,7 +15,7 @@ class Inventory:
     """Look-ups over the configuration's `assets`, `network` and `protected`. A MAC outweighs an address, which anybody can take."""
 
     def __init__(self, assets: Iterable[Asset], network: NetworkSection, protected: Iterable[Protected]) -> None:
-        assets = tuple(assets)
+        self.assets = assets = tuple(assets)
         self._by_mac = {asset.mac: asset for asset in assets if asset.mac is not None}
         self._by_ip = {str(asset.ip): asset for asset in assets if asset.ip is not None}
         self._router_by_mac = {mac: router for router in network.routers for mac in router.macs}

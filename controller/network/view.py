@@ -3,8 +3,8 @@ it up to date."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from itertools import islice
 
@@ -12,7 +12,12 @@ from controller.config import Config
 from controller.model import DEFAULT_REALM, Attachment, Endpoint, Peers
 from controller.network.bindings import Bindings
 from controller.network.graph import NetworkGraph
+from controller.network.guarded import may_be_protected
 from controller.network.inventory import Inventory
+from controller.network.segments import declared
+from controller.network.spans import Span
+from controller.network.virtual_macs import shared_by
+from drivers.base import Sighting
 from drivers.rules import Mac, Network, PortName
 
 
@@ -38,13 +43,46 @@ class NetworkView:
 
     @classmethod
     def from_config(cls, config: Config) -> NetworkView:
-        graph = NetworkGraph()
+        graph = NetworkGraph(declared(config.network.bundles, config.network.boxes))
         for device in config.devices:
             graph.declare(device.id, device.management, device.management_port, device.uplinks)
         inventory = Inventory(config.assets, config.network, config.protected)
         realms = {device.id: device.realm for device in config.devices}
         settings = config.locate
         return cls(graph, Bindings(settings.max_age), inventory, realms, settings.max_age, settings.neighbour_age)
+
+    def see(self, sighting: Sighting) -> None:
+        """Take in what a device told. A MAC at an uplink is not attached there, nor is one at a box that it only came across: it sits at an
+        edge port of another device behind that box."""
+        if self.graph.is_uplink(sighting.device, sighting.port):
+            return
+        realm = self.realms.get(sighting.device, DEFAULT_REALM)
+        if not self.graph.segments:
+            self.bindings.see(realm, sighting)
+        elif not self._comes_across(realm, sighting):
+            self.bindings.see(realm, self.at_one_place(sighting))
+
+    def at_one_place(self, sighting: Sighting) -> Sighting:
+        """The same at the first port of the segment that it was seen at: between the cables of a bundle nobody moves."""
+        if not self.graph.segments:
+            return sighting
+        here = Attachment(sighting.device, sighting.port)
+        place = self.graph.one_place(here)
+        return sighting if place is here else replace(sighting, device=place.device, port=place.port)
+
+    def _comes_across(self, realm: str, sighting: Sighting) -> bool:
+        """Whether it is known at an edge port of another device, whose frames take the way across these boxes. At an edge port of this very
+        device its frames would not come back: that is doubt, and is kept."""
+        here = Attachment(sighting.device, sighting.port)
+        if not self.graph.is_transit(here):
+            return False
+        spans = self.bindings.history_of_mac(realm, sighting.mac)
+        home = spans[-1].place if spans and spans[-1].last >= sighting.at - self.max_age else here
+        return (
+            home.device != here.device
+            and self.graph.segment_at(home) is not self.graph.segment_at(here)
+            and self.graph.port_is_up(home) is not False
+        )
 
     def endpoint_at(
         self, realm: str, macs: frozenset[Mac], place: Attachment, now: float, there: Set[Mac] | None = None
@@ -70,14 +108,53 @@ class NetworkView:
     def separate_devices(self, realm: str, place: Attachment, now: float) -> set[Mac]:
         """The MACs at a place that count as devices of their own: listed as assets, or there for `neighbour_age` already. A MAC that turned
         up a moment ago is as likely the same device under another name, and gets no rights by it; nor does one that turned up while the
-        port was held, however long ago that is, and whosever name it took."""
-        present = self.bindings.on_place(realm, place, now - self.max_age)
+        port was held, however long ago that is, and whosever name it took. A virtual MAC (VRRP, HSRP) is another name, too."""
+        there = self.bindings.on_place(realm, place, now - self.max_age)
+        present = {mac: span for mac, span in there.items() if shared_by(mac) is None}
         held = self.held.get((place.device, place.port))
         if held is None:
             latest = now - self.neighbour_age
             return {mac for mac, span in present.items() if span.first <= latest or self.inventory.lists(mac)}
         latest = min(now, held.since) - self.neighbour_age
         return {mac for mac, span in present.items() if span.first <= latest or mac in held.neighbours}
+
+    def owners_of_virtual(self, realm: str, place: Attachment, at: float) -> dict[Mac, Span]:
+        """Whose own MACs were at the place at that time: who spoke there under a virtual one."""
+        found = {}
+        for of_realm, name in self.bindings.on_port.get((place.device, place.port), {}):
+            mac = Mac(name)
+            if of_realm == realm and shared_by(mac) is None:
+                before = [span for span in self.bindings.history_of_mac(realm, mac) if span.first <= at]
+                if before and before[-1].at(place.device, place.port) and before[-1].last >= at - self.max_age:
+                    found[mac] = before[-1]
+        return found
+
+    def attached_to(self, realm: str, devices: Iterable[str], now: float, most: int) -> dict[Mac, Attachment]:
+        """Who is at the edge ports of these devices now: at most so many, of the first devices first."""
+        found: dict[Mac, Attachment] = {}
+        for device in devices:
+            node = self.graph.devices.get(device)
+            ports = () if node is None else [one for one in node.interfaces if (device, one) in self.bindings.on_port]
+            for port in ports:
+                place = Attachment(device, port)
+                found |= dict.fromkeys(self.bindings.on_place(realm, place, now - self.max_age), place)
+                if len(found) >= most:
+                    return dict(islice(found.items(), most))
+        return found
+
+    def devices_of_protected(self, realm: str, now: float) -> frozenset[str]:
+        """The devices at which something protected, or a router, is now."""
+        histories = ((mac, self.bindings.history_of_mac(realm, mac)) for mac in may_be_protected(self, realm))
+        return frozenset(
+            spans[-1].device
+            for mac, spans in histories
+            if spans and spans[-1].last >= now - self.max_age and self._is_protected(realm, mac, spans)
+        )
+
+    def _is_protected(self, realm: str, mac: Mac, spans: list[Span]) -> bool:
+        ips, place = self.bindings.ips_held_by(realm, mac), spans[-1].place
+        role = self.inventory.asset({mac}, ips).role
+        return self.inventory.protection({mac}, ips, self.graph.names(place), role) is not None
 
     def realm_of(self, place: Attachment) -> str:
         """The realm that a place belongs to; sites and VRFs are declared per device."""

@@ -88,11 +88,16 @@ class Command:
     span: float | None = None
     specifiers: Mapping[str, Any] | None = None
 
+    @property
+    def ends(self) -> float | None:
+        """The moment that the command names as its end; None where it says how long, or nothing."""
+        return self.start + self.span if self.start is not None and self.span is not None else self.stop
+
     def lasting(self, now: float) -> float | None:
         """For how long from now, in seconds; None is for as long as the configuration says. Raises Unable."""
         if self.start is not None and self.start > now + CLOCKS_APART:
             raise Unable(501, "Option not supported: start_time in the future")
-        stop = self.start + self.span if self.start is not None and self.span is not None else self.stop
+        stop = self.ends
         left = self.span if stop is None else stop - now
         if left is not None and left <= 0:
             raise Unable(400, "Validation Error: the time that this is for is over")

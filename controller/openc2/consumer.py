@@ -5,9 +5,10 @@ containment's id as a number. What an operator, an alert or another producer hol
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from controller.api.service import Service
@@ -77,16 +78,26 @@ class Consumer:
             key=f"{self._by}:openc2:{self._request_id}",
             automatic=True,
         )
-        await self._none_in_the_way(request)
-        try:
-            accepted = await self._service.contain(request)
-        except (Refused, Conflict, InvalidInput, NotFound) as error:
-            raise Unable(501, f"Rule not updated: {error}") from error
-        case = accepted.containment
+        case = await self._accepted(request, command.ends)
         if case.profile not in (profile, FULL.name):
             raise Unable(501, f"Rule not updated: {case.id} holds the device already, by profile {case.profile}")
         results = {"slpf": {"rule_number": rule_number(case)}}
         return await self._seen(case, results) if wait else Answer(results=results)
+
+    async def _accepted(self, request: ContainRequest, ends: float | None) -> Containment:
+        """Once for each request id. A command that names the moment of its end lasts less long each time that it is sent: it is known
+        again by that moment."""
+        if ends is not None:
+            named = f"{self._request_id} {request.target} {request.profile} {ends:.3f}"
+            key = f"{self._by}:openc2:{hashlib.sha256(named.encode()).hexdigest()}"
+            if before := await self._service.store.asked_before(key):
+                return await self._service.store.containment(before[0])
+            request = replace(request, key=f"{key}/")
+        await self._none_in_the_way(request)
+        try:
+            return (await self._service.contain(request)).containment
+        except (Refused, Conflict, InvalidInput, NotFound) as error:
+            raise Unable(501, f"Rule not updated: {error}") from error
 
     async def _none_in_the_way(self, request: ContainRequest) -> None:
         """A device has one case and one profile: another flow of a device that is held in part would be lost in it."""

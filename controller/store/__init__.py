@@ -2,6 +2,7 @@
 
 from controller.store.audit_log import verify_file
 from controller.store.dead_letters import replayed_before
+from controller.store.desired import Steps
 from controller.store.retention import Prunable, Size
 from controller.store.store import Store
 from controller.store.totals import Totals
@@ -41,6 +42,7 @@ __all__ = [
     "Replayed",
     "Setting",
     "Size",
+    "Steps",
     "Store",
     "Taken",
     "TokenRecord",

@@ -179,6 +179,7 @@ def _create(transaction: Transaction, draft: Draft) -> Containment:
         on_expiry=draft.on_expiry,
         automatic=draft.automatic,
         override=draft.override,
+        confirm_by=draft.confirm_by,
     )
 
 
@@ -201,6 +202,8 @@ def _row(draft: Draft) -> dict[str, Any]:
         "released_by": None,
         "on_expiry": draft.on_expiry.value,
         "waiting_since": None,
+        "confirm_by": draft.confirm_by,
+        "confirmed_by": None,
         "evidence": codec.dump_words(draft.evidence),
         "stages": codec.dump_stages(draft.stages),
     }
@@ -224,7 +227,7 @@ def _join(
     """The strictest profile and its rules win, and the later expiry; a containment that automatic action widens counts as its own, and
     against its budget. The same profile with other rules is the device at another place or address, and the newer rules win there; a
     port where it was stays held until `moves.free`. But at the same place never looser ones: what a device makes up while it is held
-    (MACs that look like neighbours) must not let it out."""
+    (MACs that look like neighbours) must not let it out. A time to confirm it by is never put off by a join, nor asked for twice."""
     changes: dict[str, Any] = {"expires_at": _later(found.expires_at, draft.expires_at), "revision": found.revision + 1}
     if OnExpiry.ASK in (draft.on_expiry, found.on_expiry):
         changes["on_expiry"] = OnExpiry.ASK.value
@@ -247,6 +250,8 @@ def _join(
             _spend(transaction, draft, budget)
             changes["automatic"] = draft.automatic
         changes |= _chosen(draft)
+        if found.confirm_by is None and found.confirmed_by is None:
+            changes["confirm_by"] = draft.confirm_by
         if wanted.replace_rules(transaction, found.id, rules):
             changes |= {"outcome": Outcome.REQUESTED.value, "unproven": ""}
         _keep_baseline(transaction, draft)
@@ -293,6 +298,7 @@ def _audit(transaction: Transaction, draft: Draft, action: str, containment: str
             "automatic": draft.automatic,
             "override": draft.override,
             "on_expiry": draft.on_expiry.value,
+            "confirm_by": draft.confirm_by,
             "alert": draft.alert_id,
             "weaker": draft.weaker,
             "revision": revision,

@@ -11,7 +11,7 @@ from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, func, 
 from controller.errors import Conflict, InvalidInput, NotFound
 from controller.model import Containment, DeviceOutcome, OnExpiry, Outcome, Want
 from controller.store import codec
-from controller.store.tables import HELD, containment, containment_alert, containment_device, device_rule
+from controller.store.tables import HELD, UNCONFIRMED, containment, containment_alert, containment_device, device_rule
 
 _PREFIX = 4
 _CHUNK = 500
@@ -88,9 +88,12 @@ def listed(connection: Connection, want: Want | None, limit: int, device: str | 
 
 
 def next_expiry(connection: Connection) -> float | None:
-    return connection.execute(
-        select(func.min(containment.c.expires_at)).where(HELD, containment.c.waiting_since.is_(None))
-    ).scalar()
+    """When the next containment's time is over, or nobody has confirmed it by then."""
+    ends = (
+        select(func.min(containment.c.expires_at)).where(HELD, containment.c.waiting_since.is_(None)),
+        select(func.min(containment.c.confirm_by)).where(UNCONFIRMED),
+    )
+    return min((end for query in ends if (end := connection.execute(query).scalar()) is not None), default=None)
 
 
 def by_ids(connection: Connection, ids: Sequence[str]) -> list[Containment]:
@@ -143,6 +146,8 @@ def _load(connection: Connection, rows: Sequence[Row[Any]]) -> list[Containment]
             automatic=found.automatic,
             override=found.override,
             waiting_since=found.waiting_since,
+            confirm_by=found.confirm_by,
+            confirmed_by=found.confirmed_by,
         )
         for found in rows
     ]

@@ -75,6 +75,8 @@ class Dropped:
 
 Step = Wants | Gone | Kept | Dropped
 """What one write changed of what a device should hold."""
+Steps = tuple[Step, ...]
+"""What one commit changes. Which commit it is, is told by the very object."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from controller.errors import ConfigError, StoreUnavailable
 from controller.store.lock import FileLock
+from controller.store.prepared import Cursor
 
 READERS = 4
 _WAIT_MS = 5000
@@ -151,7 +152,7 @@ def _prepare(engine: Engine, begin: str, pragmas: tuple[str, ...]) -> None:
 
 def _beginner(begin: str) -> Callable[[Connection], None]:
     def on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        Cursor(connection).execute(begin)
 
     return on_begin
 

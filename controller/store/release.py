@@ -1,4 +1,4 @@
-"""Ending and prolonging: release, expiry, extend. What ends loses its rules; the devices' loops take them off."""
+"""Ending and prolonging: release, expiry, extend, confirm. What ends loses its rules; the devices' loops take them off."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import Row, bindparam, select, update
 from controller.errors import Conflict, InvalidInput
 from controller.model import Containment, OnExpiry, Outcome, Stage, Want
 from controller.store import codec, containments, keys, wanted
-from controller.store.tables import HELD, containment
+from controller.store.tables import HELD, UNCONFIRMED, containment
 from controller.store.values import Extension
 from controller.store.writer import Transaction
 
@@ -20,6 +20,14 @@ _DUE = (
     .order_by(containment.c.id)
     .with_for_update()
 )
+_UNCONFIRMED = (
+    select(containment)
+    .where(UNCONFIRMED, containment.c.confirm_by <= bindparam("now"))
+    .order_by(containment.c.id)
+    .with_for_update()
+)
+DEAD_MAN = "dead-man"
+"""Who releases what nobody confirmed in time."""
 
 
 def release(transaction: Transaction, id: str, by: str, reason: str, key: str | None) -> Containment:
@@ -36,15 +44,19 @@ def release(transaction: Transaction, id: str, by: str, reason: str, key: str | 
 
 
 def expire_due(transaction: Transaction, now: float) -> list[Containment]:
-    """What is still due in this transaction: an extension that was accepted before wins. What asks a person stays held."""
+    """What is still due in this transaction: an extension that was accepted before wins. What asks a person stays held, but not what
+    nobody confirmed in time: that is released, whatever its end means."""
     keys.forget_old(transaction)
+    unconfirmed = transaction.execute(_UNCONFIRMED, {"now": now}).all()
+    for found in unconfirmed:
+        _end(transaction, found, DEAD_MAN, "nobody confirmed it in time")
     due = transaction.execute(_DUE, {"now": now}).all()
     for found in due:
         if found.on_expiry == OnExpiry.ASK.value:
             _ask(transaction, found)
         else:
             _end(transaction, found, "expiry", "its time is over")
-    return containments.by_ids(transaction.connection, [found.id for found in due])
+    return containments.by_ids(transaction.connection, [found.id for found in (*unconfirmed, *due)])
 
 
 def extend(transaction: Transaction, id: str, extension: Extension, by: str, key: str | None) -> Containment:
@@ -59,6 +71,25 @@ def extend(transaction: Transaction, id: str, extension: Extension, by: str, key
     transaction.audit(by, "extend", found.id, {"from": found.expires_at, "to": until, "revision": revision})
     if key is not None:
         keys.remember(transaction, key, digest, found.id)
+    return containments.one(transaction.connection, found.id)
+
+
+def confirm(transaction: Transaction, id: str, by: str) -> Containment:
+    """Once: what somebody confirmed stays confirmed by them. Late is refused, also where the release is still to come."""
+    found = containments.row(transaction.connection, id)
+    again = f"`netcordon contain {found.target}` contains the device anew"
+    if found.want != Want.HELD.value:
+        why = "since nobody confirmed it in time" if found.released_by == DEAD_MAN else f"by {found.released_by}"
+        raise Conflict(f"containment {found.id} was released already, {why}: {again}")
+    if found.confirm_by is None and found.confirmed_by is None:
+        raise Conflict(f"containment {found.id} needs no confirmation: it is held until its end")
+    if found.confirm_by is not None:
+        if found.confirm_by <= transaction.now():
+            raise Conflict(f"the time to confirm containment {found.id} is over, and it is being released: {again}")
+        change = {"which": found.id, "confirm_by": None, "confirmed_by": by, "revision": found.revision + 1}
+        transaction.execute(_UPDATE, change)
+        detail = {"was_due": found.confirm_by, "revision": found.revision + 1}
+        transaction.audit(by, "confirm", found.id, detail)
     return containments.one(transaction.connection, found.id)
 
 

@@ -42,7 +42,7 @@ from controller.store import (
 )
 from controller.store import outcomes as seen
 from controller.store.current import Current
-from controller.store.desired import Step, Wants
+from controller.store.desired import Steps, Wants
 from controller.store.engines import READERS, Engines, open_engines
 from controller.store.failures import translated
 from controller.store.gathered import Gathered
@@ -79,16 +79,18 @@ ALERTS_TOGETHER = 500
 
 class Store:
     """Made by `open`, ended by `close`. `on_write` hears how many seconds each write took, waiting included;
-    `on_foreseen` what a device should hold by a commit that is on its way to the disk, and may still fail."""
+    `on_foreseen` what a device should hold by a commit that is on its way to the disk, and may still fail; `on_durable`, in another
+    thread, that this very commit has not, before anybody is answered."""
 
     def __init__(self, engines: Engines, now: Callable[[], float]) -> None:
         self._engines = engines
         self._now = now
         self._current = Current(alone=engines.sqlite)
-        self._writer = Writer(engines.writer, now, self._current, self._foresee)
+        self._writer = Writer(engines.writer, now, self._current, self._foresee, lambda steps: self.on_durable(steps))
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="netcordon-reader")
         self.on_write: Callable[[float], None] = lambda seconds: None
-        self.on_foreseen: Callable[[str, Desired], None] | None = None
+        self.on_foreseen: Callable[[str, Desired, Steps], None] | None = None
+        self.on_durable: Callable[[Steps], None] = lambda steps: None
         self._noted: dict[str, dict[Stage, float]] = {}
         self._tokens = tokens.TokenCache(None if engines.sqlite else _TOKENS_SHARED_SECONDS)
         self._taking: Gathered[Taken, str] = Gathered(self._take_alerts, ALERTS_TOGETHER)
@@ -164,8 +166,13 @@ class Store:
         time that is past."""
         return await self._write(lambda t: release.extend(t, id, extension, by, idempotency_key))
 
+    async def confirm(self, id: str, *, by: str) -> Containment:
+        """Hold it to its end. To confirm what is confirmed changes nothing. Raises NotFound, Conflict when it is too late or needs none."""
+        return await self._write(lambda t: release.confirm(t, id, by))
+
     async def expire_due(self, now: float) -> list[Containment]:
-        """Release, by 'expiry', what is due at `now`, or let it wait for a person; an extension accepted before wins."""
+        """Release, by 'expiry', what is due at `now`, or let it wait for a person; and, by 'dead-man', what nobody confirmed. An extension
+        or a confirmation accepted before wins."""
         return await self._write(lambda t: release.expire_due(t, now))
 
     async def automation(self) -> Automation:
@@ -291,10 +298,10 @@ class Store:
         self._current.keep(device, found, stood)
         return found.desired()
 
-    def _foresee(self, steps: Sequence[Step]) -> None:
+    def _foresee(self, steps: Steps) -> None:
         for device in {step.device: None for step in steps if isinstance(step, Wants)}:
             if self.on_foreseen is not None and (known := self._current.foresee(device, steps)) is not None:
-                self.on_foreseen(device, known.desired())
+                self.on_foreseen(device, known.desired(), steps)
 
     async def save_baseline(self, device: str, ports: Mapping[PortName, Mapping[str, Setting]]) -> None:
         """What was there before a first touch. What is stored already stays. Raises Conflict for a device that is not known."""

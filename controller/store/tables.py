@@ -29,6 +29,7 @@ from controller.store.codec import storable
 metadata = MetaData()
 HELD = text("want = 'held'")
 """As text, not as a parameter: a partial index serves only queries that repeat its condition."""
+UNCONFIRMED = text("want = 'held' AND confirm_by IS NOT NULL")
 
 
 class Words(TypeDecorator[str]):
@@ -74,10 +75,14 @@ containment = Table(
     Column("on_expiry", Text, nullable=False, server_default="release"),
     # When its time was over, and a person was asked; NULL while nobody needs to be.
     Column("waiting_since", Double),
+    # When it is released unless a person confirms it before; NULL where nobody has to, and once somebody did.
+    Column("confirm_by", Double),
+    Column("confirmed_by", Words),
     # An endpoint has at most one open containment.
     # On PostgreSQL too, by the migration: to say so here would import that dialect at each start, 60 ms of it.
     Index("containment_open", "endpoint_id", unique=True, sqlite_where=HELD),
     Index("containment_due", "want", "expires_at"),
+    Index("containment_unconfirmed", "confirm_by", sqlite_where=UNCONFIRMED),
     Index("containment_recent", "created_at"),
     Index("containment_automatic", "automatic", "want"),
 )

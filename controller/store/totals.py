@@ -11,7 +11,7 @@ from controller.automation import Automation
 from controller.model import Outcome, Want
 from controller.store import automation, dead_letters, proposals, retention
 from controller.store.retention import Size
-from controller.store.tables import HELD, audit_head, containment
+from controller.store.tables import HELD, UNCONFIRMED, audit_head, containment
 
 _MINUTE = 60.0
 
@@ -27,6 +27,7 @@ class Totals:
     automatic_held: int
     dead_letters: int
     open_proposals: int
+    unconfirmed: int
     audit_seq: int
     store: Size
     automation: Automation
@@ -45,8 +46,9 @@ def totals(connection: Connection, now: float) -> Totals:
         automatic.where(HELD),
         select(func.count()).where(dead_letters.WAITING),
         select(func.count()).where(proposals.waiting(now)),
+        select(func.count()).select_from(containment).where(UNCONFIRMED),
         select(audit_head.c.seq),
     )
     cases = {(Want(want), Outcome(outcome)): number for want, outcome, number in connection.execute(by_state)}
-    recent, held, letters, waiting, seq = (int(connection.execute(count).scalar_one()) for count in counts)
-    return Totals(cases, recent, held, letters, waiting, seq, retention.size(connection), state)
+    recent, held, letters, waiting, unconfirmed, seq = (int(connection.execute(count).scalar_one()) for count in counts)
+    return Totals(cases, recent, held, letters, waiting, unconfirmed, seq, retention.size(connection), state)

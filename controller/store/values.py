@@ -37,7 +37,8 @@ class Taken:
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A containment as planned, ready to be accepted. `strictness` is its profile's; `rules` are by device. `baseline` is what its ports
-    were set to before anybody of ours touched them, by device, as far as that is known by now."""
+    were set to before anybody of ours touched them, by device, as far as that is known by now. `confirm_by`: it is released then, unless
+    somebody confirms it before."""
 
     id: str
     endpoint: Endpoint
@@ -59,6 +60,7 @@ class Draft:
     stages: Mapping[Stage, float] = field(default_factory=dict)
     baseline: Mapping[str, Mapping[PortName, Mapping[str, Setting]]] = field(default_factory=dict)
     on_expiry: OnExpiry = OnExpiry.RELEASE
+    confirm_by: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Group commit: one thread writes, and writes that arrive together share one transaction and one fsync.
 
-A write is a closure over a `Transaction`. It runs in a savepoint, so that its exception undoes and reaches only its own caller. The
-caller is answered after the commit. When the database itself fails, everybody in the batch gets StoreUnavailable. A write that was
-queued behind others may be run again after a deadlock: it may touch nothing but its transaction.
+A write is a closure over a `Transaction`. It runs in a savepoint, or alone in its transaction, so that its exception undoes and reaches
+only its own caller. The caller is answered after the commit. When the database itself fails, everybody in the batch gets
+StoreUnavailable. A write that was queued behind others may be run again after a deadlock: it may touch nothing but its transaction.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, bindparam, insert, select, text, update
@@ -25,8 +27,9 @@ from controller.errors import StoreUnavailable
 from controller.store import tables
 from controller.store.codec import storable
 from controller.store.current import Current
-from controller.store.desired import Step, Wants
+from controller.store.desired import Step, Steps, Wants
 from controller.store.failures import fatal, translated, worth_again
+from controller.store.log_room import widen
 from controller.store.prepared import Cursor, Prepared
 from controller.store.write_queue import WriteQueue
 
@@ -45,7 +48,8 @@ _NOTIFY = text("SELECT pg_notify('netcordon', device) FROM unnest(CAST(:devices 
 class Transaction:
     """What a write works on. `now` is the daemon's clock, for what is recorded; leases use the database's."""
 
-    def __init__(self, connection: Connection, now: Callable[[], float]) -> None:
+    def __init__(self, connection: Connection, now: Callable[[], float], head: Head | None = None) -> None:
+        """`head`: the audit log's end, where it is known for sure."""
         self.connection = connection
         self.now = now
         self.execute = connection.execute
@@ -53,7 +57,7 @@ class Transaction:
         self.fetch, self.put, self.put_together = cursor.fetch, cursor.put, cursor.put_together
         self._command = cursor.execute
         # On PostgreSQL this row serializes the controllers' writes: the chain has one end, and no two batches can deadlock.
-        self._head = Head(*self.fetch(_HEAD)[0])
+        self.head = head or Head(*self.fetch(_HEAD)[0])
         self._entries: list[AuditEntry] = []
         self._woken: list[str] = []
         self.steps: list[Step] = []
@@ -90,9 +94,10 @@ class Transaction:
 
     def finish(self) -> None:
         """Write what was gathered, just before the commit."""
-        if records := audit.chain(self._head, self._entries):
+        if records := audit.chain(self.head, self._entries):
             self.put(_APPEND, *({name: getattr(record, name) for name in record.__slots__} for record in records))
-            self.put(_MOVE_HEAD, {"to": records[-1].seq, "end": records[-1].hash})
+            self.head = Head(records[-1].seq, records[-1].hash)
+            self.put(_MOVE_HEAD, {"to": self.head.seq, "end": self.head.hash})
         if self._woken and self.connection.dialect.name == "postgresql":
             self.execute(_NOTIFY, {"devices": sorted(set(self._woken))})
 
@@ -123,16 +128,25 @@ class _CommitFailed(Exception):
 
 class Writer:
     """The one thread that writes. `submit` from any event loop; `close` after the last. `current` hears of each commit before those who
-    wait for it; `foreseen`, in an event loop of theirs, of what is about to be committed and may still fail."""
+    wait for it; `foreseen`, in an event loop of theirs, of what is about to be committed and may still fail; `durable`, in the writer's
+    thread, of the very same once it has not."""
 
     def __init__(
-        self, engine: Engine, now: Callable[[], float], current: Current, foreseen: Callable[[Sequence[Step]], None]
+        self,
+        engine: Engine,
+        now: Callable[[], float],
+        current: Current,
+        foreseen: Callable[[Steps], None],
+        durable: Callable[[Steps], None],
     ) -> None:
         self._engine = engine
         self._now = now
         self._current = current
         self._foreseen = foreseen
+        self._durable = durable
         self._queue: WriteQueue[_Job] = WriteQueue()
+        self._alone = engine.dialect.name == "sqlite"
+        self._head: Head | None = None
         self._connection: Connection | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="netcordon-writer", daemon=True)
@@ -156,12 +170,14 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        dirty = False
+        dirty, narrow = False, self._alone
         while True:
             try:
-                batch = self._queue.batch(_IDLE_SECONDS if dirty else None)
+                batch = self._queue.batch(_IDLE_SECONDS if dirty or narrow else None)
             except queue.Empty:
-                self._checkpoint()
+                narrow = narrow and (dirty or self._widen())
+                if dirty:
+                    self._checkpoint()
                 dirty = False
                 continue
             if batch is None:
@@ -185,20 +201,32 @@ class Writer:
         raise AssertionError("unreachable")
 
     def _transact(self, batch: list[_Job]) -> list[_Answer]:
+        head, self._head = self._head, None  # whatever goes wrong from here on: it is read again
         with self._kept() as connection, connection.begin() as whole:
-            transaction = Transaction(connection, self._now)
-            answers = [_attempt(transaction, job) for job in batch]
+            transaction = Transaction(connection, self._now, head)
+            if len(batch) == 1:
+                answers = [_answered(lambda: batch[0].work(transaction))]
+                if answers[0].error is not None:
+                    whole.rollback()
+                    return answers
+            else:
+                answers = [_answered(partial(transaction.attempt, job.work)) for job in batch]
             transaction.finish()
-            if any(isinstance(step, Wants) for step in transaction.steps):
+            steps = tuple(transaction.steps)
+            wanted = any(isinstance(step, Wants) for step in steps)
+            if wanted:
                 with contextlib.suppress(RuntimeError):  # the loop has ended
-                    batch[-1].loop.call_soon_threadsafe(self._foreseen, tuple(transaction.steps))
+                    batch[-1].loop.call_soon_threadsafe(self._foreseen, steps)
             try:
                 whole.commit()
             except SQLAlchemyError as error:
                 self._current.doubt()
                 connection.invalidate()  # closed rather than used again: what is half committed on it must not be finished by others
                 raise _CommitFailed(error) from error
-            self._current.committed(transaction.steps)
+            self._current.committed(steps)
+            if wanted:
+                self._durable(steps)
+            self._head = transaction.head if self._alone else None
         return answers
 
     @contextlib.contextmanager
@@ -217,7 +245,7 @@ class Writer:
         """Move the write-ahead log into the file while nobody waits, rather than within somebody's commit. The write after that begins the
         log anew, which costs a second fsync (`walRestartLog` and `walFrames` in SQLite's wal.c): it is one of no meaning, made here, so
         that the next alert's is not the one."""
-        if self._engine.dialect.name != "sqlite":
+        if not self._alone:
             return
         with contextlib.suppress(SQLAlchemyError, sqlite3.Error), self._kept() as connection:
             cursor = connection.connection.cursor()
@@ -226,10 +254,17 @@ class Writer:
                 (times,) = cursor.execute("PRAGMA user_version").fetchone()
                 cursor.execute(f"PRAGMA user_version = {(times + 1) % _MOST_VERSIONS}")
 
+    def _widen(self) -> bool:
+        """More room in the log, while nobody waits; whether there is more to do."""
+        try:
+            return widen(Path(self._engine.url.database or ""))
+        except OSError:  # there is no log yet, or no disk: nobody needs it
+            return False
 
-def _attempt(transaction: Transaction, job: _Job) -> _Answer:
+
+def _answered(work: Callable[[], Any]) -> _Answer:
     try:
-        return _Answer(transaction.attempt(job.work))
+        return _Answer(work())
     except SQLAlchemyError as error:
         if fatal(error):
             raise

@@ -27,6 +27,7 @@ from controller.intake import RawEvent, Source
 from controller.neutralize import neutralize, storable
 from controller.syslog.fate import Fate
 from controller.syslog.frames import LONGEST_FRAME, Cutter, Frame, body_of
+from controller.syslog.handshake import heard
 
 if TYPE_CHECKING:
     from controller.api.service import Service
@@ -146,6 +147,7 @@ class Listener:
         if tls is None:
             return None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.sslobject_class = heard(lambda why: self._count(Fate.REFUSED, 1, why))
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(tls.certificate, tls.key)
         if tls.ca is not None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-_ADDRESS = r"(?:any|host [0-9a-f.:]+|[0-9a-f.:]+/[0-9]{1,3})"
+_ADDRESS = r"(?:any|host [0-9a-f.:]+|[0-9a-f.:]+/[0-9]{1,3}|[0-9.]+ [0-9.]+)"
 _PORTS = r"(?: (?:eq [0-9]{1,5}|range [0-9]{1,5} [0-9]{1,5}))?"
 WORDS: Mapping[str, tuple[str, str]] = {
     "INTERFACE": (r"(?:Ethernet|Port-Channel)[0-9]+(?:/[0-9]+){0,2}", "a port's full name"),
@@ -24,7 +24,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "FAMILIES": (r"[a-z0-9]+(?:,[a-z0-9]+)*", "the families of a rule's lists, as ip,mac"),
     "ACTION": (r"(?:permit|deny)", "permit or deny"),
     "PROTOCOL": (r"(?:ip|ipv6|tcp|udp|icmp|icmpv6|1|58)", "a protocol by its name or number"),
-    "END": (_ADDRESS + _PORTS, "any, host ADDRESS or a prefix; for tcp and udp perhaps eq PORT or range PORT PORT"),
+    "END": (
+        _ADDRESS + _PORTS,
+        "any, host ADDRESS, a prefix, or an address and its wildcard; for tcp and udp perhaps eq PORT or range PORT PORT",
+    ),
     "MORE": (
         r"(?: established| router-solicitation| neighbor-solicitation| neighbor-advertisement)?",
         "nothing, established, or a type of neighbour discovery",

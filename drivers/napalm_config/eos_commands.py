@@ -1,4 +1,4 @@
-"""Every command that may be sent to an Arista EOS switch: what `eos_render.py` and `eos_quarantine.py` render, what `eos_device.py` asks,
+"""Every command that may be sent to an Arista EOS switch: what `render.py` and `quarantine.py` render, what `eos_device.py` asks,
 and what NAPALM's eos driver sends of itself."""
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from drivers.base import (
@@ -15,33 +15,27 @@ from drivers.base import (
     DeviceFacts,
     DeviceRefused,
     Interface,
-    Lack,
     MacEntry,
     ObservedRule,
     ObservedState,
     PortState,
     PreState,
 )
-from drivers.napalm_config import eos_config, eos_render
-from drivers.napalm_config.eos_config import EosState, Seen
-from drivers.napalm_config.eos_quarantine import is_bouncing, opened
+from drivers.napalm_config import eos_config, render
+from drivers.napalm_config.eos_dialect import EOS
 from drivers.napalm_config.options import EosOptions
-from drivers.napalm_config.ours import Place
 from drivers.napalm_config.platform import COMMIT, Line, Sending
-from drivers.rules import Action, Direction, Mac, PortName, Protocol, RuleSet, parse_mac
+from drivers.napalm_config.port_lists import ABSOLUTE, ALWAYS, LACKS, matchable
+from drivers.napalm_config.quarantine import is_bouncing, opened
+from drivers.napalm_config.seen import Seen, SeenPort, SeenState, held, port_state
+from drivers.rules import Direction, Mac, PortName, RuleSet, parse_mac
 
 LOG = logging.getLogger("netcordon.napalm")
-_TOLD = frozenset({"port", "protocol", "ip", "peer", "own_ports", "peer_ports", "established"})
-_LAYER_2 = frozenset({None, Protocol.ARP})
 CAPABILITIES = Capabilities(
-    matchable=frozenset((action, way, _TOLD) for action in (Action.DENY, Action.PERMIT) for way in Direction)
-    | {(Action.MOVE_VLAN, Direction.FROM, frozenset({"port"}))},
-    always=frozenset({"port"}),
-    lacks=(
-        Lack(None, frozenset({"ip", "peer"}), _LAYER_2),
-        Lack(Direction.TO, frozenset({"protocol"}), frozenset({Protocol.ARP})),
-    ),
-    absolute=frozenset({Direction.TO}),
+    matchable=matchable(*Direction),
+    always=ALWAYS,
+    lacks=LACKS,
+    absolute=ABSOLUTE,
     transactional=True,
     dead_man=DeadMan(shortest=30, longest=3600),
     preview=True,
@@ -94,9 +88,9 @@ class EosPlatform:
         running = napalm.get_config(retrieve="running")["running"]
         halted = [PortName(name) for name, one in told.items() if one.get("interfaceStatus") == "errdisabled"]
         seen = eos_config.read(running, [PortName(name) for name in told], _timed(sessions), room, halted)
-        rules = tuple(ObservedRule(rule, native) for rule, native in sorted(eos_config.held(seen).items()))
-        ports = {name: _port_state(state, told.get(name, {})) for name, state in seen.ports.items()}
-        return EosState(_boot_id(version), at, rules, ports, seen=seen)
+        rules = tuple(ObservedRule(rule, native) for rule, native in sorted(held(seen).items()))
+        ports = {name: _state(state, told.get(name, {})) for name, state in seen.ports.items()}
+        return SeenState(_boot_id(version), at, rules, ports, seen=seen)
 
     def _ask(self, napalm: Any) -> tuple[Any, Any, Any, int | None]:
         """Version, sessions, interfaces, and how many entries of lists there is room for: not every platform tells that."""
@@ -129,8 +123,8 @@ class EosPlatform:
         return DeviceFacts(self._device, _boot_id(version), interfaces=ports, macs=entries)
 
     def render(self, desired: RuleSet, observed: ObservedState, baseline: PreState) -> Change:
-        seen = observed.seen if isinstance(observed, EosState) else Seen()
-        return eos_render.change(self._device, desired, seen, baseline)
+        seen = observed.seen if isinstance(observed, SeenState) else None
+        return render.change(self._device, desired, seen or Seen(EOS), baseline)
 
     def compare(self, napalm: Any, lines: list[str]) -> str:
         self._begin(napalm)
@@ -222,17 +216,11 @@ def _timed(sessions: Mapping[str, Any]) -> str | None:
     return next((name for name in waiting if name.startswith(COMMIT)), None)
 
 
-def _port_state(state: eos_config.SeenPort, told: Mapping[str, Any]) -> PortState:
+def _state(state: SeenPort, told: Mapping[str, Any]) -> PortState:
     counted = told.get("interfaceCounters", {})
-    settings: dict[str, str | int | bool | None] = {"vlan": state.vlan}
-    settings |= {" ".join(place): state.bound.get(place) for place in _places()}
-    return PortState(
-        told.get("lineProtocolStatus") == "up", settings, counted.get("inUcastPkts"), counted.get("outUcastPkts")
+    return port_state(
+        state, told.get("lineProtocolStatus") == "up", counted.get("inUcastPkts"), counted.get("outUcastPkts")
     )
-
-
-def _places() -> Iterator[Place]:
-    return ((family, way) for family in eos_config.FAMILIES for way in eos_config.WAYS)
 
 
 def _mac(address: str | None) -> Mac | None:

@@ -1,5 +1,5 @@
 """Every command that may be sent to a Cisco IOS switch: what `ios_device.py` asks, what NAPALM's ios driver and Netmiko send of themselves,
-and the lines of the file that is merged, as `ios_render.py` renders them."""
+and the lines of the file that is merged, as `render.py` and `quarantine.py` render them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ LOOKING = (
     Command("show mac-address-table", "who is at which port, in older words"),
     Command("show mac address-table", "who is at which port"),
     Command("show arp | exclude Incomplete", "whose address is whose"),
+    Command("show platform tcam utilization", "room for entries of lists"),
+    Command(
+        "show platform hardware fed switch active fwd-asic resource tcam utilization",
+        "the same, where the former is not known",
+    ),
     Command("show running-config", "what there is on ports, and of lists"),
     Command("show archive config rollback timer", "changes that wait for their confirmation"),
     Command(
@@ -53,6 +58,10 @@ CHANGING = (
     Command("no ip access-list extended NOTE", "in the file: that is not needed any more"),
     Command("remark netcordon vlan VLAN was VLAN", "in the file: the note itself"),
     Command("remark netcordon rule RULE", "in the file: by which rule it was moved"),
+    Command("remark netcordon bounce due", "in the file: the port is shut by us"),
+    Command("remark netcordon bounce done", "in the file: it was opened again"),
+    Command("shutdown", "in the file, with `quarantine.bounce`"),
+    Command("no shutdown", "in the file, with `quarantine.bounce`"),
     Command("switchport access vlan VLAN", "in the file: a port is moved, or put back"),
     Command("vlan VLAN", "in the file: a quarantine VLAN that was not there"),
     Command("name NETCORDON-QUARANTINE", "in the file: its name"),

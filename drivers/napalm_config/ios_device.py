@@ -24,49 +24,53 @@ from drivers.base import (
     MacEntry,
     ObservedRule,
     ObservedState,
-    PortState,
     PreState,
 )
-from drivers.napalm_config import ios_config, ios_render
-from drivers.napalm_config.ios_config import FAMILIES, WAYS, IosState, Seen, SeenPort
-from drivers.napalm_config.ios_ports import canonical
-from drivers.napalm_config.ios_told import boot_id, complaints, interfaces, vlans, waiting
+from drivers.napalm_config import ios_config, render
+from drivers.napalm_config.ios_dialect import IOS, canonical
+from drivers.napalm_config.ios_told import boot_id, complaints, errdisabled, interfaces, room, vlans, waiting
 from drivers.napalm_config.options import IosOptions
 from drivers.napalm_config.platform import COMMIT, Line, Sending
-from drivers.rules import Action, Direction, PortName, RuleSet, parse_mac
+from drivers.napalm_config.port_lists import ABSOLUTE, ALWAYS, LACKS, matchable
+from drivers.napalm_config.quarantine import is_bouncing, opened
+from drivers.napalm_config.seen import Room, Seen, SeenState, held, port_state
+from drivers.rules import Direction, PortName, RuleSet, parse_mac
 
 LOG = logging.getLogger("netcordon.napalm")
 MERGE = "netcordon-merge.txt"
 VERSION = "show version | include uptime is|System restarted|Processor board"
 TIMER = "show archive config rollback timer"
 SAVED = "show archive config differences nvram:startup-config system:running-config"
-_FROM = frozenset({"port", "protocol", "own_ports", "peer_ports", "established"})
+ROOM = ("show platform tcam utilization", "show platform hardware fed switch active fwd-asic resource tcam utilization")
+"""By the family of the hardware: the first that is known is asked from then on."""
 
 
 class IosPlatform:
-    """Denies by port: what comes in also by protocol and TCP or UDP ports, what goes out as a whole where ports have such lists; and moves
-    an access port into another VLAN. The token of a commit says when IOS began to wait for its confirmation."""
+    """Denies and permits on a port, by protocol, addresses, and TCP or UDP ports: of what comes in, and of what goes out where ports have
+    such lists; and moves an access port into another VLAN. The token of a commit says when IOS began to wait for its confirmation."""
 
     name = "IOS"
 
     def __init__(self, device: str, options: IosOptions) -> None:
         self._device, self._options = device, options
         self._line: Any = None
-        matchable = {(Action.DENY, Direction.FROM, _FROM), (Action.MOVE_VLAN, Direction.FROM, frozenset({"port"}))}
-        advice = "a list on a switch's port knows no MAC beside a protocol: contain the whole port, by profile full"
-        if options.port_lists_out:
-            matchable.add((Action.DENY, Direction.TO, frozenset({"port"})))
-        else:
-            advice = (
-                "this switch has no lists for what leaves a port (`port_lists_out`): contain by profile quarantine-vlan"
-            )
+        self._tells_room: str | None = None
+        self._asked_room = False
+        self._bouncing: dict[str, float] = {}
+        ways = tuple(Direction) if options.port_lists_out else (Direction.FROM,)
+        advice = "a list on a switch's port knows no MAC, and tells addresses in IP alone"
+        if not options.port_lists_out:
+            advice += "; this switch has none for what leaves a port (`port_lists_out`)"
         self.capabilities = Capabilities(
-            matchable=frozenset(matchable),
+            matchable=matchable(*ways),
+            always=ALWAYS,
+            lacks=LACKS,
+            absolute=ABSOLUTE,
             transactional=True,
             dead_man=DeadMan(shortest=60, longest=7200, step=60),
             preview=True,
             events=True,
-            advice=advice,
+            advice=f"{advice}: contain the whole port by profile full or quarantine-vlan",
         )
 
     def line(self) -> Line:
@@ -95,16 +99,27 @@ class IosPlatform:
     def look(self, napalm: Any) -> ObservedState:
         at = time.time()
         boot = boot_id(_run(napalm, VERSION))
-        links = interfaces(_run(napalm, "show interfaces status"))
+        status = _run(napalm, "show interfaces status")
+        seen = self._read(napalm, status)
+        links = interfaces(status)
+        rules = tuple(ObservedRule(rule, native) for rule, native in sorted(held(seen).items()))
+        ports = {name: port_state(state, links[name]) for name, state in seen.ports.items() if name in links}
+        return SeenState(boot, at, rules, ports, seen=seen)
+
+    def _read(self, napalm: Any, status: str) -> Seen:
         known = vlans(_run(napalm, "show vlan brief"))
         unsettled = self._ours(napalm)
         running = napalm.get_config(retrieve="running")["running"]
-        seen = ios_config.read(running, known, unsettled)
-        rules = tuple(ObservedRule(rule, native) for rule, native in sorted(ios_config.held(seen).items()))
-        ports = {
-            name: _port_state(state, links.get(name, False)) for name, state in seen.ports.items() if name in links
-        }
-        return IosState(boot, at, rules, ports, seen=seen)
+        return ios_config.read(running, known, unsettled, self._room(napalm), errdisabled(status))
+
+    def _room(self, napalm: Any) -> Room:
+        """How many entries of lists there is room for: not every platform tells that."""
+        for asked in ROOM if not self._asked_room else filter(None, [self._tells_room]):
+            if not complaints(said := _run(napalm, asked)):
+                self._asked_room, self._tells_room = True, asked
+                return room(said)
+        self._asked_room = True
+        return ()
 
     def glance(self, napalm: Any) -> DeviceFacts:
         boot = boot_id(_run(napalm, VERSION))
@@ -119,7 +134,8 @@ class IosPlatform:
 
     def render(self, desired: RuleSet, observed: ObservedState, baseline: PreState) -> Change:
         """The baseline is not needed: what was there before us is noted on the device."""
-        return ios_render.change(self._device, desired, observed.seen if isinstance(observed, IosState) else Seen())
+        seen = observed.seen if isinstance(observed, SeenState) else None
+        return render.change(self._device, desired, seen or Seen(IOS), baseline)
 
     def compare(self, napalm: Any, lines: list[str]) -> str:
         self._put(napalm, lines)
@@ -143,6 +159,7 @@ class IosPlatform:
             raise DeviceRefused(f"{self._device}: {'; '.join(wrong)[:300]}")
         if token is None:
             raise DeviceRefused(f"{self._device}: it does not tell that a change waits for its confirmation")
+        self._bouncing = {token: time.monotonic()} if is_bouncing(lines) else {}
         self._line.drop()  # the next call has to reach the device anew
         return token
 
@@ -152,6 +169,16 @@ class IosPlatform:
         sending()
         if wrong := complaints(_run(napalm, "configure confirm")):
             raise DeviceRefused(f"{self._device}: {'; '.join(wrong)[:300]}")
+        if (shut_at := self._bouncing.pop(token, None)) is not None:
+            time.sleep(max(0.0, shut_at + self._options.bounce_for - time.monotonic()))
+            self._open(napalm)
+
+    def _open(self, napalm: Any) -> None:
+        """The end of a bounce. Without a timer: what it would put back is a port that is shut."""
+        if lines := opened(self._read(napalm, "")):
+            self._put(napalm, lines)
+            if wrong := complaints(self._merge(napalm)):
+                LOG.warning("%s: a port that was bounced may be shut still: %s", self._device, "; ".join(wrong)[:300])
 
     def is_clean(self, napalm: Any) -> bool:
         return "No changes were found" in _run(napalm, SAVED)
@@ -210,9 +237,3 @@ def _run(napalm: Any, command: str, question: str = "(?!)") -> str:
     until = rf"(?m:{prompt}|{question})"
     # Netmiko takes the first line away for the command's echo: an empty answer has none, and the line is IOS's.
     return str(napalm.device.send_command(command, expect_string=until, strip_command=bool(command)))
-
-
-def _port_state(state: SeenPort, up: bool) -> PortState:
-    settings: dict[str, str | int | bool | None] = {"vlan": state.vlan}
-    settings |= {f"{family} {way}": state.bound.get((family, way)) for family in FAMILIES for way in WAYS}
-    return PortState(up, settings)

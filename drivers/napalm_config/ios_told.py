@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from netutils.interface import canonical_interface_name
 
+from drivers.napalm_config.dialect import FAMILIES
+from drivers.napalm_config.seen import Room
 from drivers.rules import PortName
 
 _LINKS = "connected|notconnect|disabled|err-disabled|inactive|suspended|monitoring|sfpAbsent"
@@ -15,6 +17,9 @@ _STATUS = re.compile(
 )
 """Greedy: a description that says `connected` stands before what the switch says."""
 _VLAN = re.compile(r"^(\d{1,4})\s+(\S+)\s+(?:active|suspended|act/|sus/)")
+_ACES = re.compile(
+    r"(?:(?P<kind>IPv[46])(?:/MAC)? security aces:|Security Access Control Entries)\s+(?:\d+/)?(?P<most>\d+)\s+(?:\d+/)?(?P<used>\d+)"
+)
 _BENIGN = re.compile(r"^% ?(?:Warning|Access VLAN does not exist)", re.IGNORECASE)
 
 
@@ -24,6 +29,28 @@ def boot_id(version: str) -> str:
     serial = re.search(r"Processor board ID (\S+)", version)
     restarted = re.search(r"System restarted at (.+)", version)
     return f"{serial[1] if serial else 'unknown'}-{'-'.join(restarted[1].split()) if restarted else 'unknown'}"
+
+
+def room(utilization: str) -> Room:
+    """What the rows for security entries leave, of `show platform tcam utilization` (Catalyst 2960 to 3750; masks and values, of which
+    values are entries: "IPv4 security aces: 1024/1024 27/27", transcript gist.github.com/5332dc69205ae4ac869c) or of `show platform
+    hardware fed switch active fwd-asic resource tcam utilization` (3850, 9300: "Security Access Control Entries 5120 246", transcript
+    learn.anasather.uk/cisco-catalyst/catalyst-check-tcam-utilization). MAC entries are among those of IPv4, as `show sdm prefer` names
+    them ("IPv4/MAC security aces"); what stands in no row is not limited. Of several ASICs the fullest counts."""
+    found: dict[frozenset[str], int] = {}
+    for row in _ACES.finditer(utilization):
+        shared = {"IPv4": frozenset({"ip", "mac"}), "IPv6": frozenset({"ipv6"})}.get(
+            row["kind"] or "", frozenset(FAMILIES)
+        )
+        left = int(row["most"]) - int(row["used"])
+        found[shared] = min(left, found.get(shared, left))
+    return tuple(found.items())
+
+
+def errdisabled(status: str) -> frozenset[PortName]:
+    """Ports of `show interfaces status` that a protection shut."""
+    found = [one for line in status.splitlines() if (one := _STATUS.match(line))]
+    return frozenset(PortName(canonical_interface_name(one["port"])) for one in found if one["link"] == "err-disabled")
 
 
 def interfaces(status: str) -> Mapping[PortName, bool]:

@@ -20,7 +20,8 @@ class Save(StrEnum):
 class NapalmOptions(BaseModel):
     """What every platform has. `password_file` holds the password and nothing else; without one it is looked for in the environment, and
     then in the keyring. `revert_in`: seconds after which the device undoes a commit that was not confirmed. `poll`: seconds from one look
-    at its ports and MACs to the next."""
+    at its ports and MACs to the next. `bounce_for`: seconds for which a port is shut at least when it is bounced: clients overlook short
+    ones."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,6 +33,7 @@ class NapalmOptions(BaseModel):
     save: Save = Save.IF_CLEAN_BEFORE
     revert_in: int = 60
     poll: float = Field(default=15.0, ge=0.1, le=3600)
+    bounce_for: float = Field(default=5.0, ge=0.1, le=15)
 
     @field_validator("username")
     @classmethod
@@ -44,14 +46,13 @@ class NapalmOptions(BaseModel):
 
 class EosOptions(NapalmOptions):
     """`verify` false trusts any certificate: for labs alone. `ca` is the PEM file of the authority, or of the device's own certificate;
-    the system's otherwise. `bounce_for`: seconds for which a port is shut at least when it is bounced: clients overlook short ones."""
+    the system's otherwise."""
 
     platform: Literal["eos"] = "eos"
     port: int = Field(default=443, ge=1, le=65535)
     verify: bool = True
     ca: Path | None = None
     revert_in: int = Field(default=60, ge=30, le=3600)
-    bounce_for: float = Field(default=5.0, ge=0.1, le=15)
 
 
 class IosOptions(NapalmOptions):

@@ -1,7 +1,8 @@
 """What the driver needs of a platform. An object of it serves one device; what is blocking runs in the session's thread.
 
-A platform is some files of its own: what its configuration says (`<name>_config.py`), what is to be sent (`<name>_render.py`), the way to
-the device (`<name>_line.py`), and what is asked of it and told to it there (`<name>_device.py`).
+A platform is some files of its own: what its configuration says (`<name>_config.py`), how it writes access lists (`<name>_dialect.py`), the
+way to the device (`<name>_line.py`), and what is asked of it and told to it there (`<name>_device.py`). What is to be sent is rendered for
+all of them by `render.py`.
 """
 
 from __future__ import annotations

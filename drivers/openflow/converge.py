@@ -34,6 +34,8 @@ from drivers.rules import Action, PortName, Rule, RuleSet
 PIPELINE = "pipeline"
 EVENNESS = flows.COOKIE_MARK | flows.EVENNESS_ID
 """The speaker's own flows (see `megaflows`), which hold nothing of ours up."""
+SPARE = 32
+"""Rules whose flows are remembered though they are not wanted: each that was at the same port is looked at as a rival of a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ class Renderer:
 
     def _learn(self, desired: RuleSet, numbers: dict[PortName, int | None]) -> dict[str, str]:
         """Know the flows of every desired rule; those that have none are given back."""
-        if len(self._known) > 2 * len(desired) + 1000:
+        if len(self._known) > 2 * len(desired) + SPARE:
             self._forget(self._known.keys() - desired.ids)
         if numbers != self._numbers:
             other = {p for p in numbers.keys() | self._numbers.keys() if numbers.get(p) != self._numbers.get(p)}

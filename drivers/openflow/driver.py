@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any, ClassVar
@@ -32,6 +33,7 @@ from drivers.base import (
 )
 from drivers.openflow import flows
 from drivers.openflow.converge import PIPELINE, Renderer, read_back
+from drivers.openflow.laid import LaidPush
 from drivers.openflow.layout import ALONE, BESIDE, Layout
 from drivers.openflow.link import Events, SpeakerLink
 from drivers.openflow.told import Reader
@@ -70,6 +72,7 @@ class OpenFlowDriver:
         self._subscribed: list[Events] = []
         self._renderer = Renderer(device, self.capabilities, self.layout)
         self._reader = Reader()
+        self._laid: tuple[Change, LaidPush] | None = None
 
     async def facts(self) -> DeviceFacts:
         """Interfaces as the switch describes them; neighbours by the speaker's LLDP. `description` is the LOCAL port's name."""
@@ -100,7 +103,11 @@ class OpenFlowDriver:
         above = {str(table): lowest for table, lowest in self.layout.outranked_from.items()} if whole else None
         told = await self._link.request("observe", READ_DEADLINE, dpid=self._dpid, cookies=cookies, above=above)
         ports = {PortName(port["name"]): _port_state(port) for port in told["ports"]}
-        found = self._reader.read(told["flows"], whole=whole)
+        found: list[flows.Counted] = []
+        for piece in self._reader.pieces(told["flows"], whole=whole):
+            if found:
+                await asyncio.sleep(0)  # an alert may be due: a thousand rules' flows take longer than its whole way
+            found += piece
         state = read_back(told["boot_id"], told["at"], found, ports, self.layout)
         rules = tuple(rule for rule in state.rules if scope.rule_ids is None or rule.rule_id in scope.rule_ids)
         kept = {name: port for name, port in ports.items() if scope.ports is None or name in scope.ports}
@@ -114,20 +121,41 @@ class OpenFlowDriver:
         """OpenFlow switches have no diff of their own."""
         raise UnsupportedAction("an OpenFlow switch cannot preview a change")
 
+    def lay_ready(self, change: Change) -> LaidPush | None:
+        """The speaker encodes the messages, and sends them at the word."""
+        if self._laid is not None:
+            self._laid[1].drop()
+        sent = _sent(change)
+        laid = self._link.lay(dpid=self._dpid, messages=sent) if sent else None
+        self._laid = None if laid is None else (change, laid)
+        return laid
+
     async def apply(self, change: Change, deadline: float) -> Receipt:
         """Send all messages and a barrier. A rule of which the switch refused any message is in `refused`, with the switch's reason."""
         if change.empty:
             return Receipt(self._device, ReceiptStatus.UNCHANGED)
-        sent = [message for message in change.messages if message["kind"] != "absent"]
+        sent = _sent(change)
         refused = {name: m["reason"] for m in change.messages if m["kind"] == "absent" for name in m["rules"]}
         answer: dict[str, Any] = {"refused": {}}
-        if sent:
+        if (laid := self._said(change)) is not None:
+            answer = await self._link.finish(laid, deadline)
+        elif sent:
             answer = await self._link.request("push", deadline, dpid=self._dpid, messages=sent)
         for index, reason in answer["refused"].items():
             refused |= dict.fromkeys(_named(sent[int(index)]), reason)
         taken = len(sent) - len(answer["refused"])
         status = ReceiptStatus.APPLIED if not refused else ReceiptStatus.PARTIAL if taken else ReceiptStatus.REFUSED
         return Receipt(self._device, status, refused)
+
+    def _said(self, change: Change) -> LaidPush | None:
+        """What was laid ready for this very change and is on its way, by now at the latest. What was for another one is no longer."""
+        laid, self._laid = self._laid, None
+        if laid is None:
+            return None
+        if laid[0] is change and laid[1].send():
+            return laid[1]
+        laid[1].drop()
+        return None
 
     async def confirm(self, receipt: Receipt) -> Receipt:
         """There is no dead-man timer: what was applied stands."""
@@ -205,6 +233,11 @@ class BesideOpenFlowDriver(OpenFlowDriver):
         ),
     )
     layout: ClassVar[Layout] = BESIDE
+
+
+def _sent(change: Change) -> list[Mapping[str, Any]]:
+    """What of it is for the switch."""
+    return [message for message in change.messages if message["kind"] != "absent"]
 
 
 def _cookies(names: frozenset[str]) -> Iterator[int]:

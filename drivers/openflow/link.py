@@ -7,6 +7,8 @@ import contextlib
 import itertools
 import json
 import logging
+import secrets
+import socket
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
@@ -14,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from drivers.base import DeviceRefused, DeviceUnreachable, DriverError, OutcomeUnknown
+from drivers.openflow.laid import LaidPush
 
-PROTOCOL = 2
+PROTOCOL = 3
 ANOTHER_SPEAKER = 3  # exit code of a speaker whose socket another one serves
 DEFAULT_LISTEN = "127.0.0.1:6653"
 LONGEST_LINE = 1 << 28
@@ -38,6 +41,8 @@ class SpeakerLink:
         self._path = Path(path)
         self.speaker: Json = {}
         self._writer: asyncio.StreamWriter | None = None
+        self._name = secrets.token_hex(8)
+        self._words: socket.socket | None = None
         self._waiting: dict[int, tuple[str, asyncio.Future[Json]]] = {}
         self._numbers = itertools.count(1)
         self._queues: dict[int, list[Events]] = defaultdict(list)
@@ -77,6 +82,47 @@ class SpeakerLink:
             raise _no_answer(op, f"no answer to {op} within {deadline} s") from None
         finally:
             self._waiting.pop(number, None)
+
+    def lay(self, **arguments: Any) -> LaidPush | None:
+        """A push that the speaker makes ready and sends at a word; None where it takes none. `finish` is to wait for what comes of it."""
+        words = self._speaking()
+        if self._writer is None or words is None:
+            return None
+        number = next(self._numbers)
+        key = f"{self._name}-{number}"
+        answer: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
+        answer.add_done_callback(_heard)
+        self._waiting[number] = "push", answer
+        self._writer.write(json.dumps({"id": number, "op": "lay", "key": key, **arguments}).encode() + b"\n")
+        answer.add_done_callback(lambda _: self._waiting.pop(number, None))
+        return LaidPush(key, answer, words, lambda: self._drop(key, answer))
+
+    async def finish(self, laid: LaidPush, deadline: float) -> Json:
+        """As `request` for a push; for one that was sent."""
+        try:
+            async with asyncio.timeout(deadline):
+                return await laid.answer
+        except TimeoutError:
+            raise _no_answer("push", f"no answer to push within {deadline} s") from None
+
+    def _drop(self, key: str, answer: asyncio.Future[Json]) -> None:
+        answer.cancel()
+        if self._writer is not None:
+            self._writer.write(json.dumps({"id": 0, "op": "drop", "key": key}).encode() + b"\n")
+
+    def _speaking(self) -> socket.socket | None:
+        """The connection for single words, which any thread may use; nothing is read from it but the greeting, and that by nobody."""
+        if self._words is None and self._writer is not None:
+            words = socket.socket(socket.AF_UNIX)
+            words.setblocking(False)
+            try:
+                words.connect(str(self._path))
+                words.send(json.dumps({"hello": {"protocol": PROTOCOL}}).encode() + b"\n")
+            except OSError:
+                words.close()
+            else:
+                self._words = words
+        return self._words
 
     def subscribe(self, dpid: int) -> Events:
         """The switch's events from now on, until they are closed. After a lost connection: "down", then "up"."""
@@ -181,7 +227,10 @@ class SpeakerLink:
         if self._writer is not None:
             self._writer.close()
         self._writer = None
-        for op, answer in self._waiting.values():
+        if self._words is not None:
+            self._words.close()
+            self._words = None
+        for op, answer in list(self._waiting.values()):
             if not answer.done():
                 answer.set_exception(_no_answer(op, reason))
         for dpid in list(self._switches):
@@ -221,6 +270,12 @@ class Events:
         if not self._open:
             raise StopAsyncIteration
         return self._kept.popleft()
+
+
+def _heard(answer: asyncio.Future[Json]) -> None:
+    """That nobody waited for it is no mistake."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 def _no_answer(op: str, text: str) -> DriverError:

@@ -41,6 +41,12 @@ class Memory:
         self._lock = threading.Lock()
         self._flows: dict[int, dict[Hashable, Wire]] = defaultdict(dict)
 
+    @property
+    def size(self) -> int:
+        """How many flows."""
+        with self._lock:
+            return sum(map(len, self._flows.values()))
+
     def forget(self, messages: Iterable[Wire], ports: Ports) -> None:
         """Before removals are sent: what they name went away because we asked."""
         with self._lock:

@@ -1,9 +1,11 @@
 """The speaker's Unix socket: JSON lines, many clients, requests answered as the switches answer.
 
     client                                        speaker
-    {"hello": {"protocol": 2}}                    {"hello": {"protocol": 2, "pid": ..., "runtime": ..., "listen": ...}}
+    {"hello": {"protocol": 3}}                    {"hello": {"protocol": 3, "pid": ..., "runtime": ..., "listen": ...}}
     {"id": 7, "op": "push", "dpid": 1, ...}       {"id": 7, "result": {"refused": {"0": "OFPFMFC_TABLE_FULL (...)"}}}
                                                   {"id": 7, "error": "unreachable" | "lost" | "bad-request", "text": ...}
+    {"id": 9, "op": "lay", "key": "k", ...}       as for push, with nothing sent until somebody says
+    {"id": 0, "op": "go", "key": "k"}             (or "drop"), over whatever connection, which is not answered
     {"id": 8, "op": "subscribe"}                  {"event": "up", "dpid": 1, "at": ..., "boot_id": ...}   and so on
 
 A client that reads slowly loses its oldest sightings; it never holds up an OpenFlow thread. Deadlines are the client's own: an answer
@@ -25,6 +27,7 @@ from typing import Any
 
 from drivers.openflow import messages, runtime, staged, told, wire
 from drivers.openflow.flows import COOKIE_MARK, COOKIE_MASK, Band, pipeline
+from drivers.openflow.laid import Shelf
 from drivers.openflow.link import PROTOCOL
 from drivers.openflow.memory import flows_of
 from drivers.openflow.runtime import ofproto, parser
@@ -32,7 +35,9 @@ from drivers.openflow.session import Session, serialized
 from drivers.openflow.staged import SessionLost
 
 MOST_EVENTS = 10_000
-ASKED_ONE_BY_ONE = 32
+ASKED_ONE_BY_ONE, SHARE_ASKED_ONE_BY_ONE = 32, 1 / 16
+"""Cookies that are asked for by themselves: so many, or as many as this share of the switch's flows of ours. A request each costs less
+than to carry, read and put together what else is there, which holds up the controller's event loop besides."""
 TOUCH = wire.touch(pipeline()[0])
 LOG = logging.getLogger("netcordon.speaker")
 Reply = Callable[[Mapping[str, Any]], None]
@@ -125,6 +130,7 @@ class Server:
         self._app = app
         self._clients: set[Client] = set()
         self._lock = threading.Lock()
+        self._shelf = Shelf()
         self.about = {"pid": os.getpid(), "runtime": runtime.RUNTIME, "listen": listen, "role": role}
         self._ops: dict[str, Callable[[Client, Mapping[str, Any], Reply], None]] = {
             "ping": lambda client, request, reply: reply({}),
@@ -132,6 +138,9 @@ class Server:
             "switches": lambda client, request, reply: reply({"switches": [self._about(s) for s in self._sessions()]}),
             "switch": lambda client, request, reply: reply(self._about(self._session(request))),
             "push": self._push,
+            "lay": self._lay,
+            "go": lambda client, request, reply: self._shelf.go(request["key"]),
+            "drop": lambda client, request, reply: self._shelf.drop(request["key"]),
             "observe": self._observe,
             "packet_out": self._packet_out,
         }
@@ -154,6 +163,7 @@ class Server:
     def gone(self, client: Client) -> None:
         with self._lock:
             self._clients.discard(client)
+        self._shelf.forget(client)
 
     def handle(self, client: Client, line: bytes) -> None:
         """Answer one request, now or when the switch has; a bad one gets an error and harms nobody."""
@@ -194,10 +204,30 @@ class Server:
         reply({})
 
     def _push(self, client: Client, request: Mapping[str, Any], reply: Reply) -> None:
-        session, plain = self._session(request), request["messages"]
-        memory = self._app.memories[session.dpid]
-        encoded = [wire.encode(message) for message in plain]
-        ports = dict(session.ports)
+        encoded = [wire.encode(message) for message in request["messages"]]
+        self._push_to(self._session(request), encoded, client, request, reply)
+
+    def _lay(self, client: Client, request: Mapping[str, Any], reply: Reply) -> None:
+        """Encode it for this very session: what another one's switch holds is not known to whoever laid it ready."""
+        session = self._session(request)
+        encoded = [wire.encode(message) for message in request["messages"]]
+
+        def push() -> None:
+            try:
+                if self._session(request) is not session:
+                    raise Unreachable(f"switch {session.dpid:016x} has another session by now")
+                self._push_to(session, encoded, client, request, reply)
+            except Unreachable as error:
+                client.send({"id": request["id"], "error": "unreachable", "text": str(error)})
+            except SessionLost as error:
+                client.send({"id": request["id"], "error": "lost", "text": str(error)})
+
+        self._shelf.lay(client, request["key"], push)
+
+    def _push_to(
+        self, session: Session, encoded: list[bytes], client: Client, request: Mapping[str, Any], reply: Reply
+    ) -> None:
+        plain, memory, ports = request["messages"], self._app.memories[session.dpid], dict(session.ports)
         memory.forget(plain, ports)
         pipeline = any(message["kind"] == "flow" and message["priority"] == Band.LLDP for message in plain)
         if pipeline:
@@ -220,7 +250,9 @@ class Server:
         session.tell([TOUCH])
         asked = [session.ask(parser.OFPPortDescStatsRequest(session.datapath, 0))]
         asked.append(session.ask(parser.OFPPortStatsRequest(session.datapath, 0, ofproto.OFPP_ANY)))
-        asked += [session.ask(_flow_request(session.datapath, *one)) for one in _asked_for(request["cookies"], above)]
+        most = max(ASKED_ONE_BY_ONE, int(SHARE_ASKED_ONE_BY_ONE * self._app.memories[session.dpid].size))
+        asked_for = _asked_for(request["cookies"], above, most)
+        asked += [session.ask(_flow_request(session.datapath, *one)) for one in asked_for]
 
         def answered(bodies: list[list[Any]]) -> None:
             stats = {entry.port_no: (entry.rx_packets, entry.tx_packets) for entry in bodies[1]}
@@ -252,10 +284,10 @@ class Server:
         future.add_done_callback(done)
 
 
-def _asked_for(cookies: list[int] | None, above: Mapping[str, int]) -> list[tuple[int, int, int | None]]:
+def _asked_for(cookies: list[int] | None, above: Mapping[str, int], most: int) -> list[tuple[int, int, int | None]]:
     """Cookie, its mask and table (None: all) of each flow request. Where strangers' flows are asked for in several tables, one answer has
     all flows, ours and theirs. Beside another controller, who may have many, those of its first table are asked for besides ours."""
-    if cookies is not None and len(cookies) <= ASKED_ONE_BY_ONE:
+    if cookies is not None and len(cookies) <= most:
         return [(cookie, wire.ALL, None) for cookie in cookies]
     if len(above) > 1:
         return [(0, 0, None)]

@@ -23,8 +23,8 @@ from topologies.vendor.ios import IosSwitch
 from topologies.vendor.ios_grammar import LISTS, PORT
 
 HOSTS = 5  # three stations, and two for `Wires`
-CUTS = (12, 16, 20)
-"""Of the commands and files that a look (five), a push and its confirmation over a new connection are made of, where nothing is saved: the
+CUTS = (13, 17, 21)
+"""Of the commands and files that a look (six), a push and its confirmation over a new connection are made of, where nothing is saved: the
 timer that starts, the lines that count, the confirmation. What comes before changes nothing there (tests/unit/test_napalm_ios.py)."""
 
 
@@ -56,8 +56,8 @@ class IosLab:
 
 
 @contextmanager
-def running_ios(folder: Path) -> Iterator[IosLab]:
-    net, node = start_ios(HOSTS, folder / "flash")
+def running_ios(folder: Path, hosts: int = HOSTS) -> Iterator[IosLab]:
+    net, node = start_ios(hosts, folder / "flash")
     try:
         assert node.ios is not None
         assert node.ssh is not None

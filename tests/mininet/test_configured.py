@@ -37,7 +37,7 @@ def settings(lab: EosLab | IosLab, folder: Path, openflow_port: int, api_port: i
     }
 
 
-def _text(lab: EosLab | IosLab) -> str:
+def text(lab: EosLab | IosLab) -> str:
     return lab.switch.text() if isinstance(lab, IosLab) else lab.switch.running.text(GRAMMAR)
 
 
@@ -59,7 +59,7 @@ def test_a_device_at_a_configured_switch_is_contained_and_released(
                 return {kind.value for kind in Traffic if wires.delivers(src, dst, kind)}
 
             everything = {kind.value for kind in Traffic}
-            before = _text(lab)
+            before = text(lab)
 
             def located() -> bool:
                 assert way(rogue, neighbour) == everything
@@ -79,7 +79,7 @@ def test_a_device_at_a_configured_switch_is_contained_and_released(
             until("the lists to be back", lambda: (way(rogue, neighbour), way(neighbour, rogue)) == (set(), set()))
             served.operator.release(case.id, reason="clean again")
             served.outcome(case.id, "removed")
-            assert _text(lab) == before
+            assert text(lab) == before
             assert way(rogue, neighbour) == everything
             said = served.logs()
             assert "Traceback" not in said, said

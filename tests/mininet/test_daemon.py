@@ -14,7 +14,7 @@ import pytest
 from controller.api.listings import AlertResult
 from controller.cli.exit_codes import ExitCode
 from controller.roles import Role
-from labs import state
+from labs import ovs_state as state
 from labs.frames import Kind
 from labs.octets import arp_request
 from tests.mininet.estate import Estate, estate, grown

@@ -23,11 +23,14 @@ import pytest
 from rich.console import Console
 
 from labs.attack import carry_out, eve
+from labs.closet.acts import ACTS
+from labs.closet.rehearsal import closet
 from labs.frames import Phase
 from labs.installation import netcordon, places
+from labs.mininet_fabric import MininetFabric
 from labs.process import wait
 from labs.runner import Site, get_known, site
-from labs.scenario import load
+from labs.scenario import load, names
 from labs.story import Story
 from topologies.campus import campus
 from topologies.network import OWNER_KEY, vsctl
@@ -70,6 +73,21 @@ def finish(process: subprocess.Popen[str]) -> Run:
     return Run(process.returncode, json.loads(lines[0]), progress)
 
 
+def on_both_fabrics(*arguments: str) -> Run:
+    """The lab on Mininet, once the model was found to come to the same: the same traffic with the same verdicts, incidents alike."""
+    run, model = finish(start(*arguments)), finish(start(*arguments, "--fabric", "model"))
+    assert (run.result["fabric"], model.result["fabric"]) == ("mininet", "model")
+    assert verdicts(model) == verdicts(run)
+    return run
+
+
+def verdicts(run: Run) -> dict[str, Any]:
+    same = ("lab", "passed", "expected", "outcome", "topology", "seed", "restored", "differences", "error")
+    rows = {which: {row["name"]: row["verdict"] for row in run.rows(which)} for which in ("must_stop", "must_flow")}
+    incidents = [(one["what"], one["verdict"]) for one in run.result["incidents"]]
+    return {"code": run.code, "incidents": incidents, **{key: run.result[key] for key in same}, **rows}
+
+
 def bridges_of(pid: int) -> list[str]:
     rows = json.loads(vsctl("--format=json", "--columns=name,external_ids", "list", "Bridge"))["data"]
     return [name for name, ids in rows if dict(ids[1]).get(OWNER_KEY, "").startswith(f"run-{pid}-")]
@@ -77,6 +95,32 @@ def bridges_of(pid: int) -> list[str]:
 
 def seen(text: str, progress: Path) -> bool:
     return text in progress.read_text()
+
+
+# --- in a wiring closet -------------------------------------------------------------------------------------------------
+
+
+def test_two_vendors_inmates_get_a_lease_and_reach_the_remediation_host_alone() -> None:
+    run = finish(start("quarantine-vlan"))
+    assert [check for check in run.result["checks"] if not check["held"]] == []
+    assert (run.code, run.result["passed"], run.result["error"]) == (0, True, None)
+    assert len(run.result["checks"]) > 20
+
+
+@pytest.mark.timeout(600)
+def test_a_colleague_types_the_rogue_is_plugged_in_elsewhere_and_a_mistake_cuts_the_controller_off() -> None:
+    """Three labs on one closet, since it takes seconds to start."""
+    with places() as where, closet(where, Story(Console(stderr=True)), in_band=True) as stage:
+        for name in ("colleague", "mixed-vendor-campus", "lost-management"):
+            ACTS[name].play(stage)
+        assert [check for check in stage.checks if not check.held] == []
+        assert "Traceback" not in "".join(log.read_text() for log in where.folder.glob("daemon*.log"))
+
+
+def test_a_lab_in_a_closet_has_a_network_of_its_own() -> None:
+    run = finish(start("colleague", "--seed", "7"))
+    assert (run.code, run.result["checks"]) == (1, [])
+    assert "leave out --seed" in run.result["error"]
 
 
 # --- what passes ------------------------------------------------------------------------------------------------------
@@ -99,12 +143,12 @@ def assert_everything_was_tried(run: Run) -> None:
     assert out == KINDS | EVASIONS
     assert back == KINDS | {"ipv6-link-local"}
     for one in ("pc1", "files", "dc", "gw"):
-        for names in (f"camera -> {one}", f"{one} -> camera", f"pc2 -> {one}", f"{one} -> pc2"):
+        for ends in (f"camera -> {one}", f"{one} -> camera", f"pc2 -> {one}", f"{one} -> pc2"):
             rows = [row for which in ("must_stop", "must_flow") for row in run.rows(which)]
-            tried = {row["name"].removesuffix(f" {names}") for row in rows if row["name"].endswith(f" {names}")}
+            tried = {row["name"].removesuffix(f" {ends}") for row in rows if row["name"].endswith(f" {ends}")}
             kinds = {kind for kind in tried if not kind.endswith(" stream")}
-            expected = KINDS | (EVASIONS if names.startswith("camera") else {"ipv6-link-local"})
-            assert kinds == expected, names
+            expected = KINDS | (EVASIONS if ends.startswith("camera") else {"ipv6-link-local"})
+            assert kinds == expected, ends
     for row in run.rows("must_stop"):
         assert row["during"]["sent"] > 0, row
         assert row["during"]["received"] == 0, row
@@ -123,12 +167,12 @@ def assert_stages_in_order(run: Run) -> None:
 
 @pytest.fixture(scope="module")
 def rogue_host() -> Run:
-    return finish(start("rogue-host"))
+    return on_both_fabrics("rogue-host")
 
 
 @pytest.fixture(scope="module")
 def undo() -> Run:
-    return finish(start("undo"))
+    return on_both_fabrics("undo")
 
 
 def test_a_rogue_host_is_contained_proven_and_released(rogue_host: Run) -> None:
@@ -172,7 +216,7 @@ IMPOSTURES_IPV6 = {"unsolicited-na", "router-advertisement", "privacy-address"}
 
 
 def test_a_device_that_an_alert_names_by_ipv4_gets_nothing_through_by_ipv6() -> None:
-    run = finish(start("dual-stack"))
+    run = on_both_fabrics("dual-stack")
     assert_good(run)
     assert_stages_in_order(run)
     for one in ("pc1", "files", "dc", "gw"):
@@ -200,7 +244,7 @@ KEPT = {"tcp/88", "udp/88", "tcp/389", "ipv6-tcp/389", "tcp/53", "udp/53"}
 
 
 def test_a_domain_controller_goes_on_signing_in_without_smb_and_rdp() -> None:
-    run = finish(start("granular"))
+    run = on_both_fabrics("granular")
     assert_good(run, "installed")
     for one in ("pc1", "files"):
         assert kinds_between(run, "must_stop", f"dc -> {one}") == CLOSED | AROUND
@@ -226,8 +270,10 @@ def test_a_profile_that_forgets_a_service_does_not_pass(tmp_path: Path) -> None:
         "{name: forgetful, title: RDP stays open, story: It does., like: granular, "
         f"profiles: [{{name: keep-directory, default: permit, entries: {entries}}}]}}"
     )
-    run = finish(start(str(own)))
-    shutil.rmtree(run.result["logs"])
+    run, model = finish(start(str(own))), finish(start(str(own), "--fabric", "model"))
+    for one in (run, model):
+        shutil.rmtree(one.result["logs"])
+    assert verdicts(model) == verdicts(run)
     leaked = {row["name"].split()[0] for row in run.rows("must_stop") if row["verdict"] == "leaked"}
     assert leaked == {"tcp/3389", "ipv6-tcp/3389"}
     assert all(row["verdict"] == "leaked" for row in run.rows("must_stop") if "/3389" in row["name"])
@@ -249,7 +295,7 @@ def test_suricata_sees_a_scan_and_its_log_is_all_that_netcordon_is_told() -> Non
 def test_a_network_grown_by_chance_has_the_same_verdicts() -> None:
     seed = os.environ.get(SEED_VARIABLE) or str(secrets.randbelow(1 << 32))
     print(f"{SEED_VARIABLE}={seed}")  # noqa: T201  # to run the same one again
-    run = finish(start("rogue-host", "--seed", seed))
+    run = on_both_fabrics("rogue-host", "--seed", seed)
     assert run.result["seed"] == int(seed)
     assert run.result["topology"] == f"random-{seed}"
     assert_good(run)
@@ -266,12 +312,22 @@ UNDER_FIRE = {
     "speaker-crash": ["crash"],
     "flood": ["flood"],
 }
+ON_BOTH = {"rogue-host", "undo", "dual-stack", "granular", *UNDER_FIRE}
+
+
+def test_every_lab_runs_on_both_fabrics_or_says_why_not() -> None:
+    """Each of ON_BOTH does in its own test here."""
+    refused = set(names()) - ON_BOTH
+    assert refused == {"suricata-live"}
+    run = finish(start("suricata-live", "--fabric", "model"))
+    assert (run.code, run.result["passed"], run.result["fabric"]) == (3, False, "model")
+    assert "suricata reads packets at an interface" in run.result["error"]
 
 
 @pytest.mark.fault
 @pytest.mark.parametrize("name", UNDER_FIRE)
 def test_it_holds_under_fire(name: str) -> None:
-    run = finish(start(name))
+    run = on_both_fabrics(name)
     assert_good(run)
     print(run.result["incidents"])  # noqa: T201  # the figures
     assert [one["what"] for one in run.result["incidents"]] == UNDER_FIRE[name]
@@ -295,7 +351,10 @@ def test_it_holds_under_fire(name: str) -> None:
 @pytest.fixture
 def campus_site() -> Iterator[Site]:
     """The campus with everyone known, and a service port open on everybody."""
-    with places() as where, site(load("rogue-host"), campus(), where, Story(Console(file=sys.stderr))) as standing:
+    with (
+        places() as where,
+        site(load("rogue-host"), campus(), where, Story(Console(file=sys.stderr)), MininetFabric()) as standing,
+    ):
         get_known(standing)
         yield standing
 
@@ -345,7 +404,8 @@ def sabotage(words: list[str], over: threading.Event) -> None:
 def test_an_unplugged_rogue_is_never_proven(campus_site: Site, pause: float) -> None:
     record = alert(campus_site, time.time())
     rogue = campus_site.rogue
-    unplug = [*campus_site.network.inside(rogue), "ip", "link", "set", rogue.interface, "down"]
+    assert campus_site.standing.mininet is not None
+    unplug = [*campus_site.standing.mininet.inside(rogue), "ip", "link", "set", rogue.interface, "down"]
     subprocess.run(unplug, check=True)
     time.sleep(pause)
     answer = campus_site.netcordon.request("POST", "/api/v1/alerts/suricata", "intake", json=record)

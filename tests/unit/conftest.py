@@ -23,7 +23,17 @@ from tests.unit.store_cases import Clock
 
 _DEADLINE = 60.0
 
-settings.register_profile("thorough", max_examples=10_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# For `make fuzz`, which gives the seed: nothing else may choose it, neither CI's own profile nor a database of what failed before.
+for name, examples in (("short", 300), ("thorough", 10_000)):
+    settings.register_profile(
+        name,
+        max_examples=examples,
+        deadline=None,
+        derandomize=False,
+        database=None,
+        print_blob=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
 
 
 @pytest.fixture

@@ -37,8 +37,20 @@ from controller.model import (
     Target,
     Want,
 )
+from controller.network.chart import Chart, Link, Node, NodeKind
+from controller.network.paths import Hop
 from controller.profiles import LATERAL, MONITOR
-from controller.requests import AlertAnswer, Approval, ContainRequest, DeviceView, Disposition, Preview, Status
+from controller.reach import Between, Passage, Stop, Traffic
+from controller.requests import (
+    AlertAnswer,
+    Approval,
+    ContainRequest,
+    DeviceView,
+    Disposition,
+    PathAnswer,
+    Preview,
+    Status,
+)
 from controller.store import Accepted, Extension, Proposal, Store, Taken
 from controller.webhooks import Webhook
 from drivers.base import DiffLine, Interface, Management, Neighbour
@@ -127,6 +139,10 @@ class FakeService:
         self._guard()
         return await self.store.extend(id, extension, by=by, idempotency_key=key)
 
+    async def confirm(self, id: str, *, by: str) -> Containment:
+        self._guard()
+        return await self.store.confirm(id, by=by)
+
     async def propose(self, request: ContainRequest) -> Proposal:
         self.requests.append(request)
         self._guard()
@@ -184,6 +200,34 @@ class FakeService:
     def bindings(self, ip: Address | None, mac: Mac | None) -> list[Binding]:
         one = endpoint(1)
         return [Binding("default", min(one.ips, key=str), min(one.macs), one.attachment, START, START + 1, "arp")]
+
+    async def path(self, source: Target, destination: Target) -> PathAnswer:
+        """Two switches on the way; the first stops TCP to 445 and all ARP. 10.0.0.98 is behind cables that nobody knows."""
+        ends = self.locate(source, None), self.locate(destination, None)
+        if ends[0].endpoint is None or ends[1].endpoint is None:
+            return PathAnswer(*ends)
+        if destination.ip == ip_address("10.0.0.98"):
+            return PathAnswer(*ends, Between(ends[0].endpoint, ends[1].endpoint, None))
+        first, second = Hop("s1", PortName("eth1"), PortName(HOSTILE)), Hop("s2", PortName("eth9"), PortName("eth2"))
+        stop = (Stop(first, "c-0000000000000001"),)
+        there = (
+            Traffic("ARP", Passage.BLOCKED, stop),
+            Traffic("TCP", Passage.PARTLY, stop, ((445, 445), (135, 139))),
+            Traffic("UDP", Passage.PASSES),
+        )
+        back = (Traffic("TCP", Passage.PARTLY, stop, (), ((445, 445),)),)
+        return PathAnswer(*ends, Between(ends[0].endpoint, ends[1].endpoint, (first, second), there, back))
+
+    def topology(self, *, endpoints: bool) -> Chart:
+        nodes = [
+            Node("s1", HOSTILE, NodeKind.DEVICE, "management oob", True),
+            Node("box/closet", "closet", NodeKind.BOX, "hub"),
+        ]
+        links = [Link("s1", "eth1", "box/closet")]
+        if endpoints:
+            nodes.append(Node("default/02:00:00:00:00:05", HOSTILE, NodeKind.ENDPOINT, HOSTILE))
+            links.append(Link("box/closet", "", "default/02:00:00:00:00:05"))
+        return Chart(tuple(nodes), tuple(links))
 
     async def devices(self) -> list[DeviceView]:
         port = PortName("eth1")

@@ -54,6 +54,7 @@ ROUTES: Mapping[tuple[str, str], tuple[Permission | None, Any]] = {
     ("GET", "/api/v1/containments/{id}"): (Permission.READ, None),
     ("POST", "/api/v1/containments/{id}/release"): (Permission.RELEASE, {}),
     ("POST", "/api/v1/containments/{id}/extend"): (Permission.CONTAIN, {"for": "4h"}),
+    ("POST", "/api/v1/containments/{id}/confirm"): (Permission.CONTAIN, {}),
     ("POST", "/api/v1/release"): (Permission.RELEASE, {"all": True}),
     ("GET", "/api/v1/profiles"): (Permission.READ, None),
     ("POST", "/api/v1/plan"): (Permission.READ, {"target": "10.0.0.7"}),
@@ -62,6 +63,8 @@ ROUTES: Mapping[tuple[str, str], tuple[Permission | None, Any]] = {
     ("GET", "/api/v1/endpoints"): (Permission.READ, None),
     ("GET", "/api/v1/bindings"): (Permission.READ, None),
     ("GET", "/api/v1/devices"): (Permission.READ, None),
+    ("GET", "/api/v1/topology"): (Permission.READ, None),
+    ("GET", "/api/v1/path"): (Permission.READ, None),
     ("GET", "/api/v1/sensors/{name}/work"): (Permission.SENSE, None),
     ("POST", "/api/v1/sensors/{name}/results"): (Permission.SENSE, RESULTS),
     ("GET", "/api/v1/audit"): (Permission.AUDIT, None),
@@ -362,7 +365,17 @@ async def test_the_attackers_words_come_out_neutralized(api: Api) -> None:
     told = await api("POST", "/api/v1/alerts/generic", json=hostile)
     accepted = await api("POST", "/api/v1/containments", json={"target": "10.0.0.7", "reason": HOSTILE})
     seen = [told.text, accepted.text]
-    for path in ("alerts", "endpoints", "devices", "containments", "locate?target=10.0.0.7", "audit"):
+    looks = (
+        "alerts",
+        "endpoints",
+        "devices",
+        "topology?endpoints=true",
+        "path?source=10.0.0.7&destination=10.0.0.8",
+        "containments",
+        "locate?target=10.0.0.7",
+        "audit",
+    )
+    for path in looks:
         seen.append((await api("GET", f"/api/v1/{path}")).text)
     for text in seen:
         assert all(value.isprintable() for value in _strings(json.loads(text)))
@@ -603,6 +616,8 @@ def _filled(path: str) -> str:
 
 
 def _parameters(path: str) -> dict[str, str]:
+    if path.endswith("/path"):
+        return {"source": "10.0.0.7", "destination": "10.0.0.8"}
     return {"target": "10.0.0.7"} if path.endswith("locate") else {"wait": "0"} if path.endswith("work") else {}
 
 

@@ -235,7 +235,8 @@ async def test_what_was_held_before_the_upgrade_is_counted(tmp_path: Path) -> No
     await first.accept(draft(1, **placed(1, 7, "north", "dns")), recheck=nothing)
     await first.close()
     with sqlite3.connect(file) as database:  # as the release before left it
-        for column in ("site", "vlan", "role"):
+        database.execute("DROP INDEX containment_unconfirmed")
+        for column in ("site", "vlan", "role", "confirm_by", "confirmed_by"):
             database.execute(f"ALTER TABLE containment DROP COLUMN {column}")
         database.execute("DROP TABLE automation")
         database.execute("UPDATE alembic_version SET version_num = '0010'")

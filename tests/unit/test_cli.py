@@ -20,7 +20,9 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+import networkx
 import pytest
 from typer.core import TyperGroup
 
@@ -34,11 +36,12 @@ from controller.doctor.finding import Finding, Severity
 from controller.errors import Conflict, NetcordonError, RefusalCode, Refused, StoreUnavailable
 from controller.intake import SOURCES
 from controller.live import Live
-from controller.model import Located, Location, OnExpiry, Outcome, Proof, Reach
+from controller.model import Located, Location, Managed, OnExpiry, Outcome, Proof, Reach
 from controller.neutralize import neutralize
 from controller.requests import ContainRequest, DeviceView, Preview
 from controller.roles import Role
 from controller.store import Proposal, Store
+from drivers.rules import parse_mac
 from tests.unit.fake_service import HOSTILE, FakeService, refused
 from tests.unit.store_cases import START, Clock, converge, draft, endpoint, nothing
 
@@ -432,6 +435,28 @@ def test_extending_moves_the_end_and_tells_what_to_do_when_it_is_over(daemon: Da
     assert command("extend", "10.0.0.1", "--for", "9h").code == ExitCode.NOT_FOUND
 
 
+def test_what_must_be_confirmed_says_so_and_two_operators_may(daemon: Daemon, command: Command) -> None:
+    store = daemon.service.store
+    made = draft(2, containment="c-000000000002", confirm_by=START + 60)
+    late = draft(3, containment="c-000000000003", confirm_by=START - 60)
+    for one in (made, late):
+        daemon.tell(store.accept(one, recheck=nothing))
+    assert "2 held, released otherwise" in command("status").out
+    assert f"netcordon confirm {made.id}" in command("show", made.id).out
+    assert "confirmed by admin" in command("confirm", made.target).err
+    daemon.tell(store.confirm(made.id, by="bea"))
+    assert command("confirm", made.id, "--json").json["confirmed_by"] == "admin"
+    shown = command("show", made.id).out
+    assert "or it is released" not in shown
+    assert "confirmed by" in shown
+    daemon.tell(store.expire_due(START))
+    ended = command("confirm", late.id)
+    assert ended.code == ExitCode.ERROR
+    assert "nobody confirmed it in time" in ended.err
+    assert "netcordon contain 10.0.0.3" in ended.err
+    assert "released otherwise" not in command("status").out
+
+
 def test_what_waits_for_a_person_says_so(daemon: Daemon, command: Command) -> None:
     id = command("contain", "10.0.0.1", "--yes", "--json").json["containment"]["id"]
     made = draft(2, containment="c-000000000002", expires_at=START + 1, on_expiry=OnExpiry.ASK)
@@ -574,6 +599,31 @@ def test_a_switch_is_shown_by_its_own_name(daemon: Daemon, command: Command, mon
     assert "floor2" not in command("endpoints", "--json").out
 
 
+def test_endpoints_are_those_that_fit_every_option(
+    daemon: Daemon, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = daemon.service.endpoints()
+    axis = replace(
+        second, macs=frozenset({parse_mac("ac:cc:8e:00:00:02")}), managed=Managed.UNDISCOVERED, role="camera"
+    )
+    monkeypatch.setattr(daemon.service, "endpoints", lambda: [first, axis])
+
+    def macs(*words: str) -> list[str]:
+        return [one["macs"][0] for one in command("endpoints", "--json", *words).json]
+
+    both, mine = [min(first.macs), min(axis.macs)], [min(axis.macs)]
+    assert macs() == both
+    for words in (["--role", "camera"], ["--managed", "undiscovered"], ["--vendor", "axis"]):
+        assert macs(*words) == mine, words
+    assert macs("--at", axis.attachment.device) == both
+    assert macs("--at", str(axis.attachment)) == [
+        m for m, e in zip(both, (first, axis), strict=True) if e.attachment == axis.attachment
+    ]
+    assert macs("--role", "camera", "--at", "elsewhere") == []
+    assert "no device that was seen is so" in command("endpoints", "--role", "nothing").err
+    assert command("endpoints", "--managed", "perhaps").code == 2
+
+
 def test_the_proof_says_once_what_goes_for_the_same_protocols(
     daemon: Daemon, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -600,6 +650,47 @@ def test_the_proof_says_once_what_goes_for_the_same_protocols(
 def test_tables_and_their_json(daemon: Daemon, command: Command, name: str) -> None:
     assert command(name).code == ExitCode.OK
     assert isinstance(command(name, "--json").json, list)
+
+
+def test_the_topology_is_shown_and_exported(daemon: Daemon, command: Command) -> None:
+    shown = command("topology")
+    assert shown.code == ExitCode.OK
+    assert "eth1 to closet" in shown.out
+    assert "to " + neutralize(HOSTILE) + ":eth1" in shown.out
+    assert "02:00:00:00:00:05" not in shown.out
+    assert [link["source_port"] for link in command("topology", "--json").json["links"]] == ["eth1"]
+    read = networkx.parse_graphml(command("topology", "--endpoints", "--export", "graphml").out)
+    assert read.nodes["default/02:00:00:00:00:05"]["kind"] == "endpoint"
+    assert ElementTree.fromstring(command("topology", "--export", "svg").out).tag.endswith("svg")
+    twice = command("topology", "--export", "svg", "--json")
+    assert (twice.code, twice.json["error"]) == (ExitCode.USAGE, "invalid-input")
+
+
+def test_a_path_shows_its_hops_and_what_stops_what(daemon: Daemon, command: Command) -> None:
+    shown = command("path", "10.0.0.1", "10.0.0.2")
+    assert shown.code == ExitCode.OK
+    assert f"10.0.0.1 > eth1 s1 {neutralize(HOSTILE)} > eth9 s2 eth2 > 10.0.0.2" in shown.out
+    rows = [line.split() for line in shown.out.splitlines()]
+    assert ["ARP", "blocked", "all", "c-0000000000000001", "s1:eth1"] in rows
+    assert ["TCP", "partly", "to", "445,", "135-139", "c-0000000000000001", "s1:eth1"] in rows
+    assert ["TCP", "partly", "from", "445", "c-0000000000000001", "s1:eth1"] in rows
+    assert ["UDP", "passes", "-", "-", "-"] in rows
+    told = command("path", "10.0.0.1", "10.0.0.2", "--json").json
+    assert [hop["device"] for hop in told["hops"]] == ["s1", "s2"]
+
+
+def test_a_path_that_nobody_knows_is_said_to_be_none(daemon: Daemon, command: Command) -> None:
+    nowhere = command("path", "10.0.0.1", "10.0.0.98")
+    assert nowhere.code == ExitCode.REFUSED
+    assert "no known cables lead from" in nowhere.out
+    doubtful = command("path", "10.0.0.99", "10.0.0.1")
+    assert (doubtful.code, "10.0.0.99 is ambiguous (two holders)" in doubtful.out) == (ExitCode.REFUSED, True)
+
+
+def test_that_not_everybody_fits_is_said(daemon: Daemon, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = daemon.service.topology(endpoints=True)
+    monkeypatch.setattr(daemon.service, "topology", lambda *, endpoints: replace(whole, more=True))
+    assert "these are the 1 heard of last" in command("topology", "--endpoints").err
 
 
 def test_the_history_of_an_address_says_who_had_it(daemon: Daemon, command: Command) -> None:

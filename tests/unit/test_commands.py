@@ -107,26 +107,35 @@ async def test_every_command_of_ios_too(tmp_path: Path) -> None:
     switch = IosSwitch(NoHardware(), tmp_path / "flash", "sw1")
     one, two = (PortName(f"GigabitEthernet1/0/{number}") for number in (1, 2))
     ports = [word for port in (one, two) for word in (f"interface {port}", "switchport mode access")]
-    switch.edit(["ip scp server enable", "archive", "path flash:archive", *ports])
+    switch.edit(["ip scp server enable", "archive", "path flash:archive", *ports, "spanning-tree portfast"])
     switch.save()
     services = [
         rule(Direction.FROM, port=one, protocol=kind)
         for kind in (Protocol.ARP, Protocol.ND, Protocol.TCP, Protocol.ICMP)
+    ] + [
+        rule(Direction.FROM, port=one, protocol=Protocol.TCP, peer=ip_network(peer))
+        for peer in ("10.0.0.0/24", "10.0.0.1", "2001:db8::/32")
     ]
     quarantine = [
-        Rule(Match(Direction.FROM, port=two), Action.MOVE_VLAN, Provenance("c1"), vlan=vlan) for vlan in (999, 998)
+        Rule(Match(Direction.FROM, port=two), Action.MOVE_VLAN, Provenance("c1"), vlan=vlan, bounce=True)
+        for vlan in (999, 998)
     ]
     with served_over_ssh(switch, {"admin": "admin"}) as front:
         known = front.write_known_hosts(tmp_path / "known_hosts")
         options = IosOptions(
-            host="127.0.0.1", port=front.port, username="admin", password_file=secret, known_hosts=known, port_lists_out=True, poll=0.1,
+            host="127.0.0.1", port=front.port, username="admin", password_file=secret, known_hosts=known, port_lists_out=True,
+            poll=0.1, bounce_for=0.1,
         )  # fmt: skip
         driver = NapalmDriver("sw1", options)
         await driver.facts()
         await anext(driver.events())
         for desired in ([rule(way, port=one) for way in Direction], services, quarantine[:1], quarantine[1:], []):
             await use(driver, *desired)
-        switch.faults.refuse = re.compile("^mac access-group")
+        await driver.close()
+        driver = NapalmDriver("sw1", options)
+        switch.faults.refuse = re.compile(
+            "^mac access-group|^show platform tcam"
+        )  # the other hardware's question is tried then
         with pytest.raises(DeviceRefused):
             await use(driver, rule(Direction.FROM, port=one))
         await driver.close()

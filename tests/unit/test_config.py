@@ -172,3 +172,19 @@ def test_what_is_wrong_in_the_policy_file_is_named_there(tmp_path: Path) -> None
 
 def test_two_policies_are_one_too_many() -> None:
     assert "keep one of them" in problem("policy_file: p.yaml\npolicy: {rules: [{name: a}]}\n")
+
+
+def test_an_inventory_beside_the_configuration_is_read(tmp_path: Path) -> None:
+    (tmp_path / "devices.csv").write_text(
+        "mac,ip,role\n02:00:00:00:00:01,,printer\n02:00:00:00:00:02,10.0.0.2,camera\n"
+    )
+    path = tmp_path / "netcordon.yaml"
+    path.write_text("inventory: [devices.csv]\nassets:\n- {mac: 02-00-00-00-00-01, role: server}\n")
+    assets = load_config(path).assets
+    assert [(one.mac, one.role) for one in assets] == [("02:00:00:00:00:01", "server"), ("02:00:00:00:00:02", "camera")]
+    (tmp_path / "devices.csv").write_text("mac\nnonsense\n")
+    with pytest.raises(ConfigError, match="row 2: mac"):
+        load_config(path)
+    (tmp_path / "devices.csv").unlink()
+    with pytest.raises(ConfigError, match=r"devices\.csv: No such file"):
+        load_config(path)

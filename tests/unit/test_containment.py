@@ -19,7 +19,10 @@ from controller.automation import Cause
 from controller.breaker import Breaker
 from controller.config import Config
 from controller.containment import Containments, Prepared
+from controller.discovery.alarms import Alarm, AlarmKind
 from controller.errors import Conflict, NotFound, RefusalCode, Refused, StoreUnavailable
+from controller.intake import SOURCES
+from controller.intake.discovery import event_of
 from controller.model import Containment, End, OnExpiry, Outcome, Stage, Target, Want
 from controller.requests import Approval, ContainRequest, Disposition
 from controller.store import Accepted, Proposal, ProposalState, Store
@@ -105,6 +108,22 @@ async def test_an_alert_contains_its_culprit(spine: Spine) -> None:
     assert spine.woken == [{S1}]
 
 
+@pytest.mark.parametrize("kind", [AlarmKind.ROGUE_DHCP, AlarmKind.ARP_SPOOFING])
+async def test_an_alarm_of_our_own_sensor_contains_who_sent_the_frame(spine: Spine, kind: AlarmKind) -> None:
+    told = {"incriminate": [{"name": "ours", "match": {"source": "discovery"}, "culprit": "source"}]}
+    told |= {"rules": [{"name": "rogues", "match": {"signature_id": [kind.value]}, "mode": "contain"}]}
+    spine.alerts._config = Config.model_validate({**CONFIG, "policy": told})
+    controller = ip("10.0.0.10").ip
+    (taken,) = SOURCES["discovery"].read(event_of(Alarm(kind, NOW, mac(6), "why", controller, mac(1)), "s"), NOW)
+    answer = await spine.alerts.take(taken, "{}")
+    assert answer.containment is not None, answer.reason
+    assert answer.containment.endpoint.macs == {mac(6)}, "and not the domain controller, whose address it took"
+    (framed,) = SOURCES["discovery"].read(event_of(Alarm(kind, NOW, mac(1), "why"), "s"), NOW)
+    assert (await spine.alerts.take(framed, "{}")).code is RefusalCode.PROTECTED
+    (nobody,) = SOURCES["discovery"].read(event_of(Alarm(kind, NOW, None, "why", controller), "s"), NOW)
+    assert (await spine.alerts.take(nobody, "{}")).disposition is Disposition.UNDECIDED
+
+
 async def test_the_same_request_again_is_answered_alike_wherever_the_device_is_now(spine: Spine) -> None:
     target = ip("10.0.0.66")
     first = await spine.contain(target, key="k")
@@ -132,6 +151,34 @@ async def test_a_release_sent_again_is_answered_alike_and_reaches_nothing_newer(
 async def test_what_a_rule_says_of_the_end_goes_with_the_case(spine: Spine) -> None:
     assert (await spine.contain(ip("10.0.0.66"), on_expiry=OnExpiry.ASK)).containment.on_expiry is OnExpiry.ASK
     assert (await spine.contain(ip("10.0.0.77"))).containment.on_expiry is OnExpiry.RELEASE
+
+
+async def test_a_critical_asset_is_held_until_somebody_confirms_and_others_to_their_end(tmp_path: Path) -> None:
+    critical: dict[str, Any] = {
+        "assets": [{"ip": "10.0.0.66", "role": "database", "criticality": "critical"}],
+        "dead_man": {"confirm_within": "10m", "criticality": ["critical"]},
+    }
+    net = campus(**critical)
+    store = await Store.open(f"sqlite:///{tmp_path}/netcordon.db", now=lambda: net.now)
+    for number, address in ((6, "10.0.0.66"), (7, "10.0.0.77")):
+        net.keeps_saying(address, number, number - 3, since=600)
+    config = Config.model_validate(critical)
+    containments = Containments(
+        config,
+        store,
+        net.network,
+        lambda _: MemoryDriver.capabilities,
+        lambda devices: None,
+        lambda id, stage, at: None,
+        lambda: net.now,
+    )
+    held = [
+        (await containments.contain(ContainRequest(ip(address), "full", 3600, "it scans", "ann"))).containment
+        for address in ("10.0.0.66", "10.0.0.77")
+    ]
+    assert [case.confirm_by for case in held] == [NOW + 600, None]
+    assert (await containments.confirm(held[0].id, by="bob")).confirmed_by == "bob"
+    await store.close()
 
 
 async def test_the_same_alert_again_changes_nothing_and_tells_what_it_came_to(spine: Spine) -> None:

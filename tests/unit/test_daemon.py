@@ -68,7 +68,7 @@ async def test_a_vote_is_told_also_where_a_guard_then_refuses(daemon: Daemon) ->
     assert (made.id, made.approvers) == (answer.proposal_id, [])
     await daemon.approve_proposal(made.id, by="bob")
     assert (await _next(told)).approvers == ["bob"]
-    with pytest.raises(Refused, match="no driver serves"):
+    with pytest.raises(Refused, match="no device that takes rules"):
         await daemon.approve_proposal(made.id, by="eve")
     after = await _next(told)
     assert (after.state, after.approvers) == (ProposalState.OPEN, ["bob", "eve"])

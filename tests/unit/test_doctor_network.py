@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from controller.automation import BREAKER, Automation, Cause
 from controller.config import Config
 from controller.discovery.desk import SensorView
 from controller.doctor.finding import Severity, worst
@@ -52,6 +53,17 @@ def test_a_network_in_order_is_left_in_peace() -> None:
     _, good = network()
     assert examine(good) == []
     assert worst([]) is Severity.INFO
+
+
+def test_a_pause_is_said_with_who_why_and_since_when_and_a_resume_ends_it() -> None:
+    _, good = network()
+    paused = replace(good, automation=Automation(True, BREAKER, "per_minute: 11 of 10", NOW, Cause.BREAKER))
+    [found] = examine(paused)
+    assert (found.check, found.severity) == ("paused", Severity.WARNING)
+    assert "by breaker: per_minute: 11 of 10" in found.seen
+    assert found.mend.startswith("netcordon resume --reason ")
+    resumed = Automation(False, "ann", "mended", NOW)
+    assert examine(replace(good, automation=resumed)) == []
 
 
 def test_no_speaker_and_no_switch() -> None:

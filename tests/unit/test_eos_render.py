@@ -12,11 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.base import Change, DiffLine, PreState
-from drivers.napalm_config import eos_config, eos_render
-from drivers.napalm_config.eos_config import Seen, read
+from drivers.napalm_config import render
+from drivers.napalm_config.dialect import FAMILIES
+from drivers.napalm_config.eos_config import read
 from drivers.napalm_config.eos_device import CAPABILITIES
-from drivers.napalm_config.eos_quarantine import opened
+from drivers.napalm_config.eos_dialect import canonical
 from drivers.napalm_config.messages import Commands, Confirm, Refusal
+from drivers.napalm_config.quarantine import opened
+from drivers.napalm_config.seen import Seen, held
 from drivers.rules import Action, Direction, Mac, Match, PortName, PortRange, Protocol, Provenance, Rule, RuleSet
 from topologies.vendor.configuration import Configuration, Editor
 from topologies.vendor.eos_grammar import GRAMMAR
@@ -52,7 +55,7 @@ class Device:
         return read(self.text, PORTS)
 
     def change(self, *rules: Rule, baseline: PreState = NOTHING) -> Change:
-        return eos_render.change("sw", RuleSet(rules), self.seen(), baseline)
+        return render.change("sw", RuleSet(rules), self.seen(), baseline)
 
     def converge(self, *rules: Rule) -> Change:
         change = self.change(*rules)
@@ -101,10 +104,10 @@ def test_what_is_denied_of_what_comes_in(fields: dict[str, Any], ip: str, ipv6: 
     device = Device()
     rule = deny(**fields)
     device.converge(rule)
-    assert {one: eos_config.canonical(device.body(one)[0]) for one in ("ip", "ipv6")} == {"ip": ip, "ipv6": ipv6}
+    assert {one: canonical(device.body(one)[0]) for one in ("ip", "ipv6")} == {"ip": ip, "ipv6": ipv6}
     assert [device.body(one)[1:] for one in ("ip", "ipv6")] == [["permit ip any any"], ["permit ipv6 any any"]]
     assert ("mac", "in") not in device.bound()
-    assert eos_config.held(device.seen()).keys() == {rule.id}
+    assert held(device.seen()).keys() == {rule.id}
 
 
 def test_arp_and_neighbour_discovery_are_denied_where_they_are() -> None:
@@ -125,7 +128,7 @@ def test_somebody_elses_list_is_kept_and_comes_back() -> None:
     )
     before = device.text
     device.converge(deny(protocol=Protocol.TCP, peer_ports=PortRange(445, 445)))
-    ours = [eos_config.canonical(entry) for entry in device.body("ip")]
+    ours = [canonical(entry) for entry in device.body("ip")]
     assert ours == ["deny tcp any any eq 445", "permit tcp any any eq 443", "deny ip any any log"]
     device.edit("ip access-list OFFICE", "15 permit udp any any eq 53")
     device.converge(deny(protocol=Protocol.TCP, peer_ports=PortRange(445, 445)))
@@ -141,7 +144,7 @@ def test_a_list_that_somebody_bound_in_the_place_of_ours_is_beneath_ours_then() 
     device = Device()
     device.converge(deny())
     device.edit("ip access-list HIS", "permit ip any any", "interface Ethernet1", "ip access-group HIS in")
-    assert not eos_config.held(device.seen()), "it is not denied any more, and is not called so"
+    assert not held(device.seen()), "it is not denied any more, and is not called so"
     assert device.change(deny()).rule_ids == {deny().id}
     device.converge(deny())
     device.converge()
@@ -170,24 +173,24 @@ def test_a_list_of_ours_that_somebody_edited_is_not_called_ours_and_is_made_anew
     device.converge(deny())
     name = device.bound()["ip", "in"]
     device.edit(f"ip access-list {name}", edit)
-    assert deny().id not in eos_config.held(device.seen())
+    assert deny().id not in held(device.seen())
     device.converge(deny())
     assert device.body("ip") == ["deny ip any any"]
-    assert eos_config.held(device.seen()).keys() == {deny().id}
+    assert held(device.seen()).keys() == {deny().id}
 
 
 def test_a_rule_that_lost_one_of_its_lists_is_not_held() -> None:
     device = Device()
     device.converge(deny())
     device.edit("interface Ethernet1", f"no mac access-group {device.bound()['mac', 'in']} in")
-    assert not eos_config.held(device.seen())
+    assert not held(device.seen())
 
 
 def test_a_port_that_is_shown_by_a_name_nobody_knows_is_believed() -> None:
     device = Device()
     device.converge(deny(protocol=Protocol.TCP, peer_ports=PortRange(50123, 50123)))
     odd = read(device.text.replace("eq 50123", "eq some-new-name"), PORTS)
-    assert eos_config.held(odd).keys() == eos_config.held(device.seen()).keys()
+    assert held(odd).keys() == held(device.seen()).keys()
 
 
 @pytest.mark.parametrize(
@@ -224,7 +227,7 @@ def test_what_is_meant_for_members_goes_on_their_port_channel() -> None:
 def test_a_port_with_a_phone_or_more_vlans_is_neither_moved_nor_shut(line: str) -> None:
     device = Device(*PORTFAST)
     seen = read(device.text.replace("interface Ethernet1\n", f"interface Ethernet1\n   {line}\n"), PORTS)
-    change = eos_render.change("sw", RuleSet([move(999, bounce=True)]), seen, NOTHING)
+    change = render.change("sw", RuleSet([move(999, bounce=True)]), seen, NOTHING)
     assert len(refusals(change)) == 1
     assert not [one for one in change.messages if isinstance(one, Commands)]
 
@@ -238,7 +241,7 @@ def test_quarantine_and_back() -> None:
     before = device.text
     change = device.converge(move(999))
     assert (device.seen().ports[ONE].vlan, change.ports) == (999, frozenset({ONE}))
-    assert eos_config.held(device.seen()) == {move(999).id: "Ethernet1 switchport access vlan 999"}
+    assert held(device.seen()) == {move(999).id: "Ethernet1 switchport access vlan 999"}
     device.converge(move(999), move(999, containment="c2"))
     device.converge(move(999, containment="c2"))
     assert device.seen().ports[ONE].vlan == 999
@@ -250,7 +253,7 @@ def test_a_vlan_that_was_there_stays_and_so_does_a_port_that_somebody_moved_on()
     device = Device("vlan 999", "name guests")
     device.converge(move(999))
     device.edit("vlan 20", "interface Ethernet1", "switchport access vlan 20")
-    assert not eos_config.held(device.seen())
+    assert not held(device.seen())
     device.converge()
     assert device.seen().ports[ONE].vlan == 20, "he moved it: it is his"
     assert device.seen().vlans == {1: "default", 20: "", 999: "guests"}
@@ -273,9 +276,9 @@ def test_a_commit_that_waits_is_confirmed() -> None:
     device = Device()
     device.converge(deny())
     waiting = replace(device.seen(), unsettled="netcordon-1234")
-    change = eos_render.change("sw", RuleSet([deny()]), waiting, NOTHING)
+    change = render.change("sw", RuleSet([deny()]), waiting, NOTHING)
     assert change.messages == (Confirm("netcordon-1234"),)
-    assert change.lines == (DiffLine("~", "confirm the commit of session netcordon-1234"),)
+    assert change.lines == (DiffLine("~", "confirm the commit netcordon-1234"),)
 
 
 def test_what_ours_was_over_is_known_from_the_store_when_our_list_is_gone() -> None:
@@ -285,6 +288,19 @@ def test_what_ours_was_over_is_known_from_the_store_when_our_list_is_gone() -> N
     change = device.change(baseline=PreState({ONE: {"ip in": "OFFICE"}}))
     lines = [line for one in change.messages if isinstance(one, Commands) for line in one.lines]
     assert "ip access-group OFFICE in" in lines
+
+
+@pytest.mark.parametrize("held_on", [True, False])
+def test_what_ours_was_over_is_bound_again_where_somebody_took_ours_off(held_on: bool) -> None:
+    device = Device("ip access-list OFFICE", "permit ip any any", "interface Ethernet1", "ip access-group OFFICE in")
+    before = device.text
+    device.converge(deny())
+    device.edit("interface Ethernet1", f"no ip access-group {device.bound()['ip', 'in']} in")
+    if held_on:
+        device.converge(deny())
+        assert held(device.seen()).keys() == {deny().id}
+    device.converge()
+    assert device.text == before
 
 
 # --- a bounce ------------------------------------------------------------------------------------------------------
@@ -305,7 +321,7 @@ def test_a_bounce_is_a_port_that_is_shut_by_one_commit_and_opened_by_the_next() 
     before, rule = device.text, move(999, bounce=True)
     assert "shutdown" in step(device, rule)
     assert device.seen().ports[ONE].shut
-    assert eos_config.held(device.seen()).keys() == {rule.id}, "it is in there, and hears nothing yet"
+    assert held(device.seen()).keys() == {rule.id}, "it is in there, and hears nothing yet"
     assert "no shutdown" in step(device, rule)
     assert (device.seen().ports[ONE].shut, device.seen().ports[ONE].vlan) == (False, 999)
     assert not step(device, rule)
@@ -371,19 +387,19 @@ def test_what_is_permitted_passes_every_list_that_the_deny_is_in() -> None:
     assert device.body("ipv6") == ["deny ipv6 any any"]
     assert sorted(device.body("mac")[:2]) == ["permit any any arp", "permit any any ip"]
     assert device.body("mac")[2:] == ["deny any any"]
-    assert eos_config.held(device.seen()).keys() == {rule.id for rule in rules}
+    assert held(device.seen()).keys() == {rule.id for rule in rules}
     device.converge(deny(), permit(protocol=Protocol.UDP, peer=PEER6))
     assert device.body("ipv6")[0] == "permit udp any 2001:db8::/64"
     assert device.body("mac") == ["permit any any 0x86dd", "deny any any"]
     shown = read(device.text.replace("0x86dd", "34525"), PORTS)
-    assert eos_config.held(shown).keys() == eos_config.held(device.seen()).keys()
+    assert held(shown).keys() == held(device.seen()).keys()
 
 
 def test_one_containments_permit_is_no_exception_from_anothers_deny() -> None:
     device = Device()
     ssh = permit(protocol=Protocol.TCP, peer_ports=PortRange(22, 22))
     device.converge(deny(), ssh, deny(containment="c2", protocol=Protocol.TCP, peer=PEER))
-    assert [eos_config.canonical(entry) for entry in device.body("ip")] == [
+    assert [canonical(entry) for entry in device.body("ip")] == [
         "deny tcp any host 10.99.0.4 eq 22",
         "permit tcp any any eq 22",
         "deny ip any any",
@@ -396,7 +412,7 @@ def test_what_goes_to_a_port_is_told_by_its_services() -> None:
         deny(direction=Direction.TO, protocol=Protocol.TCP, own_ports=PortRange(445, 445)),
         permit(direction=Direction.TO, protocol=Protocol.TCP, own_ports=PortRange(445, 445), peer=PEER),
     )
-    assert [eos_config.canonical(entry) for entry in device.body("ip", "out")] == [
+    assert [canonical(entry) for entry in device.body("ip", "out")] == [
         "permit tcp host 10.99.0.4 any eq 445",
         "deny tcp any any eq 445",
         "permit ip any any",
@@ -418,12 +434,12 @@ def test_what_the_hardware_has_no_room_for_is_not_pushed_and_what_stands_stays()
     stood = device.text
     more = deny(containment="c2", protocol=Protocol.TCP, peer_ports=PortRange(23, 23))
     rules = RuleSet([deny(protocol=Protocol.TCP, peer_ports=PortRange(22, 22)), more])
-    tight = eos_render.change("sw", rules, replace(device.seen(), room=5), NOTHING)
+    tight = render.change("sw", rules, replace(device.seen(), room=((frozenset(FAMILIES), 5),)), NOTHING)
     assert tight.messages == (
         Refusal(more.id, "Ethernet1: its lists need at least 6 entries more, and the hardware has room for 5"),
     )
     assert device.text == stood
-    assert not refusals(eos_render.change("sw", rules, replace(device.seen(), room=6), NOTHING))
+    assert not refusals(render.change("sw", rules, replace(device.seen(), room=((frozenset(FAMILIES), 6),)), NOTHING))
 
 
 @pytest.mark.parametrize(
@@ -491,6 +507,6 @@ def test_hostile_words_reach_no_command_line(containment: str, reason: str, by: 
 def test_whatever_a_device_shows_is_read_or_left_alone(text: str, name: str) -> None:
     """And a strange name that is bound there is not typed again."""
     seen = read(f"interface Ethernet1\n   ip access-group {name} in\n{text}", PORTS)
-    change = eos_render.change("sw", RuleSet([deny()]), seen, NOTHING)
+    change = render.change("sw", RuleSet([deny()]), seen, NOTHING)
     for one in change.messages:
         assert not any("\n" in line or "\r" in line for line in (one.lines if isinstance(one, Commands) else ()))

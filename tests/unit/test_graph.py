@@ -172,3 +172,13 @@ def test_a_port_that_comes_back_is_a_new_one_with_its_own_number(graph: NetworkG
     graph.set_port(S1, port(1), up=True, at=12.0)
     assert graph.find_port(S1, "12") == port(1)
     assert graph.link_times(place(1)) == (11.0, 10.0)
+
+
+def test_a_link_may_have_gone_since_the_last_look(graph: NetworkGraph) -> None:
+    graph.set_port(S1, port(3), up=False, at=20.0, since=12.0)
+    assert (graph.link_times(place(3))[1], graph.pulled_at(place(3))) == (20.0, 12.0)
+    graph.set_port(S1, port(3), up=True, at=30.0)
+    graph.set_port(S1, port(3), up=False, at=40.0)
+    assert graph.pulled_at(place(3)) == 40.0
+    graph.set_port(S1, port(3), up=False, at=41.0, since=29.0)
+    assert graph.pulled_at(place(3)) == 30.0, "it was up at 30"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ntc_templates.parse import parse_output
 
-from drivers.base import Change
-from drivers.napalm_config import ios_config, ios_render
-from drivers.napalm_config.ios_config import Seen, known, read
-from drivers.napalm_config.ios_ports import TCP, UDP, canonical
-from drivers.napalm_config.ios_told import boot_id, complaints, interfaces, vlans, waiting
+from drivers.base import Change, PreState
+from drivers.napalm_config import render
+from drivers.napalm_config.ios_config import read
+from drivers.napalm_config.ios_dialect import TCP, UDP, canonical
+from drivers.napalm_config.ios_told import boot_id, complaints, errdisabled, interfaces, room, vlans, waiting
 from drivers.napalm_config.messages import Commands, Confirm, Refusal
+from drivers.napalm_config.quarantine import opened
+from drivers.napalm_config.seen import Seen, held
 from drivers.rules import Action, Direction, Match, PortName, PortRange, Protocol, Provenance, Rule, RuleSet
 from topologies.vendor import ios_acl
 from topologies.vendor.forwarding import NoHardware
@@ -51,7 +55,7 @@ class Device:
         return read(self.switch.text(), vlans(show(self.switch, "show vlan brief")), unsettled)
 
     def change(self, *rules: Rule) -> Change:
-        return ios_render.change("sw", RuleSet(rules), self.seen())
+        return render.change("sw", RuleSet(rules), self.seen(), PreState())
 
     def converge(self, *rules: Rule) -> Change:
         change = self.change(*rules)
@@ -65,8 +69,8 @@ class Device:
 
     def body(self, family: str, way: str = "in", port: PortName = ONE) -> list[str]:
         """What the bound list says, remarks left out."""
-        said = known(self.seen().lists[family, self.bound(port)[family, way]])
-        return [entry for entry in said if not entry.startswith("remark")]
+        said = [canonical(entry) for entry in self.seen().lists[family, self.bound(port)[family, way]]]
+        return [entry for entry in said if entry is not None and not entry.startswith("remark")]
 
 
 @pytest.fixture(params=[False, True], ids=["without numbers", "with numbers"])
@@ -108,13 +112,13 @@ def test_what_is_denied_of_what_comes_in(device: Device, fields: dict[str, Any],
     device.converge(rule)
     assert [device.body(one) for one in ("ip", "ipv6")] == [[ip, "permit ip any any"], [ipv6, "permit ipv6 any any"]]
     assert ("mac", "in") not in device.bound()
-    assert ios_config.held(device.seen()).keys() == {rule.id}
+    assert held(device.seen()).keys() == {rule.id}
 
 
 def test_arp_and_neighbour_discovery_are_denied_where_they_are(device: Device) -> None:
     device.converge(deny(protocol=Protocol.ARP), deny(protocol=Protocol.ND))
     assert device.body("mac") == ["deny any any 0x806 0x0", "permit any any"]
-    kinds = ("nd-ns", "nd-na", "router-solicitation")
+    kinds = ("router-solicitation", "nd-ns", "nd-na")
     assert device.body("ipv6") == [*(f"deny icmp any any {kind}" for kind in kinds), "permit ipv6 any any"]
 
 
@@ -124,7 +128,7 @@ def test_somebody_elses_list_is_refused_with_its_name(device: Device) -> None:
     change = device.converge(deny(), deny(PORTS[1]), deny(protocol=Protocol.ARP))
     (said,) = refusals(change)
     assert said.startswith("GigabitEthernet1/0/1: the list 'OFFICE' (ip access-group in) is bound there already")
-    assert ios_config.held(device.seen()).keys() == {deny(PORTS[1]).id, deny(protocol=Protocol.ARP).id}
+    assert held(device.seen()).keys() == {deny(PORTS[1]).id, deny(protocol=Protocol.ARP).id}
     device.converge()
     assert device.switch.text() == before
 
@@ -132,7 +136,7 @@ def test_somebody_elses_list_is_refused_with_its_name(device: Device) -> None:
 def test_a_list_that_somebody_binds_in_the_place_of_ours_stays(device: Device) -> None:
     device.converge(deny())
     device.edit("ip access-list extended THEIRS", "permit ip any any", ON_ONE, "ip access-group THEIRS in")
-    assert deny().id not in ios_config.held(device.seen())
+    assert deny().id not in held(device.seen())
     assert refusals(device.converge(deny()))
     assert device.bound() == {("ip", "in"): "THEIRS"}
 
@@ -141,7 +145,7 @@ def test_a_list_of_ours_that_somebody_edited_is_not_held_and_made_anew(device: D
     device.converge(deny())
     name = device.bound()["ip", "in"]
     device.edit(f"ip access-list extended {name}", "5 permit ip any any")
-    assert deny().id not in ios_config.held(device.seen())
+    assert deny().id not in held(device.seen())
     device.converge(deny())
     assert (device.bound()["ip", "in"], device.body("ip")) == (f"{name}-1", ["deny ip any any"])
     assert f"ip access-list extended {name}\n" not in device.switch.text()
@@ -150,9 +154,9 @@ def test_a_list_of_ours_that_somebody_edited_is_not_held_and_made_anew(device: D
 def test_a_rule_needs_its_lists_in_all_families(device: Device) -> None:
     device.converge(deny())
     device.edit(ON_ONE, f"no mac access-group {device.bound()['mac', 'in']} in")
-    assert not ios_config.held(device.seen())
+    assert not held(device.seen())
     device.converge(deny())
-    assert ios_config.held(device.seen()).keys() == {deny().id}
+    assert held(device.seen()).keys() == {deny().id}
 
 
 @pytest.mark.parametrize(
@@ -168,7 +172,7 @@ def test_ports_on_which_nothing_of_ours_belongs(device: Device, lines: list[str]
     device.edit(ON_ONE, *lines)
     (said,) = refusals(device.converge(deny(), deny(PORTS[1])))
     assert re.search(reason, said)
-    assert ios_config.held(device.seen()).keys() == {deny(PORTS[1]).id}
+    assert held(device.seen()).keys() == {deny(PORTS[1]).id}
 
 
 @pytest.mark.parametrize("vtp", ["server", "transparent"])
@@ -177,7 +181,7 @@ def test_a_port_is_moved_and_put_back(device: Device, vtp: str) -> None:
     before = device.switch.text()
     change = device.converge(move(999))
     assert change.ports == {ONE}
-    assert ios_config.held(device.seen()) == {move(999).id: f"{ONE} switchport access vlan 999"}
+    assert held(device.seen()) == {move(999).id: f"{ONE} switchport access vlan 999"}
     assert device.seen().vlans[999] == "NETCORDON-QUARANTINE"
     device.converge(move(998))
     assert (device.seen().ports[ONE].vlan, sorted(device.seen().vlans)) == (998, [1, 20, 998])
@@ -188,7 +192,7 @@ def test_a_port_is_moved_and_put_back(device: Device, vtp: str) -> None:
 def test_a_port_that_somebody_moved_on_stays_there(device: Device) -> None:
     device.converge(move(999))
     device.edit("vlan 30", ON_ONE, "switchport access vlan 30")
-    assert not ios_config.held(device.seen())
+    assert not held(device.seen())
     device.converge()
     assert device.seen().ports[ONE].vlan == 30
     assert not [name for _, name in device.seen().lists if name.startswith("NETCORDON")]
@@ -213,23 +217,114 @@ def test_a_vlan_that_is_not_ours_to_change(device: Device, line: str, reason: st
     device.edit(ON_ONE, line)
     (said,) = refusals(device.converge(move(999), deny()))
     assert reason in said
-    assert ios_config.held(device.seen()).keys() == {deny().id}, "lists are not concerned"
+    assert held(device.seen()).keys() == {deny().id}, "lists are not concerned"
 
 
 def test_what_cannot_be_held_yet(device: Device) -> None:
     missing = PortName("GigabitEthernet1/0/9")
-    said = refusals(
-        device.change(deny(missing), move(999, bounce=True), move(998, PORTS[1]), move(997, PORTS[1], "c2"))
-    )
-    assert len(said) == 3
+    said = refusals(device.change(deny(missing), move(998, PORTS[1]), move(997, PORTS[1], "c2")))
+    assert len(said) == 2
     assert any("no port GigabitEthernet1/0/9" in one for one in said)
-    assert any("cannot be bounced" in one for one in said)
     assert any("another containment moves it" in one for one in said)
 
 
 def test_a_change_that_waits_is_confirmed_first(device: Device) -> None:
-    change = ios_render.change("sw", RuleSet(), device.seen("netcordon-12:00"))
+    change = render.change("sw", RuleSet(), device.seen("netcordon-12:00"), PreState())
     assert change.messages == (Confirm("netcordon-12:00"),)
+
+
+PORTFAST = (ON_ONE, "spanning-tree portfast")
+
+
+def push(device: Device, *rules: Rule) -> list[str]:
+    """One push, and its lines."""
+    change = device.change(*rules)
+    lines = [line for one in change.messages if isinstance(one, Commands) for line in one.lines]
+    assert device.switch.merge(lines) == []
+    return [line.strip() for line in lines]
+
+
+def test_a_bounce_is_a_port_that_is_shut_by_one_push_and_opened_by_the_next(device: Device) -> None:
+    device.edit("vlan 10", ON_ONE, "switchport access vlan 10", *PORTFAST)
+    before, rule = device.switch.text(), move(999, bounce=True)
+    assert "shutdown" in push(device, rule)
+    assert device.seen().ports[ONE].shut
+    assert held(device.seen()).keys() == {rule.id}, "it is in there, and hears nothing yet"
+    assert "no shutdown" in push(device, rule)
+    assert (device.seen().ports[ONE].shut, device.seen().ports[ONE].vlan) == (False, 999)
+    assert not push(device, rule)
+    assert "shutdown" in push(device), "its way back is a bounce as well"
+    assert device.switch.merge(opened(device.seen())) == []
+    assert (device.switch.text(), push(device)) == (before, [])
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ([], "it has no spanning-tree portfast"),
+        (["spanning-tree portfast default", ON_ONE, "spanning-tree portfast disable"], "it has no spanning-tree portfast"),
+        ([*PORTFAST, "shutdown"], "it was shut by somebody"),
+        (["spanning-tree portfast default"], None),
+        (["spanning-tree portfast edge default"], None),
+        ([ON_ONE, "spanning-tree portfast edge"], None),
+    ],
+)  # fmt: skip
+def test_which_ports_are_bounced(device: Device, lines: list[str], reason: str | None) -> None:
+    device.edit(*lines)
+    change = device.change(move(999, bounce=True))
+    said = [line.text for line in change.lines if "is not bounced" in line.text]
+    sent = [line for one in change.messages if isinstance(one, Commands) for line in one.lines]
+    assert ("shutdown" in "".join(sent)) is (reason is None)
+    assert said == ([] if reason is None else [f"{ONE} is not bounced: {reason}; the device keeps its address for now"])
+
+
+def test_an_err_disabled_port_is_not_bounced(device: Device) -> None:
+    device.edit(*PORTFAST)
+    device.switch.faults.errdisabled = frozenset({1})
+    off = errdisabled(show(device.switch, "show interfaces status"))
+    assert off == {ONE}
+    seen = read(device.switch.text(), {1: "default"}, errdisabled=off)
+    change = render.change("sw", RuleSet([move(999, bounce=True)]), seen, PreState())
+    assert any("it is err-disabled" in line.text for line in change.lines)
+
+
+def test_what_is_permitted_and_by_address(device: Device) -> None:
+    service: dict[str, Any] = {"protocol": Protocol.TCP, "peer_ports": PortRange(443, 443)}
+    only = [
+        Rule(Match(Direction.FROM, port=ONE, peer=ip_network(peer), **service), Action.PERMIT, Provenance("c1"))
+        for peer in ("10.99.0.0/24", "10.0.0.4", "2001:db8::/64")
+    ]
+    before = device.switch.text()
+    device.converge(deny(), *only)
+    assert sorted(device.body("ip")[:2]) == [
+        "permit tcp any 10.99.0.0 0.0.0.255 eq 443", "permit tcp any host 10.0.0.4 eq 443",
+    ]  # fmt: skip
+    assert device.body("ip")[2:] == ["deny ip any any"]
+    assert device.body("ipv6") == ["permit tcp any 2001:db8::/64 eq 443", "deny ipv6 any any"]
+    assert device.body("mac") == ["deny any any"], "a MAC list filters no IP there"
+    assert held(device.seen()).keys() == {deny().id, *(rule.id for rule in only)}
+    device.converge()
+    assert device.switch.text() == before
+
+
+def test_room_in_the_hardware_by_family(device: Device) -> None:
+    rules = [deny(protocol=Protocol.TCP, peer_ports=PortRange(port, port)) for port in (22, 23)]
+    told = " IPv4 security aces:  964/964  30/30\n IPv6 security aces:  25/25  23/23\n"
+    assert room(told) == ((frozenset({"ip", "mac"}), 934), (frozenset({"ipv6"}), 2))
+    tight = replace(device.seen(), room=room(told))
+    said = refusals(render.change("sw", RuleSet(rules), tight, PreState()))
+    assert said == [f"{ONE}: its lists need at least 3 entries more, and the hardware has room for 2"] * 2
+    assert not refusals(
+        render.change("sw", RuleSet(rules), replace(tight, room=room(told.replace("23/23", "22/22"))), PreState())
+    )
+
+
+def test_room_as_newer_switches_tell_it() -> None:
+    """Two ASICs of a 9300; the fuller counts."""
+    told = "CAM Utilization for ASIC [0]\n QoS Access Control Entries 5120 153\n Security Access Control Entries 5120 246\n"
+    fuller = told.replace("[0]", "[1]").replace("246", "5000")
+    assert room(told + fuller) == ((frozenset({"ip", "ipv6", "mac"}), 120),)
+    assert room("% Invalid input detected at '^' marker.") == ()
 
 
 @settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -254,7 +349,7 @@ def test_any_rules_settle_and_leave_nothing(tmp_path_factory: pytest.TempPathFac
     for _ in range(2):
         rules = data.draw(st.lists(one, max_size=4))
         device.converge(*rules)
-        assert ios_config.held(device.seen()).keys() == {rule.id for rule in rules}
+        assert held(device.seen()).keys() == {rule.id for rule in rules}
     device.converge()
     assert device.switch.text() == before
 
@@ -269,7 +364,7 @@ def test_names_of_ports_are_the_virtual_switchs() -> None:
 def test_a_list_with_a_name_that_is_not_known_is_believed(device: Device) -> None:
     device.converge(deny(protocol=Protocol.TCP, peer_ports=PortRange(23, 23)))
     odd = read(device.switch.text().replace("eq telnet", "eq newly-named"), {1: "default"})
-    assert ios_config.held(odd).keys() == ios_config.held(device.seen()).keys()
+    assert held(odd).keys() == held(device.seen()).keys()
 
 
 def test_a_parser_that_nobody_here_wrote_reads_what_is_meant(device: Device) -> None:

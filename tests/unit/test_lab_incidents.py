@@ -11,9 +11,9 @@ from pydantic import TypeAdapter
 
 from labs.frames import Kind
 from labs.incidents import Incident, ReaddPort, RestartSwitch, Tolerance, WipeFlows
+from labs.ledger import Seen
 from labs.result import Happened, Result
 from labs.scenario import Scenario, ScenarioError, Stream, load, names, trials
-from labs.sniffer import Seen
 from labs.verdicts import Count, Row, Verdict, incident
 from topologies.campus import campus
 from topologies.plan import Role

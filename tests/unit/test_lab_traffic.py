@@ -25,8 +25,9 @@ from labs.frames import (
     tag_offset,
 )
 from labs.incidents import Crash
+from labs.ovs_state import steady
 from labs.scenario import ScenarioError, SuricataAlert, load, names, trials
-from labs.state import State, steady
+from labs.state import State
 from topologies.campus import campus
 from topologies.plan import NetworkPlan, Role
 from topologies.random_campus import random_campus

@@ -34,6 +34,15 @@ views = st.builds(
 # --- examples -------------------------------------------------------------------------------------------------------
 
 
+def test_a_switch_that_is_looked_at_now_and_then_notices_late_that_the_cable_was_pulled() -> None:
+    """It was plugged in at 905 on a switch that told at once; the other one was looked at at 902 and at 909."""
+    there = replace(THERE, came=905.0)
+    home = replace(HOME, up=False, went=909.0)
+    assert judge(home, there, 911.0).step is Step.HOLD_BOTH
+    assert judge(replace(home, pulled=902.0), there, 911.0).step is Step.MOVE
+    assert judge(replace(home, pulled=906.0), there, 911.0).step is Step.HOLD_BOTH, "it was plugged in before"
+
+
 def test_a_cable_that_was_pulled_here_and_plugged_in_there_is_a_move() -> None:
     assert judge(PULLED, PLUGGED, NOW).step is Step.MOVE
     assert judge(replace(PULLED, up=True, came=950.0), PLUGGED, NOW).step is Step.MOVE, (

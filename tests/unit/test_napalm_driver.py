@@ -17,6 +17,7 @@ from drivers.base import (
     DeviceRefused,
     DeviceUnreachable,
     Disconnected,
+    Interface,
     MacEntry,
     OutcomeUnknown,
     PortStatus,
@@ -300,6 +301,11 @@ async def test_events_tell_of_what_changes_and_of_a_device_that_is_away(bench: B
     assert (changed.port, changed.up) == ("Ethernet2", False)
     await bench.driver.close()
     assert [event async for event in events] == []
+
+
+def test_a_link_that_changed_is_told_with_the_look_before() -> None:
+    before, after = (DeviceFacts("sw1", "boot", interfaces=(Interface(PORT, up=up),)) for up in (True, False))
+    assert list(differences("sw1", before, after, 7.0, 2.0)) == [PortStatus("sw1", 7.0, PORT, up=False, since=2.0)]
 
 
 def test_a_mac_is_told_when_it_is_new_at_a_port() -> None:

@@ -117,6 +117,35 @@ async def test_a_push_waits_for_its_confirmation_over_a_new_connection(bench: Be
     assert (await bench.push()).status is ReceiptStatus.UNCHANGED
 
 
+async def test_a_bounce_ends_with_the_confirmation_and_so_does_its_way_back(bench: Bench) -> None:
+    port = f"interface {PORT}"
+    bench.switch.edit(["vlan 999", port, "spanning-tree portfast"])
+    before = bench.switch.text()
+    bench.with_options(bounce_for=0.2)
+    match = Match(Direction.FROM, port=PORT)
+    for desired, vlan in (
+        (RuleSet([Rule(match, Action.MOVE_VLAN, Provenance("c1"), vlan=999, bounce=True)]), 999),
+        (RuleSet(), 1),
+    ):
+        receipt = await bench.push(desired)
+        assert "shutdown" in bench.switch.running.section(port)
+        await bench.driver.confirm(receipt)
+        assert "shutdown" not in bench.switch.running.section(port)
+        assert (await bench.driver.observe()).ports[PORT].settings["vlan"] == vlan
+        assert (await bench.push(desired)).status is ReceiptStatus.UNCHANGED
+    assert bench.switch.text() == before
+
+
+async def test_a_switch_without_room_is_not_pushed_to(bench: Bench) -> None:
+    bench.switch.edit(["ip access-list extended X", "permit ip any any", OTHER, "ip access-group X in"])
+    bench.switch.faults.tcam = 2
+    change = bench.driver.render(DENY, await bench.driver.observe(), PreState())
+    assert (await bench.driver.apply(change, 20.0)).refused == {
+        rule.id: f"{PORT}: its lists need at least 2 entries more, and the hardware has room for 1" for rule in DENY
+    }
+    assert not bench.denied
+
+
 async def test_what_nobody_confirmed_in_time_is_gone_and_not_claimed(bench: Bench) -> None:
     receipt = await bench.push()
     bench.switch.revert()
@@ -191,7 +220,11 @@ async def test_what_a_colleague_configured_in_the_moment_of_a_refused_push_is_to
 
 
 async def test_a_full_table_refuses_the_whole(bench: Bench) -> None:
-    bench.switch.faults.tcam = 2
+    bench.switch.edit(["ip access-list extended X", "permit ip any any", OTHER, "ip access-group X in"])
+    bench.switch.faults.tcam, bench.switch.faults.refuse = (
+        2,
+        re.compile("^show platform"),
+    )  # nor does it tell of its room
     with pytest.raises(DeviceRefused, match="TCAM"):
         await bench.push()
     assert not bench.denied

@@ -5,6 +5,7 @@ Sections are of the SLPF profile (oasis-tcs/openc2-apsc-stateless-packet-filter,
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import time
@@ -302,6 +303,40 @@ async def test_the_same_request_again_happens_once(producer: Producer) -> None:
     assert producer.service.requests[0].duration == 60
 
 
+async def test_one_with_an_end_that_is_sent_again_later_happens_once(producer: Producer) -> None:
+    """What is left of it is less by then."""
+    ends = int(time.time() * 1000) + 90_000
+    message = {"headers": {"request_id": "same"}, "body": {"openc2": {"request": deny(stop_time=ends)}}}
+    first = said(await producer.post(message))
+    await asyncio.sleep(0.01)
+    assert said(await producer.post(message)) == first
+    assert first["status"] == 200
+    assert len(producer.service.requests) == len(await producer.held()) == 1
+
+
+async def test_after_an_ack_the_same_command_says_what_became_of_it(producer: Producer) -> None:
+    def asked(reply: str, id: str) -> dict[str, Any]:
+        return {"headers": {"request_id": id}, "body": {"openc2": {"request": deny(response_requested=reply)}}}
+
+    assert said(await producer.post(asked("ack", "good"))) == {"status": 102}
+    (held,) = await producer.held()
+    assert said(await producer.post(asked("complete", "good")))["results"]["slpf"]["rule_number"] == int(held[2:], 16)
+    assert await producer.held() == [held]
+    producer.service.refuse = Refused(RefusalCode.PROTECTED, "protected by dns")
+    assert said(await producer.post(asked("ack", "bad"))) == {"status": 102}
+    answer = said(await producer.post(asked("complete", "bad")))
+    assert answer == {"status": 501, "status_text": "Rule not updated: protected by dns"}
+
+
+async def test_a_request_id_is_of_one_command(producer: Producer) -> None:
+    for net, status in (("10.0.0.7", 200), ("10.0.0.8", 501)):
+        message = {"headers": {"request_id": "same"}, "body": {"openc2": {"request": deny(net)}}}
+        answer = said(await producer.post(message))
+        assert answer["status"] == status
+    assert answer["status_text"].startswith("Rule not updated: ")
+    assert "was used for another request" in answer["status_text"]
+
+
 NOT_SUPPORTED = (
     ({"insert_rule": 1234}, 501),  # 2.3.2
     ({"drop_process": "reject"}, 501),
@@ -435,6 +470,7 @@ VALUE = st.recursive(
 )
 
 
+@pytest.mark.fuzz
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_value_anywhere_is_a_command_or_a_status(data: st.DataObject) -> None:
@@ -449,6 +485,7 @@ def test_any_value_anywhere_is_a_command_or_a_status(data: st.DataObject) -> Non
     _reads(command)
 
 
+@pytest.mark.fuzz
 @settings(deadline=None)
 @given(body=st.binary(max_size=60) | VALUE.map(lambda value: json.dumps(value).encode()), header=st.text(max_size=5))
 def test_any_bytes_are_a_message_or_a_status(body: bytes, header: str) -> None:

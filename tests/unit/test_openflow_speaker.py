@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.openflow import flows, lldp, packets, told, wire
+from drivers.openflow import flows, lldp, packets, server, told, wire
 from drivers.openflow.app import Application
 from drivers.openflow.app_beside import ApplicationBeside
 from drivers.openflow.converge import EVENNESS, read_back
@@ -161,6 +161,23 @@ def test_a_flow_that_was_read_before_is_the_same_one_until_it_has_changed() -> N
     for broken in (cut, cut[:20]):
         with pytest.raises(ValueError, match="octets"):
             reader.read(told.to_text([broken]), whole=True)
+
+
+def test_a_long_answer_is_read_in_pieces() -> None:
+    rule = Rule(Match(Direction.FROM, port=PortName("p1")), Action.DENY, Provenance("c1", "", "me"))
+    flow = flows.rule_flows(rule, 3)[0]
+    text = told.to_text(_entry(flow, n, 0) for n in range(2 * told.PIECE + 1))
+    pieces = list(told.Reader().pieces(text, whole=True))
+    assert [len(piece) for piece in pieces] == [told.PIECE, told.PIECE, 1]
+    assert [one.packets for piece in pieces for one in piece] == list(range(2 * told.PIECE + 1))
+    assert told.Reader().read(text, whole=True) == [one for piece in pieces for one in piece]
+
+
+def test_some_flows_of_many_are_asked_for_by_themselves() -> None:
+    cookies = list(range(100))
+    assert server._asked_for(cookies, {}, 99) == [(flows.COOKIE_MARK, flows.COOKIE_MASK, None)]
+    assert server._asked_for(cookies, {}, 100) == [(cookie, wire.ALL, None) for cookie in cookies]
+    assert server._asked_for(None, {}, 100) == [(flows.COOKIE_MARK, flows.COOKIE_MASK, None)]
 
 
 def test_who_outranks_us_is_told_by_cookie_and_priority() -> None:

@@ -5,19 +5,25 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from topologies import ownership
 
 
-def _elsewhere() -> str:
-    """A mark of a process that lives, made in a PID namespace beside ours (a container's, with our /tmp)."""
-    code = "import os; from topologies import ownership; print(ownership.mark(os.getpid()))"
+@contextmanager
+def _elsewhere() -> Iterator[str]:
+    """A mark of a process that lives, made in a PID namespace beside ours (a container's, with our /tmp). It lives on for as long as one
+    looks: the next namespace to be made may get the number of one that has ended."""
+    code = "import os; from topologies import ownership; print(ownership.mark(os.getpid()), flush=True); input()"
     command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as beside:
+        assert beside.stdout is not None
+        yield beside.stdout.readline().strip()
+        beside.communicate("\n", timeout=60)
+    assert beside.returncode == 0
 
 
 def test_a_process_is_alive_until_it_has_ended() -> None:
@@ -35,10 +41,10 @@ def test_another_process_with_the_same_id_is_not_its_owner() -> None:
 
 @pytest.mark.mininet  # namespaces, as root
 def test_a_run_in_another_namespace_is_not_judged_from_where_it_cannot_be_seen() -> None:
-    mark = _elsewhere()
-    look = f"from topologies import ownership; print(ownership.alive({mark!r}))"
-    command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", look]
-    assert subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout == "True\n"
+    with _elsewhere() as mark:
+        look = f"from topologies import ownership; print(ownership.alive({mark!r}))"
+        command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", look]
+        assert subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout == "True\n"
 
 
 def test_the_machine_itself_sees_whether_anybody_of_a_namespace_is_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,9 +76,9 @@ def test_the_openflow_driver_can_carry_it(endpoint: Endpoint) -> None:
 
 
 def test_what_a_driver_did_not_declare_is_refused_before_anything_is_sent() -> None:
-    one_way = Capabilities(frozenset({(Action.DENY, Direction.FROM, frozenset({"port"}))}))
+    one_way = Capabilities(frozenset({(Action.DENY, Direction.TO, frozenset({"port"}))}))
     with pytest.raises(
-        Refused, match=r"s1:s1-eth3: profile full asks for what the driver there cannot do: deny to on port$"
+        Refused, match=r"s1:s1-eth3: profile full asks for what the driver there cannot do: deny from on port$"
     ) as caught:
         planned(ALONE, one_way)
     assert caught.value.code is RefusalCode.UNSUPPORTED

@@ -15,6 +15,8 @@ from controller.prove import prove
 from drivers.base import Capabilities, PreState
 from drivers.memory import MemoryDriver
 from drivers.napalm_config.eos_device import CAPABILITIES as EOS
+from drivers.napalm_config.ios_device import IosPlatform
+from drivers.napalm_config.options import IosOptions
 from drivers.openflow.converge import Renderer
 from drivers.openflow.driver import BesideOpenFlowDriver, OpenFlowDriver
 from drivers.openflow.flows import Flow
@@ -228,6 +230,18 @@ def test_a_switch_that_cannot_tell_fragments_makes_the_plan_weaker_and_says_so()
     assert "packets with unknown headers" in weaker
     assert "device > anyone: fragmented packets" in residual
     assert "SMB" in blocked
+
+
+@pytest.mark.parametrize("profile", [FULL, LATERAL], ids=["full", "lateral"])
+def test_a_switch_without_lists_for_what_leaves_a_port_holds_what_the_device_sends(profile: Profile) -> None:
+    """A Catalyst 2960: the answers to whoever reaches it are stopped as well, and the plan says what is not."""
+    options = IosOptions(host="sw", username="netcordon")
+    blocked, residual, weaker, _ = planned(profile, IosPlatform("sw", options).capabilities)
+    assert "no lists for what leaves a port" in weaker
+    assert "device > anyone: " in blocked
+    assert "anyone > device: " in residual
+    with_lists = IosPlatform("sw", options.model_copy(update={"port_lists_out": True})).capabilities
+    assert "leaves a port" not in planned(profile, with_lists)[2]
 
 
 def test_what_a_kept_service_leaves_is_residual() -> None:

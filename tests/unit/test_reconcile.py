@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 
 from controller.config import Reconciling
+from controller.errors import StoreUnavailable
 from controller.model import Attachment, Containment, Endpoint, Outcome
 from controller.readback import Pass, merged, outcomes_of
 from controller.reconcile import DeviceLoop
@@ -205,7 +208,7 @@ async def test_all_is_recorded_anew_when_all_may_be_otherwise(
 async def test_what_was_foreseen_is_sent_once_it_is_wanted_and_not_before(bench: Bench) -> None:
     await bench.loop.converge()
     await bench.store.save_baseline(SWITCH, bench.loop.untouched([PORTS[0]]))  # as an accept does
-    bench.store.on_foreseen = lambda device, desired: bench.loop.foresee(desired)
+    bench.store.on_foreseen = lambda device, desired, steps: bench.loop.foresee(desired, steps)
     await bench.accept()
     rendered = bench.driver.rendered
     assert (rendered, bench.pushes()) == (2, 0)
@@ -220,7 +223,7 @@ async def test_what_was_foreseen_is_sent_once_it_is_wanted_and_not_before(bench:
 async def test_what_was_foreseen_of_another_state_is_not_sent(bench: Bench) -> None:
     await bench.accept(1)
     await bench.loop.converge()
-    bench.store.on_foreseen = lambda device, desired: bench.loop.foresee(desired)
+    bench.store.on_foreseen = lambda device, desired, steps: bench.loop.foresee(desired, steps)
     await bench.accept(2)
     bench.device.wipe()
     bench.loop.distrust()
@@ -231,13 +234,137 @@ async def test_what_was_foreseen_of_another_state_is_not_sent(bench: Bench) -> N
 
 async def test_what_was_foreseen_and_came_otherwise_is_not_sent(bench: Bench) -> None:
     await bench.loop.converge()
-    bench.store.on_foreseen = lambda device, desired: bench.loop.foresee(desired)
+    bench.store.on_foreseen = lambda device, desired, steps: bench.loop.foresee(desired, steps)
     await bench.accept(1)
     bench.store.on_foreseen = None
     await bench.accept(2)
     await bench.loop.converge()
     assert not bench.passes(1)
     assert not bench.passes(2)
+
+
+@dataclass
+class Parcel:
+    """A change that lies ready with `Layer`: `sent` once somebody gave the word."""
+
+    sent: bool = False
+    dropped: bool = False
+
+    def send(self) -> bool:
+        self.sent = self.sent or not self.dropped
+        return self.sent
+
+    def drop(self) -> bool:
+        self.dropped = not self.sent
+        return self.dropped
+
+
+class Layer(Spy):
+    """A spy that lays changes ready as well."""
+
+    def __init__(self, device: MemoryDevice) -> None:
+        super().__init__(device)
+        self.parcels: list[Parcel] = []
+
+    def lay_ready(self, change: Change) -> Parcel:
+        self.parcels.append(Parcel())
+        return self.parcels[-1]
+
+
+@pytest.fixture
+async def layer(bench: Bench) -> Layer:
+    """Its loop has converged once, and hears what is foreseen and what is durable."""
+    driver = Layer(bench.device)
+    bench.driver = driver
+    bench.loop = DeviceLoop(SWITCH, driver, bench.store, SETTINGS, "me", lambda: bench.now, lambda cases: None)
+    await bench.loop.converge()
+    await bench.store.save_baseline(SWITCH, bench.loop.untouched(PORTS))
+    await bench.store.desired(SWITCH)
+    bench.store.on_foreseen = lambda device, desired, steps: bench.loop.foresee(desired, steps)
+    bench.store.on_durable = bench.loop.durable
+    return driver
+
+
+def _slow_commit(monkeypatch: pytest.MonkeyPatch, then: Callable[[], None] = lambda: None) -> None:
+    """As long as a disk may take: the event loop has laid it ready before."""
+    real = sqlalchemy.engine.RootTransaction.commit
+
+    def commit(transaction: sqlalchemy.engine.RootTransaction) -> None:
+        time.sleep(0.1)
+        then()
+        real(transaction)
+
+    monkeypatch.setattr(sqlalchemy.engine.RootTransaction, "commit", commit)
+
+
+async def test_what_lies_ready_goes_out_as_soon_as_it_is_durable(
+    bench: Bench, layer: Layer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent_before: list[bool] = []
+    _slow_commit(monkeypatch, lambda: sent_before.extend(parcel.sent for parcel in layer.parcels))
+    await bench.accept()
+    assert sent_before == [False], "not while it was not on the disk"
+    assert [parcel.sent for parcel in layer.parcels] == [True], "and without a pass"
+    await bench.loop.converge()
+    assert await bench.outcome() is Outcome.INSTALLED
+
+
+async def test_what_was_not_committed_never_goes_out(
+    bench: Bench, layer: Layer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> None:
+        raise sqlalchemy.exc.OperationalError("COMMIT", None, Exception("database or disk is full"))
+
+    _slow_commit(monkeypatch, full)
+    with pytest.raises(StoreUnavailable):
+        await bench.accept(1)
+    monkeypatch.undo()
+    assert [parcel.sent for parcel in layer.parcels] == [False]
+    await bench.store.desired(SWITCH, anew=True)
+    _slow_commit(monkeypatch)
+    await bench.accept(2)
+    await bench.loop.converge()
+    assert not layer.parcels[0].sent, "another commit is no word for it"
+    assert bench.passes(1)
+    assert not bench.passes(2)
+
+
+async def test_what_lies_ready_for_a_state_that_is_in_doubt_does_not_go_out(
+    bench: Bench, layer: Layer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distrusted = asyncio.get_running_loop().call_soon_threadsafe
+
+    def doubt() -> None:
+        distrusted(bench.loop.distrust)
+        time.sleep(0.1)
+
+    _slow_commit(monkeypatch, doubt)
+    await bench.accept()
+    assert [(parcel.sent, parcel.dropped) for parcel in layer.parcels] == [(False, True)]
+    await bench.loop.converge()
+    assert not bench.passes()
+
+
+async def test_a_port_of_which_is_not_known_what_was_there_before_us_is_not_touched_beforehand(
+    bench: Bench, layer: Layer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.store.drop_baseline(SWITCH, PORTS)
+    _slow_commit(monkeypatch)
+    await bench.accept()
+    assert layer.parcels == []
+    await bench.loop.converge()
+    assert await bench.outcome() is Outcome.INSTALLED
+
+
+async def test_nothing_goes_out_beside_a_pass(bench: Bench, layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It might go by what was wanted before."""
+
+    def begins() -> None:
+        bench.loop._passing = True
+
+    _slow_commit(monkeypatch, begins)
+    await bench.accept()
+    assert [parcel.sent for parcel in layer.parcels] == [False]
 
 
 # --- the plain way ----------------------------------------------------------------------------------------------------

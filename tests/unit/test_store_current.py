@@ -145,7 +145,7 @@ async def test_a_commit_that_may_or_may_not_have_come_about_ends_what_is_known(
 
 async def test_what_is_foreseen_is_what_is_then_wanted_and_only_once_it_is_committed(store: Store) -> None:
     foreseen: list[RuleSet] = []
-    store.on_foreseen = lambda device, desired: foreseen.append(desired.rules)
+    store.on_foreseen = lambda device, desired, steps: foreseen.append(desired.rules)
     await store.desired("s1")
     await store.accept(draft(1), recheck=nothing)
     assert (await store.desired("s1")).rules is foreseen[0], "worked out once"
@@ -156,7 +156,7 @@ async def test_what_is_foreseen_is_what_is_then_wanted_and_only_once_it_is_commi
 
 async def test_what_was_foreseen_and_failed_is_forgotten(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     foreseen: list[str] = []
-    store.on_foreseen = lambda device, desired: foreseen.append(device)
+    store.on_foreseen = lambda device, desired, steps: foreseen.append(device)
     await store.desired("s1")
 
     def full(transaction: Any) -> None:

@@ -13,8 +13,10 @@ import pytest
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import OperationalError
 
-from controller.errors import NotFound, StoreUnavailable
+from controller.errors import NotFound, RefusalCode, Refused, StoreUnavailable
 from controller.store import Store
+from controller.store.audit_log import verify_file
+from controller.store.log_room import widen
 from controller.store.writer import Transaction
 from tests.unit.store_cases import Clock, draft, nothing
 
@@ -140,6 +142,56 @@ async def test_the_log_begins_anew_while_nobody_waits_and_not_within_the_next_wr
         since = beginnings()
         await store.accept(draft(2), recheck=nothing)
         assert beginnings() == since, "the write paid for it"
+    finally:
+        await store.close()
+
+
+async def test_the_log_gets_room_while_nobody_waits_and_is_read_whole_with_it(
+    sqlite_url: str, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.store.log_room.STEP", 1 << 20)
+    monkeypatch.setattr("controller.store.log_room.ROOM", 3 << 20)
+    monkeypatch.setattr("controller.store.writer._IDLE_SECONDS", 0.05)
+    log = tmp_path / "netcordon.db-wal"
+    store = await Store.open(sqlite_url, clock)
+    try:
+        ends = asyncio.get_running_loop().time() + 30
+        while log.stat().st_size < 3 << 20:
+            assert asyncio.get_running_loop().time() < ends, f"the log is {log.stat().st_size} octets long"
+            await asyncio.sleep(0.02)
+        for i in range(5):
+            await store.accept(draft(i), recheck=nothing)
+        assert log.stat().st_size == 3 << 20, "commits go where there is room"
+        copies = tmp_path / "copy"
+        copies.mkdir()
+        for name in ("netcordon.db", "netcordon.db-wal"):  # as a crash leaves them
+            (copies / name).write_bytes((tmp_path / name).read_bytes())
+        assert verify_file(copies / "netcordon.db").records == 5
+    finally:
+        await store.close()
+
+
+def test_no_room_is_taken_where_little_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "n.db-wal").write_bytes(b"frames")
+    monkeypatch.setattr("controller.store.log_room.FREE", 1 << 62)
+    assert not widen(tmp_path / "n.db")
+    assert (tmp_path / "n.db-wal").read_bytes() == b"frames"
+
+
+async def test_a_lone_write_that_fails_leaves_nothing_and_the_chain_goes_on(sqlite_url: str, clock: Clock) -> None:
+    store = await Store.open(sqlite_url, clock)
+
+    def fails(transaction: Transaction) -> None:
+        transaction.audit("anna", "try", "x", {})
+        transaction.connection.exec_driver_sql("DELETE FROM audit_head").close()
+        raise Refused(RefusalCode.CHANGED, "it moved")
+
+    try:
+        for i in range(3):
+            await store.accept(draft(i), recheck=nothing)
+            with pytest.raises(Refused, match="it moved"):
+                await store._write(fails)
+        assert (await store.audit_verify()).records == 3
     finally:
         await store.close()
 

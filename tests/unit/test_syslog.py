@@ -190,11 +190,17 @@ async def test_tls_takes_whom_the_authority_signed(sender: Sender, tmp_path: Pat
     context = ssl.create_default_context(cafile=str(certificate))
     with contextlib.suppress(OSError):
         await stream(listener.port, f"<13>{ALERT}\n".encode(), context)
+    await until(lambda: sender.told.get(Fate.REFUSED) == 1)
+    with contextlib.suppress(OSError):
+        await stream(listener.port, f"<13>{ALERT}\n".encode())  # no TLS at all
+    await until(lambda: sender.told.get(Fate.REFUSED) == 2)
     assert sender.service.taken == []
+    assert [finding.check for finding in _syslog({listener.name: listener.counts})] == ["syslog-refused"]
     context.load_cert_chain(certificate, key)
     await stream(listener.port, f"<13>{ALERT}\n".encode(), context)
     await until(lambda: sender.service.taken)
     assert len(sender.service.taken) == 1
+    assert sender.told[Fate.REFUSED] == 2
 
 
 async def test_others_are_refused_and_counted(sender: Sender) -> None:
@@ -281,6 +287,7 @@ PIECE = (
 )
 
 
+@pytest.mark.fuzz
 @settings(deadline=None)
 @given(pieces=st.lists(PIECE, max_size=8), steps=st.integers(1, 200), longest=st.integers(16, 4000))
 def test_any_stream_is_cut_alike_and_loses_no_octet_unsaid(pieces: list[bytes], steps: int, longest: int) -> None:
@@ -294,6 +301,7 @@ def test_any_stream_is_cut_alike_and_loses_no_octet_unsaid(pieces: list[bytes], 
         assert first
 
 
+@pytest.mark.fuzz
 @settings(deadline=None)
 @given(data=st.data())
 def test_any_frame_is_an_alert_or_none_or_a_dead_letter_with_a_reason(data: st.DataObject) -> None:

@@ -251,7 +251,8 @@ def test_a_tables_heading_stands_over_each_part_also_after_a_restart(file: Path)
 STEP = st.sampled_from(["write", "write", "half", "read", "restart", "rename", "copytruncate"])
 
 
-@settings(deadline=None, max_examples=150)
+@pytest.mark.fuzz
+@settings(deadline=None, max_examples=max(150, settings().max_examples))
 @given(steps=st.lists(STEP, max_size=25))
 def test_whatever_happens_each_line_comes_once(steps: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     """Every line that was written is read exactly once. A line that a rotation cuts in two comes as its halves."""

@@ -96,6 +96,11 @@ class IosSwitch:
         return self._clock()
 
     @property
+    def entries_held(self) -> int:
+        """How many of the hardware's entries its bound lists take."""
+        return _entries_needed(self.running)
+
+    @property
     def archives(self) -> bool:
         return any(line.startswith("path ") for line in self.running.section("archive"))
 
@@ -236,8 +241,7 @@ class IosSwitch:
     def _run_by(self, wanted: Configuration) -> None:
         """Program the hardware, and then call it the running configuration. Interfaces and VLAN 1 cannot go."""
         wanted.sections = self.factory().sections | wanted.sections
-        held = [one for lines in wanted.of("interface").values() for one in bound(lines)]
-        needed = sum(len(entry.flows) for family, name, _ in held for entry in entries(wanted, family, name))
+        needed = _entries_needed(wanted)
         if self.faults.tcam is not None and needed > self.faults.tcam:
             raise Rejected(f"%Error: not enough TCAM for {needed} entries of access lists")
         self.hardware.program(forwarding(wanted, sorted(self.hardware.ports())))
@@ -256,6 +260,11 @@ def opened(words: list[str], context: str | None) -> str | None:
 def _left(words: list[str], context: str | None) -> str | None:
     """`no vlan 20` and `no ip access-list ...` are typed at the top, whatever mode was open."""
     return None if words[:1] == ["vlan"] or words[1:2] == ["access-list"] else context
+
+
+def _entries_needed(configuration: Configuration) -> int:
+    held = [one for lines in configuration.of("interface").values() for one in bound(lines)]
+    return sum(len(entry.flows) for family, name, _ in held for entry in entries(configuration, family, name))
 
 
 def _shows_vlans(configuration: Configuration) -> bool:

@@ -15,6 +15,7 @@ from topologies.vendor.ios_forwarding import access_vlan, active_vlans
 from topologies.vendor.ios_grammar import LISTS, PORT, Rejected, vlan_ids
 
 VERSION = "15.2(7)E8"
+_TCAM = 964
 
 
 def show(switch: IosSwitch, command: str) -> str:
@@ -132,6 +133,8 @@ def _short(number: int) -> str:
 def _link(switch: IosSwitch, number: int) -> str:
     if "shutdown" in switch.running.section(f"interface {PORT}{number}"):
         return "disabled"
+    if number in switch.faults.errdisabled:
+        return "err-disabled"
     return "connected" if switch.hardware.ports()[number].up else "notconnect"
 
 
@@ -210,6 +213,18 @@ def _timer(switch: IosSwitch) -> str:
     )
 
 
+def _tcam(switch: IosSwitch) -> str:
+    """In the shape of a transcript (gist.github.com/5332dc69205ae4ac869c). All families share one table here."""
+    most, used = switch.faults.tcam or _TCAM, switch.entries_held
+    told = f"{most}/{most}".rjust(17) + f"{used}/{used}".rjust(15)
+    return (
+        "\nCAM Utilization for ASIC# 0                      Max            Used\n"
+        "                                             Masks/Values    Masks/values\n\n"
+        f" Unicast mac addresses:                       784/6272         26/148\n"
+        f" IPv4 security aces:             {told}\n IPv6 security aces:             {told}\n"
+    )
+
+
 def _archive(switch: IosSwitch) -> str:
     return "The maximum archive configurations allowed is 10." if switch.archives else "Archive feature not enabled"
 
@@ -251,6 +266,7 @@ _TEXTS: Mapping[str, Callable[[IosSwitch], str]] = {
     "hosts": _hosts,
     "lldp neighbors": lambda _: "% LLDP is not enabled",
     "lldp neighbors detail": lambda _: "% LLDP is not enabled",
+    "platform tcam utilization": _tcam,
     "archive": _archive,
     "archive config rollback timer": _timer,
 }

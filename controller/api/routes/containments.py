@@ -110,6 +110,13 @@ async def extend(id: str, body: ExtendBody, service: TheService, token: Containe
     return views.containment_view(extended, time.time())
 
 
+@router.post("/containments/{id}/confirm")
+async def confirm(id: str, service: TheService, token: Container) -> ContainmentView:
+    """Hold what is released at `confirm_by` otherwise. To confirm again changes nothing."""
+    found = await service.store.containment(id)
+    return views.containment_view(await service.confirm(found.id, by=token.name), time.time())
+
+
 @router.post("/release")
 async def release(body: ReleaseBody, service: TheService, token: Releaser, key: Key = None) -> ReleasedView:
     """Release what holds a target, one containment by its id, or all."""

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 
 from controller.api import views
 from controller.api.auth import Reader, TheService
-from controller.api.listings import BindingView, DeviceInfo
+from controller.api.listings import BindingView, DeviceInfo, PathView, TopologyView
 from controller.api.schemas import EndpointView, LocationView
 from controller.errors import InvalidInput
 from controller.intake.event import aware_time
@@ -59,6 +59,27 @@ async def bindings(
 async def devices(service: TheService, token: Reader) -> list[DeviceInfo]:
     """The network devices, and how far each has come with what it should hold."""
     return [views.device_info(device) for device in await service.devices()]
+
+
+@router.get("/topology")
+async def topology(
+    service: TheService,
+    token: Reader,
+    endpoints: Annotated[bool, Query(description="also everybody who was seen")] = False,
+) -> TopologyView:
+    """Who is cabled to whom: devices, boxes that nobody manages, bundles, and the routers that were seen."""
+    return views.topology_view(service.topology(endpoints=endpoints))
+
+
+@router.get("/path")
+async def path(
+    service: TheService,
+    token: Reader,
+    source: Annotated[str, Query(max_length=200)],
+    destination: Annotated[str, Query(max_length=200)],
+) -> PathView:
+    """The way from one device to another, and what stops what on it, by what the network devices should hold."""
+    return views.path_view(await service.path(parse_target(source), parse_target(destination)))
 
 
 def _time(text: str) -> float:

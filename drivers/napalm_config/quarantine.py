@@ -1,7 +1,7 @@
-"""How an EOS access port gets into another VLAN and back: with a note on the device that says where it was, and, if asked, with a link that
+"""How an access port gets into another VLAN and back: with a note on the device that says where it was, and, if asked, with a link that
 goes down for a moment, so that what is behind it asks DHCP again. Pure.
 
-A configure session is merged as a whole, so that `shutdown` and `no shutdown` in one commit would leave the link up: a port is shut by
+`shutdown` and `no shutdown` in one commit would leave the link up, or down for too short a moment for a client to see: a port is shut by
 the commit that moves it, with `bounce due` in its note, and opened by the next one. A port that is found like that later is opened then.
 """
 
@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from drivers.base import DiffLine
-from drivers.napalm_config.eos_config import Note, Seen, SeenPort
+from drivers.napalm_config.dialect import Dialect
 from drivers.napalm_config.ours import PREFIX, QUARANTINE
+from drivers.napalm_config.seen import Note, Seen, SeenPort
 from drivers.rules import PortName, Rule
 
 DUE, DONE = "due", "done"
@@ -22,14 +23,18 @@ DUE, DONE = "due", "done"
 class Draft:
     """`lines` make, bind and change; `after` are deletions, which come when nothing refers to what goes."""
 
+    dialect: Dialect
     lines: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
     diff: list[DiffLine] = field(default_factory=list)
     keep: set[tuple[str, str]] = field(default_factory=set)
     ports: set[PortName] = field(default_factory=set)
 
+    def under(self, header: str, *lines: str) -> None:
+        self.lines += self.dialect.section(header, *lines)
+
     def on(self, port: PortName, *lines: str) -> None:
-        self.lines += [f"interface {port}", *lines, "exit"]
+        self.under(f"interface {port}", *lines)
 
 
 def note_name(port: PortName) -> str:
@@ -38,7 +43,7 @@ def note_name(port: PortName) -> str:
 
 def is_bouncing(lines: Iterable[str]) -> bool:
     """Whether these lines leave a port shut that is to be opened next."""
-    return _bounce(DUE) in lines
+    return any(line.strip() == _bounce(DUE) for line in lines)
 
 
 def move(draft: Draft, seen: Seen, port: PortName, state: SeenPort, rules: Sequence[Rule]) -> None:
@@ -65,7 +70,7 @@ def move(draft: Draft, seen: Seen, port: PortName, state: SeenPort, rules: Seque
     if moves and not bounces and any(rule.bounce for rule in rules):
         draft.diff.append(DiffLine(" ", f"{port} is not bounced: {state.still}; the device keeps its address for now"))
     if vlan not in seen.vlans:
-        draft.lines += [f"vlan {vlan}", f"name {QUARANTINE}", "exit"]
+        draft.under(f"vlan {vlan}", f"name {QUARANTINE}")
     _write(draft, seen, port, Note(ids, vlan, was, DUE if bounces else kept))
     if moves and note is not None and note.bounce == DUE:
         _open(draft, port, state)  # it is between two bounces: its link has been down long enough
@@ -83,8 +88,8 @@ def _back(draft: Draft, port: PortName, state: SeenPort, note: Note) -> None:
     bounces = note.bounce == DONE and state.still is None
     if bounces:
         draft.keep.add(("ip", note_name(port)))
-        draft.lines.append(f"no ip access-list {note_name(port)}")
-        draft.lines += _said(port, Note(frozenset(), note.was, note.was, DUE))
+        draft.lines.append(gone(draft.dialect, port))
+        _say(draft, port, Note(frozenset(), note.was, note.was, DUE))
     draft.on(port, f"switchport access vlan {note.was}", *(["shutdown"] if bounces else []))
     draft.diff.append(DiffLine("~", f"{port} switchport access vlan {note.vlan} -> {note.was}{_told(bounces)}"))
     draft.ports.add(port)
@@ -98,16 +103,20 @@ def _open(draft: Draft, port: PortName, state: SeenPort) -> None:
 
 
 def _write(draft: Draft, seen: Seen, port: PortName, note: Note) -> None:
-    name = note_name(port)
-    draft.lines += [f"no ip access-list {name}"] if ("ip", name) in seen.lists else []
-    draft.lines += _said(port, note)
+    draft.lines += [gone(draft.dialect, port)] if ("ip", note_name(port)) in seen.lists else []
+    _say(draft, port, note)
 
 
-def _said(port: PortName, note: Note) -> list[str]:
+def gone(dialect: Dialect, port: PortName) -> str:
+    """The command that takes the note away."""
+    return f"no {dialect.lists['ip']} {note_name(port)}"
+
+
+def _say(draft: Draft, port: PortName, note: Note) -> None:
     said = [f"remark netcordon vlan {note.vlan} was {note.was}"]
     said += [f"remark netcordon rule {one}" for one in sorted(note.rules)]
     said += [_bounce(note.bounce)] if note.bounce else []
-    return [f"ip access-list {note_name(port)}", *said, "exit"]
+    draft.under(f"{draft.dialect.lists['ip']} {note_name(port)}", *said)
 
 
 def _bounce(state: str) -> str:
@@ -120,12 +129,12 @@ def _told(bounces: bool) -> str:
 
 def opened(seen: Seen) -> list[str]:
     """What ends the bounce of every port that was shut for one."""
-    draft = Draft()
+    draft = Draft(seen.dialect)
     for port, note in sorted(seen.notes.items()):
         if note.bounce == DUE and (state := seen.ports.get(port)) is not None:
             if note.rules:
                 _write(draft, seen, port, Note(note.rules, note.vlan, note.was, DONE))
             else:
-                draft.after.append(f"no ip access-list {note_name(port)}")
+                draft.after.append(gone(draft.dialect, port))
             _open(draft, port, state)
     return [*draft.lines, *draft.after]

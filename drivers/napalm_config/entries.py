@@ -1,4 +1,4 @@
-"""The entries of an EOS access list: what a rule comes to, and how the lists of several containments become one. Pure.
+"""The entries of an access list: what a rule comes to, and how the lists of several containments become one. Pure.
 
 A list's first entry that matches decides. Two lists through both of which a packet must get become one by taking, for every permit of the
 first, what it shares with each entry of the second, in their order: the first pair that matches a packet is the pair of the entries that
@@ -10,19 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from drivers.napalm_config.dialect import ARP, IPV4, IPV6, NEIGHBOURS, Dialect
 from drivers.rules import Action, Direction, Network, PortRange, Protocol, Rule
 
-_NAMES = {"ip": {None: "ip", 1: "icmp", 6: "tcp", 17: "udp"}, "ipv6": {None: "ipv6", 6: "tcp", 17: "udp", 58: "icmpv6"}}
 _NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58, Protocol.ND: 58}
-_NEIGHBOURS = ("router-solicitation", "neighbor-solicitation", "neighbor-advertisement")
-ETHERTYPES = {"ip": "ip", "ipv6": "0x86dd"}
-"""By which a MAC list lets the other families' lists decide."""
 _VERSIONS = {"ip": 4, "ipv6": 6}
+_ETHERTYPES = {"ip": IPV4, "ipv6": IPV6}
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line. What is None or empty matches everything; `kind` is an ICMPv6 type by its name, or an EtherType."""
+    """One line. What is None or empty matches everything; `kind` is one of `NEIGHBOURS`, or an EtherType."""
 
     family: str
     permits: bool
@@ -34,14 +32,18 @@ class Entry:
     established: bool = False
     kind: str = ""
 
-    @property
-    def text(self) -> str:
+    def text(self, dialect: Dialect) -> str:
         words = ["permit" if self.permits else "deny"]
         if self.family != "mac":
-            words.append(_NAMES[self.family].get(self.protocol, str(self.protocol)))
-        words += [_address(self.src), *_ports(self.src_ports), _address(self.dst), *_ports(self.dst_ports)]
+            words.append(dialect.protocols[self.family].get(self.protocol, str(self.protocol)))
+        words += [
+            _address(self.src, dialect),
+            *_ports(self.src_ports),
+            _address(self.dst, dialect),
+            *_ports(self.dst_ports),
+        ]
         words += ["established"] if self.established else []
-        return " ".join([*words, self.kind] if self.kind else words)
+        return " ".join([*words, dialect.kinds[self.kind]] if self.kind else words)
 
     @property
     def matches_all(self) -> bool:
@@ -70,12 +72,12 @@ class Entry:
         )
 
 
-def entries(rule: Rule) -> Mapping[str, tuple[Entry, ...]]:
-    """What a DENY or a PERMIT comes to, by family. What is permitted by an IP list has to pass the port's MAC list as well."""
+def entries(rule: Rule, dialect: Dialect) -> Mapping[str, tuple[Entry, ...]]:
+    """What a DENY or a PERMIT comes to, by family. What an IP list permits has to pass the port's MAC list as well, where that sees it."""
     match = rule.match
     permits = rule.action is Action.PERMIT
     if match.protocol is Protocol.ARP:
-        return {"mac": (Entry("mac", permits, kind="arp"),)}
+        return {"mac": (Entry("mac", permits, kind=ARP),)}
     version = next((end.version for end in (match.ip, match.peer) if end is not None), None)
     families = [family for family, own in _VERSIONS.items() if version in (None, own)]
     if match.protocol is Protocol.ND:
@@ -83,8 +85,8 @@ def entries(rule: Rule) -> Mapping[str, tuple[Entry, ...]]:
     found = {family: tuple(_layer3(rule, family, permits)) for family in families}
     if match.protocol is None:
         return found | {"mac": (Entry("mac", permits),)}
-    if permits:
-        found["mac"] = tuple(Entry("mac", permits=True, kind=ETHERTYPES[family]) for family in families)
+    if permits and dialect.mac_lists_see_ip:
+        found["mac"] = tuple(Entry("mac", permits=True, kind=_ETHERTYPES[family]) for family in families)
     return found
 
 
@@ -95,14 +97,14 @@ def _layer3(rule: Rule, family: str, permits: bool) -> Iterator[Entry]:
         ends.reverse()
     (src, src_ports), (dst, dst_ports) = ends
     number = None if match.protocol is None else _NUMBERS[match.protocol]
-    kinds = _NEIGHBOURS if match.protocol is Protocol.ND else ("",)
+    kinds = NEIGHBOURS if match.protocol is Protocol.ND else ("",)
     for kind in kinds:
         yield Entry(family, permits, number, src, dst, src_ports, dst_ports, bool(match.established), kind)
 
 
-def families(rule: Rule, among: Iterable[Rule]) -> tuple[str, ...]:
+def families(rule: Rule, among: Iterable[Rule], dialect: Dialect) -> tuple[str, ...]:
     """The lists that the rule has to be in: a permit only where its own containment denies something."""
-    own = entries(rule)
+    own = entries(rule, dialect)
     if rule.action is Action.DENY:
         return tuple(own)
     voice = (rule.provenance.containment, rule.match.direction)
@@ -110,19 +112,19 @@ def families(rule: Rule, among: Iterable[Rule]) -> tuple[str, ...]:
         family
         for other in among
         if other.action is Action.DENY and (other.provenance.containment, other.match.direction) == voice
-        for family in entries(other)
+        for family in entries(other, dialect)
     }
     return tuple(family for family in own if family in denied) or tuple(own)[:1]
 
 
-def composed(rules: Sequence[Rule], family: str) -> tuple[Entry, ...]:
+def composed(rules: Sequence[Rule], family: str, dialect: Dialect) -> tuple[Entry, ...]:
     """The one list that stops what any containment stops: of each, its permits outweigh its denies. Ends with a permit of all that no
     rule speaks of, or with a deny of everything."""
     whole: tuple[Entry, ...] = (Entry(family, permits=True),)
     for containment in sorted({rule.provenance.containment for rule in rules}):
         own = sorted((r for r in rules if r.provenance.containment == containment), key=lambda rule: rule.id)
         ordered = [r for r in own if r.action is Action.PERMIT] + [r for r in own if r.action is Action.DENY]
-        lines = [entry for rule in ordered for entry in entries(rule).get(family, ())]
+        lines = [entry for rule in ordered for entry in entries(rule, dialect).get(family, ())]
         whole = _through_both(whole, (*lines, Entry(family, permits=True)))
     return whole
 
@@ -140,10 +142,14 @@ def _through_both(one: Sequence[Entry], other: Sequence[Entry]) -> tuple[Entry, 
     return tuple(found)
 
 
-def _address(network: Network | None) -> str:
+def _address(network: Network | None, dialect: Dialect) -> str:
     if network is None or network.prefixlen == 0:
         return "any"
-    return f"host {network.network_address}" if network.prefixlen == network.max_prefixlen else str(network)
+    if network.prefixlen == network.max_prefixlen:
+        return f"host {network.network_address}"
+    return (
+        f"{network.network_address} {network.hostmask}" if dialect.wildcards and network.version == 4 else str(network)
+    )
 
 
 def _ports(span: PortRange | None) -> list[str]:

@@ -1,26 +1,27 @@
-"""What is sent to an EOS switch so that it holds exactly what is desired. Pure.
+"""What is sent to a switch with access lists on its ports, so that it holds exactly what is desired; in its vendor's words. Pure.
 
 A port has at most one list for each family and way. Ours is made anew whenever it is to say something else, bound in the place of the
-former one, and the former one is deleted: a bound list is never edited. Where somebody else's list is bound, ours is put over it: it holds
-our denies and then his entries, and says whose place it took, so that his is bound again when ours goes. An egress MAC list matches no
-EtherType ("Egress MAC ACLs", eos.arista.com): of what goes out of a port ARP cannot be told apart, and a deny of everything bears no
-exception.
+former one, and the former one is deleted: a bound list is never edited. Where somebody else's list is bound, ours is put over it, where the
+dialect lets it: it holds our denies and then his entries, and says whose place it took, so that his is bound again when ours goes. Else a
+rule that would need its place is refused. An egress MAC list matches no EtherType ("Egress MAC ACLs", eos.arista.com): of what goes out of
+a port ARP cannot be told apart, and a deny of everything bears no exception.
 
-Every deny goes into the lists of all families that it concerns, and what is permitted passes each of them; none relies on a MAC list to
-filter IP or to leave IP alone: Arista's documents don't say which it is.
+Every deny goes into the lists of all families that it concerns, and none relies on another's.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from drivers.base import Change, DiffLine, PreState
-from drivers.napalm_config.eos_config import FAMILIES, WAYS, Seen, SeenPort, beneath, canonical, held, is_intact
-from drivers.napalm_config.eos_entries import composed, families
-from drivers.napalm_config.eos_quarantine import Draft, move
+from drivers.napalm_config.dialect import FAMILIES, WAYS
+from drivers.napalm_config.entries import composed, families
 from drivers.napalm_config.messages import Commands, Confirm, Message, Refusal
 from drivers.napalm_config.ours import PREFIX, QUARANTINE, Place, is_ours, name_of, rules_in
+from drivers.napalm_config.quarantine import Draft, move
+from drivers.napalm_config.seen import Room, Seen, SeenPort, beneath, held, is_intact
 from drivers.rules import Action, Direction, PortName, Rule, RuleSet
 
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,99}")
@@ -30,17 +31,15 @@ Body = tuple[str, ...]
 def change(device: str, desired: RuleSet, seen: Seen, baseline: PreState) -> Change:
     """The rules were checked against the driver's declaration."""
     refusals = dict(_refused(desired, seen))
-    draft, standing, wanted, room = Draft(), held(seen), list[Rule](), seen.room
+    draft, standing, wanted, room = Draft(seen.dialect), held(seen), list[Rule](), seen.room
     for port, state in sorted(seen.ports.items()):
         on_port = [rule for rule in desired if rule.match.port == port and rule.id not in refusals]
         refusals |= _over_others(on_port, seen, port, state, baseline)
-        if room is not None:
-            needed = _entries_made(seen, port, state, [r for r in on_port if r.id not in refusals], baseline)
-            if needed > room:
-                why = f"{port}: its lists need at least {needed} entries more, and the hardware has room for {room}"
-                refusals |= {rule.id: why for rule in on_port if rule.id not in standing}
-            else:
-                room -= needed
+        needed = _entries_made(seen, port, state, [r for r in on_port if r.id not in refusals], baseline)
+        if why := _too_many(port, needed, room):
+            refusals |= {rule.id: why for rule in on_port if rule.id not in standing}
+        else:
+            room = tuple((shared, left - sum(needed[one] for one in shared)) for shared, left in room)
         on_port = [rule for rule in on_port if rule.id not in refusals]
         wanted += on_port
         _lists(draft, seen, port, state, on_port, baseline)
@@ -50,7 +49,7 @@ def change(device: str, desired: RuleSet, seen: Seen, baseline: PreState) -> Cha
     if lines := (*draft.lines, *draft.after):
         messages.append(Commands(lines))
     messages += [Refusal(rule, reason) for rule, reason in sorted(refusals.items())]
-    confirmed = [DiffLine("~", f"confirm the commit of session {seen.unsettled}")] if seen.unsettled is not None else []
+    confirmed = [DiffLine("~", f"confirm the commit {seen.unsettled}")] if seen.unsettled is not None else []
     refused = [DiffLine(" ", f"rule {rule} cannot be held: {reason}") for rule, reason in sorted(refusals.items())]
     return Change(
         device,
@@ -84,22 +83,40 @@ def _over_others(
     rules: Iterable[Rule], seen: Seen, port: PortName, state: SeenPort, baseline: PreState
 ) -> Iterator[tuple[str, str]]:
     """What is permitted outweighs our own denies, and no list of somebody else: where there is one, ours can only add to what it denies."""
-    excepting = {_voice(rule) for rule in rules if rule.action is Action.PERMIT}
-    for rule in rules:
-        if rule.action is Action.MOVE_VLAN or _voice(rule) not in excepting:
-            continue
+    on_lists = [rule for rule in rules if rule.action is not Action.MOVE_VLAN]
+    excepting = {_voice(rule) for rule in on_lists if rule.action is Action.PERMIT}
+    for rule in on_lists:
         way = "in" if rule.match.direction is Direction.FROM else "out"
-        theirs = [_beneath(seen, port, state, (family, way), baseline) for family in families(rule, rules)]
-        if named := next(filter(None, theirs), None):
+        places = [(family, way) for family in families(rule, on_lists, seen.dialect)]
+        theirs = [(place, name) for place in places if (name := _beneath(seen, port, state, place, baseline))]
+        if theirs and not seen.dialect.composes:
+            (family, _), name = theirs[0]
+            yield (
+                rule.id,
+                f"{port}: the list {name!r} ({seen.dialect.binds[family]} {way}) is bound there already, and it is not ours:"
+                " take it off, or move the port into a VLAN",
+            )
+        elif theirs and _voice(rule) in excepting:
+            named = theirs[0][1]
             yield rule.id, f"{port}: the list {named} is bound there, and exceptions cannot be put over somebody else's"
 
 
-def _entries_made(seen: Seen, port: PortName, state: SeenPort, rules: list[Rule], baseline: PreState) -> int:
-    """How many entries of new lists these rules come to on the port: the former ones go only once the new ones are bound. A range of ports
-    or an IPv6 address may take several of the hardware's."""
-    trial = Draft()
+def _entries_made(seen: Seen, port: PortName, state: SeenPort, rules: list[Rule], baseline: PreState) -> Counter[str]:
+    """How many entries of new lists these rules come to on the port, by family: the former ones go only once the new ones are bound. A
+    range of ports or an IPv6 address may take several of the hardware's."""
+    trial, made, family = Draft(seen.dialect), Counter[str](), ""
     _lists(trial, seen, port, state, rules, baseline)
-    return sum(line.startswith(("permit ", "deny ")) for line in trial.lines)
+    for line in trial.lines:
+        family = next((one for one in FAMILIES if line.startswith(f"{seen.dialect.lists[one]} ")), family)
+        made[family] += line.lstrip().startswith(("permit ", "deny "))
+    return made
+
+
+def _too_many(port: PortName, needed: Counter[str], room: Room) -> str | None:
+    for shared, left in room:
+        if (count := sum(needed[one] for one in shared)) > left:
+            return f"{port}: its lists need at least {count} entries more, and the hardware has room for {left}"
+    return None
 
 
 def _voice(rule: Rule) -> tuple[str, Direction]:
@@ -112,7 +129,7 @@ def _lists(draft: Draft, seen: Seen, port: PortName, state: SeenPort, rules: lis
         here = [r for r in rules if r.action is not Action.MOVE_VLAN and r.match.direction is direction]
         for family in FAMILIES:
             place = (family, way)
-            mine = [rule for rule in here if family in families(rule, here)]
+            mine = [rule for rule in here if family in families(rule, here, seen.dialect)]
             under = _beneath(seen, port, state, place, baseline)
             body = _body(seen, family, mine, under, here) if mine else None
             _bind(draft, seen, port, state, place, body, under)
@@ -121,8 +138,12 @@ def _lists(draft: Draft, seen: Seen, port: PortName, state: SeenPort, rules: lis
 def _beneath(seen: Seen, port: PortName, state: SeenPort, place: Place, baseline: PreState) -> str | None:
     """Somebody else's list at this place: the one that is bound, or the one that ours was put over."""
     bound = state.bound.get(place)
-    if bound is None or not is_ours(bound):
+    if bound is None:
+        return _left(seen, port, place)
+    if not is_ours(bound):
         return bound
+    if not seen.dialect.composes:
+        return None
     body = seen.lists.get((place[0], bound))
     if body is not None:
         under = beneath(body)
@@ -132,47 +153,57 @@ def _beneath(seen: Seen, port: PortName, state: SeenPort, place: Place, baseline
     return under if under is not None and _WORD.fullmatch(under) and not is_ours(under) else None
 
 
+def _left(seen: Seen, port: PortName, place: Place) -> str | None:
+    """Whose place a list of ours took that somebody has just taken off: he cannot have meant that with it his colleague's goes too."""
+    said = [
+        under
+        for (family, name), body in seen.lists.items()
+        if family == place[0] and is_ours(name) and (under := beneath(body)) is not None
+        if (family, under) in seen.lists and is_intact(seen.dialect, name, port, place, body)
+    ]
+    return next(iter(said), None)
+
+
 def _body(seen: Seen, family: str, mine: Sequence[Rule], under: str | None, here: Sequence[Rule]) -> Body:
     """What ours is to say: whose place it takes, which rules it holds, their entries, and what is beneath."""
     said = [f"remark netcordon over {under}"] if under is not None else []
     said += [
-        f"remark netcordon rule {rule.id} in {','.join(sorted(families(rule, here)))}"
+        f"remark netcordon rule {rule.id} in {','.join(sorted(families(rule, here, seen.dialect)))}"
         for rule in sorted(mine, key=lambda rule: rule.id)
     ]
-    *ours, last = composed(mine, family)
+    *ours, last = [(entry.text(seen.dialect), entry.permits) for entry in composed(mine, family, seen.dialect)]
     theirs = seen.lists.get((family, under)) if under is not None else None
-    if theirs is None or not last.permits:
-        return (*said, *(entry.text for entry in ours), last.text)
-    kept = [canonical(entry) or entry for entry in theirs if not entry.startswith("remark netcordon")]
-    return (*said, *(entry.text for entry in ours), *kept)
+    if theirs is None or not last[1]:
+        return (*said, *(text for text, _ in ours), last[0])
+    kept = [seen.dialect.canonical(entry) or entry for entry in theirs if not entry.startswith("remark netcordon")]
+    return (*said, *(text for text, _ in ours), *kept)
 
 
 def _bind(
     draft: Draft, seen: Seen, port: PortName, state: SeenPort, place: Place, body: Body | None, under: str | None
 ) -> None:
     family, way = place
-    bound = state.bound.get(place)
+    bound, bind = state.bound.get(place), seen.dialect.binds[family]
     if body is None:
         if bound is not None and is_ours(bound):
-            undo = (
-                f"{family} access-group {under} {way}"
-                if under is not None
-                else f"no {family} access-group {bound} {way}"
-            )
+            undo = f"{bind} {under} {way}" if under is not None else f"no {bind} {bound} {way}"
             draft.on(port, undo)
-            draft.diff.append(DiffLine("-", f"{port} {family} access-group {bound} {way}", (undo,)))
+            draft.diff.append(DiffLine("-", f"{port} {bind} {bound} {way}", (undo,)))
+        elif bound is None and under is not None:
+            draft.on(port, f"{bind} {under} {way}")
+            draft.diff.append(DiffLine("+", f"{port} {bind} {under} {way}"))
         return
     name = name_of(port, place, body)
     if bound is not None and bound.startswith(name):
         there = seen.lists.get((family, bound))
-        if there is not None and is_intact(bound, port, place, there):
+        if there is not None and is_intact(seen.dialect, bound, port, place, there):
             draft.keep.add((family, bound))
             return
     name = _unused(seen, family, name)
     draft.keep.add((family, name))
-    draft.lines += [f"{family} access-list {name}", *body, "exit"]
-    draft.on(port, f"{family} access-group {name} {way}")
-    draft.diff.append(DiffLine("+", f"{port} {family} access-group {name} {way}", body))
+    draft.under(f"{seen.dialect.lists[family]} {name}", *body)
+    draft.on(port, f"{bind} {name} {way}")
+    draft.diff.append(DiffLine("+", f"{port} {bind} {name} {way}", body))
 
 
 def _unused(seen: Seen, family: str, name: str) -> str:
@@ -189,9 +220,10 @@ def _clear(draft: Draft, seen: Seen, wanted: list[Rule]) -> None:
             and (is_ours(name) or name.startswith(f"{PREFIX}VLAN-"))
             and (family, name) not in draft.keep
         ):
-            draft.after.append(f"no {family} access-list {name}")
+            header = f"{seen.dialect.lists[family]} {name}"
+            draft.after.append(f"no {header}")
             ids = sorted(rules_in(seen.lists[family, name]))
-            draft.diff.append(DiffLine("-", f"{family} access-list {name}", tuple(f"rule {one}" for one in ids)))
+            draft.diff.append(DiffLine("-", header, tuple(f"rule {one}" for one in ids)))
     asked = {rule.vlan for rule in wanted if rule.action is Action.MOVE_VLAN}
     for vlan, name in sorted(seen.vlans.items()):
         # Nobody is in it but those that we put there, and these leave with this change.

@@ -1,7 +1,15 @@
-"""The names by which EOS shows TCP and UDP ports in access lists (User Manual EOS 4.14.3F, 18.5, `permit`; IANA's numbers)."""
+"""How EOS writes access lists. The names by which it shows TCP and UDP ports are those of the User Manual EOS 4.14.3F, 18.5, `permit`, and
+IANA's numbers.
+
+A MAC list may see IP or not: Arista's documents don't say. So every deny goes into the lists of all families that it concerns, and what is
+permitted passes each of them. They take the EtherType of IPv6 as a number, and do not say how it is shown.
+"""
 
 from __future__ import annotations
 
+from drivers.napalm_config.dialect import ARP, IPV4, IPV6, NEIGHBOURS, Dialect, numbered
+
+_IPV6_TYPES = ("ipv6", "34525", "0x86DD")
 PORTS = {
     "acap": 674, "acr-nema": 104, "afpovertcp": 548, "arns": 384, "asf-rmcp": 623, "at-rtmp": 201, "auth": 113, "bfd": 3784,
     "bfd-echo": 3785, "bftp": 152, "bgp": 179, "biff": 512, "bootpc": 68, "bootps": 67, "chargen": 19, "cifs": 3020, "citadel": 504,
@@ -27,3 +35,33 @@ PORTS = {
     "vmnet": 175, "vxlan": 4789, "who": 513, "whois": 43, "www": 80, "xdmcp": 177, "xns-ch": 54, "xns-mail": 58, "xns-time": 52,
     "z39-50": 210,
 }  # fmt: skip
+
+
+def canonical(entry: str) -> str | None:
+    """An entry with numbers for the names that EOS shows in place of ports; None when one of the names is not known."""
+    words = entry.split()
+    if words[0] == "remark":
+        return entry
+    if words[-1] in _IPV6_TYPES:
+        return " ".join([*words[:-1], "0x86dd"])
+    if words[1] not in ("tcp", "udp"):
+        return entry
+    told = numbered(words, PORTS)
+    return None if told is None else " ".join(told)
+
+
+EOS = Dialect(
+    lists={family: f"{family} access-list" for family in ("ip", "ipv6", "mac")},
+    binds={family: f"{family} access-group" for family in ("ip", "ipv6", "mac")},
+    protocols={
+        "ip": {None: "ip", 1: "icmp", 6: "tcp", 17: "udp"},
+        "ipv6": {None: "ipv6", 6: "tcp", 17: "udp", 58: "icmpv6"},
+    },
+    kinds={ARP: "arp", IPV4: "ip", IPV6: "0x86dd"} | {kind: kind for kind in NEIGHBOURS},
+    wildcards=False,
+    indent="",
+    closing=("exit",),
+    mac_lists_see_ip=True,
+    composes=True,
+    canonical=canonical,
+)

@@ -3,8 +3,8 @@
 The client is unattended: it watches its link and nothing else, asks for an address whenever the link comes up, and drops it when the link
 goes down or nobody answers. Nobody tells it that its port was moved.
 
-    python tests/mininet/dhcp.py serve INTERFACE SERVER-IP FIRST-IP
-    python tests/mininet/dhcp.py watch INTERFACE
+    python -m labs.dhcp serve INTERFACE SERVER-IP FIRST-IP
+    python -m labs.dhcp watch INTERFACE
 """
 
 from __future__ import annotations

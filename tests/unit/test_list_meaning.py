@@ -1,7 +1,8 @@
-"""What the lists that are rendered for an EOS switch mean, by a parser that nobody here wrote, is what the rules mean.
+"""What the lists that are rendered for an EOS or IOS switch mean, by a parser that nobody here wrote, is what the rules mean.
 
-`cisco-acl` reads IPv4 lists, in the form that NX-OS and EOS share (a prefix length, no wildcard). An IPv6 list is given to it with IPv4
-addresses that relate to each other in the same way; the types of ICMPv6, which it doesn't know, are compared here, as are MAC lists.
+`cisco-acl` reads IPv4 lists: those of IOS, and the form that NX-OS and EOS share (a prefix length, no wildcard). An IPv6 list is given to
+it with IPv4 addresses that relate to each other in the same way; the types of ICMPv6, which it does not know, are compared here, as are MAC
+lists.
 """
 
 from __future__ import annotations
@@ -16,10 +17,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.base import PreState
-from drivers.napalm_config import eos_render
-from drivers.napalm_config.eos_config import read
+from drivers.napalm_config import render
+from drivers.napalm_config.dialect import Dialect
 from drivers.napalm_config.eos_device import CAPABILITIES
+from drivers.napalm_config.eos_dialect import EOS
+from drivers.napalm_config.ios_device import IosPlatform
+from drivers.napalm_config.ios_dialect import IOS
 from drivers.napalm_config.messages import Commands
+from drivers.napalm_config.options import IosOptions
+from drivers.napalm_config.seen import Seen, SeenPort
 from drivers.rules import (
     Action,
     Direction,
@@ -37,43 +43,50 @@ from drivers.semantics import ETH_ARP, ETH_IPV4, ETH_IPV6, Address, Crossing, Fa
 from tests.strategies import PREFIXES, crossings, port_ranges
 
 PORTS = [PortName(f"Ethernet{number}") for number in (1, 2)]
-KINDS = {"router-solicitation": 133, "neighbor-solicitation": 135, "neighbor-advertisement": 136}
+KINDS = {
+    "router-solicitation": 133,
+    "neighbor-solicitation": 135,
+    "neighbor-advertisement": 136,
+    "nd-ns": 135,
+    "nd-na": 136,
+}
 AS_IPV4 = {
     "fd00::1": "10.0.0.1", "fd00::2": "10.0.0.2", "fd00:1::3": "10.0.1.3", "fd00::/64": "10.0.0.0/24", "ipv6": "ip", "icmpv6": "58",
+    "icmp": "58",
 }  # fmt: skip
-ETHERTYPES = {"arp": ETH_ARP, "ip": ETH_IPV4, "0x86dd": ETH_IPV6}
+ETHERTYPES = {"arp": ETH_ARP, "ip": ETH_IPV4, "0x86dd": ETH_IPV6, "0x806": ETH_ARP}
 Lists = dict[tuple[PortName, str, str], list[str]]
 
 
-def rendered(desired: RuleSet) -> Lists:
+def rendered(desired: RuleSet, dialect: Dialect = EOS) -> Lists:
     """The entries of each list that is bound, by port, family and way, as they are sent."""
     made: dict[str, list[str]] = {}
     bound: Lists = {}
-    change = eos_render.change("sw", desired, read("", PORTS), PreState())
+    change = render.change("sw", desired, Seen(dialect, dict.fromkeys(PORTS, SeenPort())), PreState())
     (commands,) = [one for one in change.messages if isinstance(one, Commands)] or [Commands(())]
     into: list[str] = []
     port = PORTS[0]
     for line in commands.lines:
         match line.split():
-            case [family, "access-list", name]:
+            case [family, "access-list", *_, name]:
                 into = made[f"{family} {name}"] = []
             case ["interface", name]:
                 port = PortName(name)
-            case [family, "access-group", name, way]:
+            case [family, "access-group" | "traffic-filter", name, way]:
                 bound[port, family, way] = made[f"{family} {name}"]
             case ["permit" | "deny", *_]:
-                into.append(line)
+                into.append(line.strip())
     return bound
 
 
 @cache
-def ace(line: str) -> Ace:
-    return Ace(line, platform="nxos")
+def ace(line: str, platform: str) -> Ace:
+    return Ace(line, platform=platform)
 
 
-def hits(line: str, frame: Frame) -> bool:
+def hits(line: str, frame: Frame, platform: str) -> bool:
     """Whether an entry of an IP list speaks of the frame, whose addresses are those of IPv4."""
-    read_as = ace(line)
+    read_as = ace(line, platform)
     if read_as.protocol.number not in (0, frame.ip_protocol) or frame.ip_src is None or frame.ip_dst is None:
         return False
     ends = (
@@ -97,18 +110,19 @@ def _within(number: int, spans: str) -> bool:
     )
 
 
-def permits(family: str, lines: list[str], frame: Frame) -> bool:
+def permits(family: str, lines: list[str], frame: Frame, platform: str) -> bool:
     """The first entry that matches decides, and a frame that none matches is dropped."""
     for line in lines:
         words = line.split()
         if family == "mac":
             found = len(words) == 3 or ETHERTYPES[words[3]] == frame.eth_type
         elif family == "ip":
-            found = hits(line, frame)
+            found = hits(line, frame, platform)
         else:
             kind = KINDS.get(words[-1])
             told = " ".join(AS_IPV4.get(word, word) for word in (words if kind is None else words[:-1]))
-            found = hits(told, _as_ipv4(frame)) and kind in (None, frame.icmp_type)
+            told = told.replace("10.0.0.0/24", "10.0.0.0 0.0.0.255") if platform == "ios" else told
+            found = hits(told, _as_ipv4(frame), platform) and kind in (None, frame.icmp_type)
         if found:
             return words[0] == "permit"
     return False
@@ -122,14 +136,14 @@ def _mapped(address: Address | None) -> Address:
     return ip_address(AS_IPV4[str(address)])
 
 
-def passes(lists: Lists, crossing: Crossing, *, mac_lists_filter_ip: bool) -> bool:
+def passes(lists: Lists, crossing: Crossing, *, mac_lists_filter_ip: bool, platform: str = "nxos") -> bool:
     frame = crossing.frame
     own = {ETH_IPV4: ["ip"], ETH_IPV6: ["ipv6"]}.get(frame.eth_type, [])
     families = own + (["mac"] if not own or mac_lists_filter_ip else [])
     for port, way in ((crossing.in_port, "in"), (crossing.out_port, "out")):
         for family in families:
             lines = lists.get((port or PORTS[0], family, way))
-            if lines is not None and not permits(family, lines, frame):
+            if lines is not None and not permits(family, lines, frame, platform):
                 return False
     return True
 
@@ -175,6 +189,19 @@ def test_random_lists_mean_what_their_rules_mean(desired: RuleSet, tried: list[C
     for crossing in tried:
         meant = verdict(desired, crossing).fate is Fate.PASS
         assert passes(lists, crossing, mac_lists_filter_ip=filters_ip) is meant, (crossing, lists, list(desired))
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(supported(), st.lists(crossings(PORTS), min_size=8, max_size=24))
+def test_random_lists_for_ios_mean_what_their_rules_mean(desired: RuleSet, tried: list[Crossing]) -> None:
+    """There MAC lists filter no IP, by Cisco's word, and what is permitted is not repeated in them."""
+    options = IosOptions(host="ios", username="ios", port_lists_out=True)
+    assert not IosPlatform("sw", options).capabilities.unsupported(desired)
+    lists = rendered(desired, IOS)
+    for crossing in tried:
+        meant = verdict(desired, crossing).fate is Fate.PASS
+        told = passes(lists, crossing, mac_lists_filter_ip=False, platform="ios")
+        assert told is meant, (crossing, lists, list(desired))
 
 
 @pytest.mark.parametrize("filters_ip", [True, False])

@@ -1,0 +1,213 @@
+"""`discover`: who is on a link, from what passes there, and what is wrong on it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from controller.cli import arguments, output
+from controller.cli.exit_codes import ExitCode
+from controller.cli.options import Config, Json, connect
+from controller.cli.tables import Form
+from controller.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from controller.discovery.alarms import Alarm, Known
+    from controller.discovery.listener import Device, Listener
+
+_Interface = Annotated[str | None, typer.Option("--interface", "-i", help="Where to listen, until Ctrl-C or --for.")]
+_Inventory = Annotated[
+    list[Path] | None, typer.Option("--inventory", help="Who is onboarded, as CSV or JSON; may be given several times.")
+]
+_Write = Annotated[
+    Path | None, typer.Option("--write", help="Add each alarm to this file, which the daemon may follow.")
+]
+
+
+def discover(
+    file: Annotated[Path | None, typer.Argument(help="A capture (pcap, pcapng) instead of an interface.")] = None,
+    interface: _Interface = None,
+    span: Annotated[str | None, typer.Option("--for", help="How long to listen: 90s, 15m.")] = None,
+    inventory: _Inventory = None,
+    send: Annotated[bool, typer.Option("--send", help="Send each alarm to the daemon as an alert.")] = False,
+    write: _Write = None,
+    name: Annotated[str, typer.Option(help="What this sensor is called in its alarms.")] = socket.gethostname()[:63],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """List the devices that are heard, what each is by what it does and says, and whether it is onboarded. It listens
+    only, and sends nothing into the network. Alarms: devices that are not in the inventory, DHCP servers and routers
+    that are none of ours, ARP spoofing, MAC flooding.
+
+    Example: netcordon discover capture.pcap --inventory devices.csv
+    """
+    if (file is None) == (interface is None):
+        raise InvalidInput("name a capture to read, or --interface to listen on: one of them")
+    if span is not None and file is not None:
+        raise InvalidInput("--for is how long to listen: a capture is read to its end")
+    from controller.discovery.listener import Listener  # with Scapy, which costs more than most commands
+
+    listener = Listener(_known(config, inventory or []))
+    tell = _Teller(name, send=send, write=write)
+    with _Ending(None if span is None else arguments.seconds(span, "--for")) as ending:
+        for frame, at in _frames(file, interface, ending):
+            for alarm in listener.hear(frame, at):
+                tell(alarm)
+    if as_json:
+        output.print_json(_as_json(listener, tell.told))
+    else:
+        _show(listener)
+    raise typer.Exit(ExitCode.PARTIAL if tell.failed else ExitCode.OK)
+
+
+def _frames(file: Path | None, interface: str | None, ending: Callable[[], bool]) -> Iterator[tuple[bytes, float]]:
+    from controller.discovery.capture import from_file, from_interface
+
+    if file is not None:
+        return itertools.takewhile(lambda _: not ending(), from_file(file))
+    return from_interface(interface or "", ending)
+
+
+def _known(config: Path | None, inventory: list[Path]) -> Known:
+    """The configuration's assets and routers, where there is one, and these files'."""
+    from controller.config import load_config
+    from controller.discovery.alarms import Known
+    from controller.inventory_file import read_inventory
+
+    read = load_config(config)
+    return Known((*read.assets, *(asset for path in inventory for asset in read_inventory(path))), read.network.routers)
+
+
+class _Ending:
+    """True once the time is over, or SIGINT or SIGTERM came: what was heard until then is shown all the same."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._until = None if seconds is None else time.monotonic() + seconds
+        self._asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Ending:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def __call__(self) -> bool:
+        return self._asked or (self._until is not None and time.monotonic() >= self._until)
+
+    def _ask(self, *_: object) -> None:
+        self._asked = True
+
+
+class _Teller:
+    """Says each alarm at once: to the person, the file, and the daemon. `failed` counts those that the daemon did not take."""
+
+    def __init__(self, name: str, *, send: bool, write: Path | None) -> None:
+        self._name = name
+        self._client = connect() if send else None
+        self._file = None if write is None else _opened(write)
+        self.told: list[dict[str, str]] = []
+        self.failed = 0
+
+    def __call__(self, alarm: Alarm) -> None:
+        from controller.intake.discovery import event_of
+
+        event = event_of(alarm, self._name)
+        if len(self.told) < _ALARMS_MOST:
+            self.told.append(event)
+        output.note(f"{event['observed_at']} {alarm.kind}: {alarm.text}")
+        line = json.dumps(event) + "\n"
+        if self._file is not None:
+            self._file.write(line)
+            self._file.flush()
+        if self._client is not None:
+            self._send(line.encode())
+
+    def _send(self, line: bytes) -> None:
+        from controller.connection import ApiError
+
+        try:
+            for result in self._client.send_alerts("discovery", line).results if self._client else ():
+                output.note(f"  {result.disposition or result.status}: {result.reason}")
+                self.failed += result.status in ("malformed", "failed")
+        except ApiError as error:  # the listening goes on: the daemon may be back for the next one
+            self.failed += 1
+            output.note(f"  not sent: {error}")
+
+
+_ALARMS_MOST = 10_000
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror}") from error
+
+
+def _show(listener: Listener) -> None:
+    found = listener.devices()
+    output.table(
+        Form(
+            ("MAC", "ADDRESSES", "VENDOR", "ROLE", "SURE", "STATE", "BECAUSE"),
+            folds=("ADDRESSES", "BECAUSE"),
+            spare=("VENDOR", "BECAUSE"),
+        ),
+        (
+            (
+                one.seen.mac,
+                ", ".join(str(ip) for ip in sorted(one.seen.ips, key=lambda ip: (ip.version, int(ip)))),
+                "(random MAC)" if one.looks.random_mac else one.looks.vendor,
+                one.looks.role,
+                f"{one.looks.confidence:.2f}" if one.looks.confidence else "",
+                one.managed,
+                "; ".join(one.looks.evidence),
+            )
+            for one in found
+        ),
+        "nobody was heard",
+    )
+    words = f"{listener.frames} frames of {len(found)} devices; {listener.unreadable} could not be read"
+    if listener.table.crowded_out or listener.alarms.unsaid:
+        words += f"; {listener.table.crowded_out} crowded out, {listener.alarms.unsaid} new devices not told of"
+    output.note(words)
+
+
+def _as_json(listener: Listener, alarms: list[dict[str, str]]) -> dict[str, Any]:
+    return {
+        "frames": listener.frames,
+        "unreadable": listener.unreadable,
+        "crowded_out": listener.table.crowded_out,
+        "unsaid": listener.alarms.unsaid,
+        "devices": [_device(one) for one in listener.devices()],
+        "alarms": alarms,
+    }
+
+
+def _device(one: Device) -> dict[str, Any]:
+    return {
+        "mac": one.seen.mac,
+        "ips": sorted(map(str, one.seen.ips)),
+        "first_seen": one.seen.first_seen,
+        "last_seen": one.seen.last_seen,
+        "frames": one.seen.frames,
+        "vendor": one.looks.vendor,
+        "random_mac": one.looks.random_mac,
+        "type": one.looks.type,
+        "role": one.looks.role,
+        "confidence": one.looks.confidence,
+        "evidence": list(one.looks.evidence),
+        "managed": one.managed.value,
+        "said": [{"clue": word.clue.value, "value": word.value} for word in one.seen.words],
+    }
