@@ -30,6 +30,7 @@ from controller.roles import Role
 
 if TYPE_CHECKING:
     from controller.discovery.probes import SensorResults, SensorWork
+    from controller.discovery.reports import DeviceReports
 
 __all__ = [
     "Address",
@@ -270,6 +271,11 @@ class Client:
     def sensor_results(self, name: str, results: SensorResults) -> None:
         body = results.model_dump(mode="json")
         self._send("POST", f"/api/v1/sensors/{_segment(name)}/results", json=body)
+
+    def report_devices(self, sensor: str, reports: DeviceReports) -> listings.ReportedView:
+        """What devices look like. Sent again it changes nothing."""
+        path, body = f"/api/v1/sensors/{_segment(sensor)}/devices", reports.model_dump(mode="json")
+        return _read(self._send("POST", path, json=body, repeatable=True), listings.ReportedView)
 
     # --- audit, tokens, health ------------------------------------------------------------------------------------
 

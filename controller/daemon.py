@@ -28,6 +28,7 @@ from controller.containment import Containments
 from controller.discovery.aim import address_to_ask
 from controller.discovery.desk import SensorDesk
 from controller.discovery.probes import ProbeTarget, SensorResults, SensorWork
+from controller.discovery.reports import DeviceReports
 from controller.doctor.finding import Finding
 from controller.doctor.host import gateways, resolvers
 from controller.doctor.network import Seen, examine
@@ -52,6 +53,7 @@ from controller.model import (
     Want,
 )
 from controller.network.chart import Chart, chart
+from controller.network.looks import LOOKS_MOST
 from controller.network.paths import path
 from controller.network.view import NetworkView
 from controller.reach import between
@@ -169,11 +171,13 @@ class Daemon:
         """Open the store, load what is known, and begin to converge. Raises StoreUnavailable or ConfigError."""
         daemon = cls(config, await Store.open(config.store, now=now), now)
         daemon.network.bindings.load(await daemon.store.load_bindings(now() - config.locate.too_old))
+        daemon.network.looks.load(await daemon.store.load_looks(LOOKS_MOST))
         await daemon.switches.start()
         await daemon.configured.start()
         for work, name in (
             (daemon.expiry.look, "expiry"),
             (daemon._flush_bindings, "bindings"),
+            (daemon._flush_looks, "looks"),
             (daemon._save_stages, "stages"),
             (daemon._keep_baseline, "baseline"),
             (daemon._forget_old_bindings, "old bindings"),
@@ -205,6 +209,7 @@ class Daemon:
         await self.fleet.close()
         with contextlib.suppress(StoreUnavailable):
             await self.store.save_bindings(self.network.bindings.take_unsaved())
+            await self.store.save_looks(self.network.looks.take_unsaved())
             await self.store.save_stages()
         await self.store.close()
 
@@ -397,6 +402,10 @@ class Daemon:
     async def sensor_results(self, name: str, results: SensorResults) -> None:
         self.desk.post(name, results)
 
+    def report_devices(self, sensor: str, reports: DeviceReports) -> int:
+        now, book = self._now(), self.network.looks
+        return sum(book.take(reports.realm, one.mac, one.looks(sensor, now)) for one in reports.devices)
+
     def profiles(self) -> list[Profile]:
         return list(self.config.catalogue.values())
 
@@ -485,9 +494,23 @@ class Daemon:
             self.network.bindings.put_back(unsaved)
             raise
 
+    async def _flush_looks(self) -> None:
+        await asyncio.sleep(FLUSH_EVERY)
+        unsaved = self.network.looks.take_unsaved()
+        if not unsaved:
+            return
+        try:
+            await self.store.save_looks(unsaved)
+        except StoreUnavailable:
+            self.network.looks.put_back(unsaved)
+            raise
+
     async def _forget_old_bindings(self) -> None:
         await asyncio.sleep(FORGET_EVERY)
         self.network.bindings.forget_before(self._now() - self.config.locate.too_old)
+        if (age := self.config.retention.bindings) is not None:
+            self.network.looks.forget_before(self._now() - age)
+            await self.store.forget_looks(self._now() - age)
 
     async def _keep_baseline(self) -> None:
         """Tell the sensors whom to ask, so that an answer from before a push is there when one comes."""

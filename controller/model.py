@@ -97,8 +97,24 @@ class Managed(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Looks:
+    """What a device looks like to a sensor, by what it does and says: shown to people, and nothing is decided by it. `confidence` is 0
+    to 1, `at` when it was heard last by the sensor's clock. `evidence` holds the device's own words: neutralize them before showing."""
+
+    type: str
+    role: str
+    vendor: str
+    confidence: float
+    evidence: tuple[str, ...]
+    sensor: str
+    at: float
+    random_mac: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A device on the network. `neighbours` are the other MACs seen on its port: when there are any, the port is shared."""
+    """A device on the network. `neighbours` are the other MACs seen on its port: when there are any, the port is shared.
+    `type` and `role` are the inventory's word; `looks` is what it is taken for."""
 
     macs: frozenset[Mac]
     ips: frozenset[Address]
@@ -110,6 +126,7 @@ class Endpoint:
     role: str = "unknown"
     owner: str = "unknown"
     criticality: str = "unknown"
+    looks: Looks | None = field(default=None, compare=False)
 
     @property
     def id(self) -> str:

@@ -7,7 +7,8 @@ from enum import StrEnum
 
 
 class Permission(StrEnum):
-    """What a request needs. `SENSE` is a sensor's: report sightings, take and answer probes. `OVERRIDE` contains what is protected.
+    """What a request needs. `SENSE` is a sensor's: report sightings, take and answer probes. `REPORT` says what devices look like, which
+    decides nothing. `OVERRIDE` contains what is protected.
     Whoever may contain may `PAUSE` automatic action; to `RESUME` it takes an approver."""
 
     READ = "read"
@@ -21,6 +22,7 @@ class Permission(StrEnum):
     AUDIT = "audit"
     TOKENS = "tokens"
     SENSE = "sense"
+    REPORT = "report"
     OPENC2 = "openc2"
 
     @property
@@ -39,6 +41,7 @@ _IN_WORDS = {
     Permission.AUDIT: "read the audit log, or ask the doctor",
     Permission.TOKENS: "see or make tokens",
     Permission.SENSE: "be a sensor",
+    Permission.REPORT: "report what devices look like",
     Permission.OPENC2: "send OpenC2 commands",
 }
 
@@ -68,6 +71,7 @@ _OPERATOR = frozenset(
         Permission.RELEASE,
         Permission.PAUSE,
         Permission.AUDIT,
+        Permission.REPORT,
     },
 )
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
@@ -75,7 +79,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.OPERATOR: _OPERATOR,
     Role.APPROVER: _OPERATOR | {Permission.APPROVE, Permission.OVERRIDE, Permission.RESUME},
     Role.VIEWER: frozenset({Permission.READ}),
-    Role.INTAKE: frozenset({Permission.ALERT}),
-    Role.SENSOR: frozenset({Permission.SENSE}),
+    Role.INTAKE: frozenset({Permission.ALERT, Permission.REPORT}),
+    Role.SENSOR: frozenset({Permission.SENSE, Permission.REPORT}),
     Role.OPENC2: frozenset({Permission.OPENC2}),
 }

@@ -20,6 +20,13 @@ class BindingView(View):
     lease: bool
 
 
+class ReportedView(View):
+    """Of so many devices as were sent, `taken` are kept: a better or newer word stands of the others, or there was no room."""
+
+    taken: int
+    sent: int
+
+
 class InterfaceView(View):
     name: str
     number: int | None

@@ -154,7 +154,22 @@ class AttachmentView(View):
     vlan: int | None
 
 
+class LooksView(View):
+    """What a device looks like to a sensor, by what it does and says. `role` and `type` are unknown where nothing told."""
+
+    type: str
+    role: str
+    vendor: str
+    random_mac: bool
+    confidence: float
+    evidence: list[str]
+    sensor: str
+    at: datetime
+
+
 class EndpointView(View):
+    """`managed` to `criticality` are the inventory's word; `looks` is what a sensor takes it for, null where none has told."""
+
     id: str
     realm: str
     macs: list[str]
@@ -166,6 +181,7 @@ class EndpointView(View):
     role: str
     owner: str
     criticality: str
+    looks: LooksView | None = None
 
 
 class OutcomeView(View):

@@ -9,6 +9,7 @@ from typing import Protocol
 from controller.automation import Automation
 from controller.config import OpenC2
 from controller.discovery.probes import SensorResults, SensorWork
+from controller.discovery.reports import DeviceReports
 from controller.doctor.finding import Finding
 from controller.intake import Source
 from controller.live import Live
@@ -89,6 +90,9 @@ class Service(Protocol):
         """Held until there is something new for the sensor, at most `wait` seconds."""
 
     async def sensor_results(self, name: str, results: SensorResults) -> None: ...
+
+    def report_devices(self, sensor: str, reports: DeviceReports) -> int:
+        """What devices look like to a passive sensor; of how many it is kept."""
 
     @property
     def metrics_without_token(self) -> bool:

@@ -19,6 +19,7 @@ from controller.model import (
     End,
     Endpoint,
     Location,
+    Looks,
     Peers,
     Profile,
     Proof,
@@ -76,6 +77,20 @@ def endpoint_view(endpoint: Endpoint) -> schemas.EndpointView:
         role=neutralize(endpoint.role),
         owner=neutralize(endpoint.owner),
         criticality=neutralize(endpoint.criticality),
+        looks=None if endpoint.looks is None else _looks_view(endpoint.looks),
+    )
+
+
+def _looks_view(looks: Looks) -> schemas.LooksView:
+    return schemas.LooksView(
+        type=neutralize(looks.type),
+        role=neutralize(looks.role),
+        vendor=neutralize(looks.vendor),
+        random_mac=looks.random_mac,
+        confidence=looks.confidence,
+        evidence=[neutralize(one) for one in looks.evidence],
+        sensor=neutralize(looks.sensor),
+        at=moment(looks.at),
     )
 
 

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from controller.api.schemas import ContainmentView
 from controller.cli import output
+from controller.cli.endpoint_view import UNKNOWN, in_a_sentence
 from controller.cli.output import said
 from controller.cli.places import Names, place, switch
 from controller.cli.plan_view import rule_in_words, show_proof
@@ -50,6 +51,8 @@ def show_case(console: Console, case: ContainmentView, names: Names) -> None:
         ("target", case.target),
         ("device", ", ".join([*endpoint.macs, *endpoint.ips]) or endpoint.id),
         ("attached at", place(endpoint.attachment, names)),
+        ("known as", " ".join(w for w in (endpoint.managed, endpoint.type, endpoint.role) if w != UNKNOWN)),
+        ("looks like", in_a_sentence(endpoint)),
         ("profile", case.profile),
         ("want", case.want),
         ("expires", _expires(case) if case.expires_at else "never"),
@@ -66,7 +69,7 @@ def show_case(console: Console, case: ContainmentView, names: Names) -> None:
     console.print(Text.assemble(said(case.id, "bold"), "  ", output.outcome(case.outcome)))
     for name, value in lines:
         if value:
-            console.print(Text.assemble(f"  {name:<12}", said(value)))
+            console.print(Text.assemble(f"  {name:<12}", said(value, limit=1000)))
     for sentence in (
         case.weaker and f"weaker than asked for: {case.weaker}",
         case.unproven and f"not proven: {case.unproven}",

@@ -18,6 +18,7 @@ from controller.cli.exit_codes import ExitCode
 from controller.cli.options import Config, Json, connect
 from controller.cli.tables import Form
 from controller.errors import InvalidInput
+from controller.model import DEFAULT_REALM
 
 if TYPE_CHECKING:
     from controller.discovery.alarms import Alarm, Known
@@ -37,9 +38,15 @@ def discover(
     interface: _Interface = None,
     span: Annotated[str | None, typer.Option("--for", help="How long to listen: 90s, 15m.")] = None,
     inventory: _Inventory = None,
-    send: Annotated[bool, typer.Option("--send", help="Send each alarm to the daemon as an alert.")] = False,
+    send: Annotated[
+        bool,
+        typer.Option(
+            "--send", help="Send each alarm to the daemon as an alert, and tell it what the devices look like."
+        ),
+    ] = False,
     write: _Write = None,
     name: Annotated[str, typer.Option(help="What this sensor is called in its alarms.")] = socket.gethostname()[:63],
+    realm: Annotated[str, typer.Option(help="With --send: the realm whose link this is.")] = DEFAULT_REALM,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -57,15 +64,20 @@ def discover(
 
     listener = Listener(_known(config, inventory or []))
     tell = _Teller(name, send=send, write=write)
+    report = _Reporter(listener, name, realm) if send else None
     with _Ending(None if span is None else arguments.seconds(span, "--for")) as ending:
         for frame, at in _frames(file, interface, ending):
             for alarm in listener.hear(frame, at):
                 tell(alarm)
+            if report is not None:
+                report.when_due()
+    if report is not None:
+        report()
     if as_json:
         output.print_json(_as_json(listener, tell.told))
     else:
         _show(listener)
-    raise typer.Exit(ExitCode.PARTIAL if tell.failed else ExitCode.OK)
+    raise typer.Exit(ExitCode.PARTIAL if tell.failed or (report is not None and report.failed) else ExitCode.OK)
 
 
 def _frames(file: Path | None, interface: str | None, ending: Callable[[], bool]) -> Iterator[tuple[bytes, float]]:
@@ -146,6 +158,40 @@ class _Teller:
             output.note(f"  not sent: {error}")
 
 
+class _Reporter:
+    """Tells the daemon what devices look like, now and then and at the end. `failed`: the last time it could not."""
+
+    def __init__(self, listener: Listener, name: str, realm: str) -> None:
+        from controller.discovery.reports import Reporting
+
+        self._listener, self._name, self._realm = listener, name, realm
+        self._client = connect()
+        self._reporting = Reporting()
+        self._due = time.monotonic() + _REPORT_EVERY
+        self.failed = False
+
+    def when_due(self) -> None:
+        if time.monotonic() >= self._due:
+            self()
+
+    def __call__(self) -> None:
+        from controller.connection import ApiError
+        from controller.discovery.reports import in_batches
+
+        news = self._reporting.news(self._listener.devices())
+        try:
+            for batch in in_batches(news, self._realm):
+                self._client.report_devices(self._name, batch)
+                self._reporting.told(batch.devices)
+            self.failed = False
+        except ApiError as error:  # as for alarms: the next time tells what this one could not
+            if not self.failed:
+                output.note(f"  what devices look like was not sent: {error}")
+            self.failed = True
+        self._due = time.monotonic() + _REPORT_EVERY
+
+
+_REPORT_EVERY = 10.0
 _ALARMS_MOST = 10_000
 
 

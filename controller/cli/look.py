@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from controller.api.schemas import AttachmentView, ContainmentView, LocationView
-from controller.cli import arguments, case_view, completion, output, plan_view
+from controller.api.schemas import AttachmentView, ContainmentView, EndpointView, LocationView
+from controller.cli import arguments, case_view, completion, endpoint_view, output, plan_view
 from controller.cli.exit_codes import ExitCode
 from controller.cli.options import Json, Limit, Target, connect
 from controller.cli.places import place, switch_names
@@ -163,15 +163,23 @@ def devices(as_json: Json = False) -> None:
 
 
 def endpoints(
-    role: Annotated[str | None, typer.Option(help="Only those with this role in the inventory.")] = None,
+    role: Annotated[
+        str | None,
+        typer.Option(help="Only those with this role in the inventory, or, where that has none, that look like it."),
+    ] = None,
+    kind: Annotated[str | None, typer.Option("--type", help="Likewise: only those of this type.")] = None,
+    sure: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Looks count from this confidence on; 1: only the inventory's word.")
+    ] = 0.0,
     managed: Annotated[Managed | None, typer.Option(help="Only those that are so.")] = None,
     vendor: Annotated[str | None, typer.Option(help="Only those whose MAC's vendor has this in its name.")] = None,
     at: Annotated[str | None, typer.Option("--at", help="Only those at this switch, or at this switch:port.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List the devices that were seen on the network, all or those that fit every option.
+    """List the devices that were seen on the network, all or those that fit every option. What a device looks like to
+    a sensor has a question mark, and how sure that is; the inventory's word comes first.
 
-    Example: netcordon endpoints --managed undiscovered --vendor axis
+    Example: netcordon endpoints --managed undiscovered --role camera
     """
     with connect() as client:
         found = client.endpoints()
@@ -179,19 +187,20 @@ def endpoints(
     found = [
         one
         for one in found
-        if role in (None, one.role)
+        if role in (None, endpoint_view.role(one, sure))
+        and kind in (None, endpoint_view.type_(one, sure))
         and managed in (None, one.managed)
         and (at is None or _is_at(one.attachment, at, names))
-        and (vendor is None or _is_of(one.macs, vendor))
+        and (vendor is None or _is_of(one, vendor))
     ]
     if as_json:
         output.print_json(found)
         return
     output.table(
         Form(
-            ("MAC", "IP", "AT", "VLAN", "MANAGED", "TYPE", "ROLE"),
+            ("MAC", "IP", "AT", "VLAN", "MANAGED", "TYPE", "ROLE", "VENDOR"),
             folds=("MAC", "IP"),
-            spare=("VLAN", "TYPE", "MANAGED", "ROLE"),
+            spare=("VENDOR", "VLAN", "TYPE", "MANAGED", "ROLE"),
         ),
         (
             (
@@ -200,12 +209,15 @@ def endpoints(
                 place(one.attachment, names),
                 one.attachment.vlan,
                 one.managed,
-                one.type,
-                one.role,
+                endpoint_view.shown_type(one),
+                endpoint_view.shown_role(one),
+                "" if one.looks is None else one.looks.vendor or ("(random MAC)" if one.looks.random_mac else ""),
             )
             for one in found
         ),
-        "no device was seen yet" if (role, managed, vendor, at) == (None,) * 4 else "no device that was seen is so",
+        "no device was seen yet"
+        if (role, kind, managed, vendor, at) == (None,) * 5
+        else "no device that was seen is so",
     )
 
 
@@ -215,7 +227,9 @@ def _is_at(where: AttachmentView, wanted: str, names: Mapping[str, str]) -> bool
     return wanted in switches or wanted in (f"{switch}:{where.port}" for switch in switches)
 
 
-def _is_of(macs: Iterable[str], vendor: str) -> bool:
+def _is_of(one: EndpointView, vendor: str) -> bool:
+    if one.looks is not None and one.looks.vendor:
+        return vendor.lower() in one.looks.vendor.lower()
     from controller.discovery.fingerprint import vendor_of  # the IEEE's register takes a second to read
 
-    return any(vendor.lower() in vendor_of(parse_mac(mac)).lower() for mac in macs)
+    return any(vendor.lower() in vendor_of(parse_mac(mac)).lower() for mac in one.macs)

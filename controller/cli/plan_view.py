@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from controller.api.schemas import AttachmentView, DiffLineView, LocationView, PreviewView, ProofView, ReachView
+from controller.cli.endpoint_view import in_a_sentence
 from controller.cli.output import said
 from controller.cli.places import Names, place, switch
 from controller.durations import show_duration
@@ -59,6 +60,8 @@ def show_location(console: Console, location: LocationView, names: Names) -> Non
         console.print(Text.assemble("    - ", said(line, "yellow")))
     for candidate in location.candidates if location.endpoint is None else ():
         console.print(Text.assemble("    ? ", said(f"perhaps at {_place(candidate, names)}")))
+    if location.endpoint is not None and (looks := in_a_sentence(location.endpoint)):
+        console.print(said(f"    looks like: {looks}", "dim", limit=1000))
     if location.endpoint is not None and location.endpoint.neighbours:
         console.print(said(f"    behind the same port: {', '.join(location.endpoint.neighbours)}", "yellow"))
 

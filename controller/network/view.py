@@ -14,6 +14,7 @@ from controller.network.bindings import Bindings
 from controller.network.graph import NetworkGraph
 from controller.network.guarded import may_be_protected
 from controller.network.inventory import Inventory
+from controller.network.looks import LooksBook
 from controller.network.segments import declared
 from controller.network.spans import Span
 from controller.network.virtual_macs import shared_by
@@ -40,6 +41,7 @@ class NetworkView:
     max_age: float = 4 * 3600.0
     neighbour_age: float = 60.0
     held: dict[tuple[str, PortName], Holding] = field(default_factory=dict)
+    looks: LooksBook = field(default_factory=LooksBook)
 
     @classmethod
     def from_config(cls, config: Config) -> NetworkView:
@@ -103,6 +105,7 @@ class NetworkView:
             role=asset.role,
             owner=asset.owner,
             criticality=asset.criticality,
+            looks=self.looks.of(realm, macs),
         )
 
     def separate_devices(self, realm: str, place: Attachment, now: float) -> set[Mac]:

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from controller.audit import canonical
-from controller.model import Address, Alert, Attachment, End, Endpoint, Managed, Proof, Reach, Stage, Survival
+from controller.model import Address, Alert, Attachment, End, Endpoint, Looks, Managed, Proof, Reach, Stage, Survival
 from drivers.rules import Mac, PortName, Rule, rule_from_wire, rule_to_wire
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
@@ -39,6 +39,7 @@ def dump(value: object) -> str:
 
 def dump_endpoint(endpoint: Endpoint) -> str:
     at = endpoint.attachment
+    looks = {} if endpoint.looks is None else {"looks": looks_to_wire(endpoint.looks)}
     return dump(
         {
             "macs": sorted(endpoint.macs),
@@ -51,6 +52,7 @@ def dump_endpoint(endpoint: Endpoint) -> str:
             "role": endpoint.role,
             "owner": endpoint.owner,
             "criticality": endpoint.criticality,
+            **looks,
         }
     )
 
@@ -69,7 +71,16 @@ def load_endpoint(text: str) -> Endpoint:
         role=wire["role"],
         owner=wire["owner"],
         criticality=wire["criticality"],
+        looks=None if "looks" not in wire else looks_from_wire(wire["looks"]),
     )
+
+
+def looks_to_wire(looks: Looks) -> dict[str, Any]:
+    return {name: getattr(looks, name) for name in Looks.__slots__}
+
+
+def looks_from_wire(wire: Mapping[str, Any]) -> Looks:
+    return Looks(**{**wire, "evidence": tuple(wire["evidence"])})
 
 
 # --- proof ----------------------------------------------------------------------------------------------------------

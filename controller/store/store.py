@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from controller.audit import AuditRecord, AuditReport, Head, Json
 from controller.automation import Automation, Cause
 from controller.errors import NotFound, StoreUnavailable
-from controller.model import Address, Alert, Binding, Containment, DeviceOutcome, Stage, Want
+from controller.model import Address, Alert, Binding, Containment, DeviceOutcome, Looks, Stage, Want
 from controller.roles import Role
 from controller.store import (
     accept,
@@ -34,6 +34,7 @@ from controller.store import (
     followed_files,
     keys,
     leases,
+    looks,
     moves,
     proposals,
     release,
@@ -69,7 +70,7 @@ from controller.store.values import (
     Vote,
 )
 from controller.store.writer import Transaction, Writer
-from drivers.rules import PortName
+from drivers.rules import Mac, PortName
 
 T = TypeVar("T")
 _TOKENS_SHARED_SECONDS = 5.0
@@ -379,6 +380,19 @@ class Store:
 
     async def load_bindings(self, since: float) -> list[Binding]:
         return await self._read(lambda c: bindings.load(c, since))
+
+    async def save_looks(self, batch: Mapping[tuple[str, Mac], Looks]) -> None:
+        """What devices look like, by realm and MAC."""
+        copy = dict(batch)
+        await self._write(lambda t: looks.save(t, copy), later=True)
+
+    async def load_looks(self, most: int) -> dict[tuple[str, Mac], Looks]:
+        """Those heard of last, oldest first; at most so many."""
+        return await self._read(lambda c: looks.load(c, most))
+
+    async def forget_looks(self, before: float) -> int:
+        """Of devices that no sensor has heard since; how many."""
+        return await self._write(lambda t: looks.forget(t, before), later=True)
 
     async def save_proposal(self, proposal: Proposal, taken: Taken | None = None) -> Proposed:
         """With the alert that it came from, in one transaction; what came of both. Raises AlertRepeated."""

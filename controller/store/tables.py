@@ -213,6 +213,16 @@ binding = Table(
     Index("binding_last_seen", "last_seen"),
 )
 
+looks = Table(
+    "looks",
+    metadata,
+    Column("realm", Words, primary_key=True),
+    Column("mac", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("last_seen", Double, nullable=False),
+    Index("looks_last_seen", "last_seen"),
+)
+
 automation = Table(
     "automation",
     metadata,

@@ -11,6 +11,7 @@ from controller.api.service import Service
 from controller.automation import Automation, Cause
 from controller.config import OpenC2
 from controller.discovery.probes import SensorResults, SensorWork
+from controller.discovery.reports import DeviceReports
 from controller.doctor.finding import Finding
 from controller.errors import AlertRepeated, NetcordonError, NotFound, RefusalCode, Refused
 from controller.intake import SOURCES, Source
@@ -75,6 +76,7 @@ class FakeService:
     live: Live = field(default_factory=lambda: _ended())
     reasons: list[str] = field(default_factory=list)
     results: list[tuple[str, SensorResults]] = field(default_factory=list)
+    reported: list[tuple[str, DeviceReports]] = field(default_factory=list)
     requests: list[ContainRequest] = field(default_factory=list)
     taken: list[Alert] = field(default_factory=list)
     signing: Mapping[str, Webhook] = field(default_factory=dict)
@@ -255,6 +257,10 @@ class FakeService:
 
     async def sensor_results(self, name: str, results: SensorResults) -> None:
         self.results.append((name, results))
+
+    def report_devices(self, sensor: str, reports: DeviceReports) -> int:
+        self.reported.append((sensor, reports))
+        return len(reports.devices)
 
     async def findings(self) -> list[Finding]:
         return self.found

@@ -67,6 +67,7 @@ ROUTES: Mapping[tuple[str, str], tuple[Permission | None, Any]] = {
     ("GET", "/api/v1/path"): (Permission.READ, None),
     ("GET", "/api/v1/sensors/{name}/work"): (Permission.SENSE, None),
     ("POST", "/api/v1/sensors/{name}/results"): (Permission.SENSE, RESULTS),
+    ("POST", "/api/v1/sensors/{name}/devices"): (Permission.REPORT, {"devices": []}),
     ("GET", "/api/v1/audit"): (Permission.AUDIT, None),
     ("GET", "/api/v1/audit/verify"): (Permission.AUDIT, None),
     ("GET", "/api/v1/tokens"): (Permission.TOKENS, None),

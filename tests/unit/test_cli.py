@@ -36,7 +36,7 @@ from controller.doctor.finding import Finding, Severity
 from controller.errors import Conflict, NetcordonError, RefusalCode, Refused, StoreUnavailable
 from controller.intake import SOURCES
 from controller.live import Live
-from controller.model import Located, Location, Managed, OnExpiry, Outcome, Proof, Reach
+from controller.model import Located, Location, Looks, Managed, OnExpiry, Outcome, Proof, Reach, Target
 from controller.neutralize import neutralize
 from controller.requests import ContainRequest, DeviceView, Preview
 from controller.roles import Role
@@ -622,6 +622,30 @@ def test_endpoints_are_those_that_fit_every_option(
     assert macs("--role", "camera", "--at", "elsewhere") == []
     assert "no device that was seen is so" in command("endpoints", "--role", "nothing").err
     assert command("endpoints", "--managed", "perhaps").code == 2
+
+
+def test_the_inventorys_word_comes_before_what_a_device_looks_like(
+    daemon: Daemon, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = daemon.service.endpoints()
+    looks = Looks("camera", "camera", "Axis", 0.75, (f"mdns-service {HOSTILE}",), "floor2", START)
+    listed = replace(first, type="computer", role="dns", looks=looks)
+    unlisted = replace(second, looks=looks)
+    monkeypatch.setattr(daemon.service, "endpoints", lambda: [listed, unlisted])
+
+    def macs(*words: str) -> list[str]:
+        return [one["macs"][0] for one in command("endpoints", "--json", *words).json]
+
+    assert macs("--role", "dns") == macs("--type", "computer") == [min(listed.macs)]
+    assert macs("--role", "camera") == macs("--role", "camera", "--sure", "0.75") == [min(unlisted.macs)]
+    assert macs("--role", "camera", "--sure", "0.8") == []
+    assert macs("--vendor", "axis") == [min(listed.macs), min(unlisted.macs)]
+    shown = command("endpoints").out
+    assert "camera? (0.75)" in shown
+    assert "dns?" not in shown
+    found = Location(Located.FOUND, Target(mac=min(unlisted.macs)), START, unlisted, 0.9)
+    monkeypatch.setattr(daemon.service, "locate", lambda target, at: found)
+    assert "looks like: camera (0.75), Axis: mdns-service" in command("locate", min(unlisted.macs)).out
 
 
 def test_the_proof_says_once_what_goes_for_the_same_protocols(
@@ -1225,3 +1249,19 @@ def test_no_colour_when_it_is_not_wanted(daemon: Daemon) -> None:
 
     assert b"\x1b[" in shown()
     assert not re.search(rb"\x1b\[[0-9;]*3[0-7]", shown(NO_COLOR="1"))
+
+
+def test_discover_tells_the_daemon_what_it_heard(daemon: Daemon, command: Command, tmp_path: Path) -> None:
+    from scapy.layers.l2 import ARP, Ether
+    from scapy.utils import wrpcap
+
+    heard = tmp_path / "heard.pcap"
+    wrpcap(str(heard), [Ether(src="ac:cc:8e:00:00:02") / ARP(op=2, hwsrc="ac:cc:8e:00:00:02", psrc="10.0.0.20")])
+    assert command("discover", str(heard)).code == 0
+    assert daemon.service.reported == [], "not without --send"
+    assert command("discover", str(heard), "--send", "--name", "floor2", "--realm", "north").code == 0
+    ((sensor, reports),) = daemon.service.reported
+    assert (sensor, reports.realm) == ("floor2", "north")
+    ((mac, vendor),) = [(one.mac, one.vendor) for one in reports.devices]
+    assert mac == "ac:cc:8e:00:00:02"
+    assert "axis" in vendor.lower()

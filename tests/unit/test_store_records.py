@@ -226,7 +226,7 @@ async def test_a_token_revoked_elsewhere_is_refused_here_soon(postgresql_url: st
 def test_roles_grow_from_viewer_to_admin() -> None:
     assert Role.ADMIN.permissions == frozenset(Permission)
     assert Role.VIEWER.permissions < Role.OPERATOR.permissions < Role.APPROVER.permissions < Role.ADMIN.permissions
-    assert Role.INTAKE.permissions == {Permission.ALERT}
+    assert Role.INTAKE.permissions == {Permission.ALERT, Permission.REPORT}
     assert not Role.SENSOR.may(Permission.READ)
     assert not Role.OPERATOR.may(Permission.OVERRIDE)
 

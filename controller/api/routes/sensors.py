@@ -6,8 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from controller.api.auth import Sensor, TheService
+from controller.api.auth import Reporter, Sensor, TheService
+from controller.api.listings import ReportedView
 from controller.discovery.probes import SensorResults, SensorWork
+from controller.discovery.reports import DeviceReports
 
 router = APIRouter(prefix="/api/v1/sensors", tags=["sensors"])
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
@@ -25,3 +27,9 @@ async def work(
 async def results(name: Name, body: SensorResults, service: TheService, token: Sensor) -> None:
     """What was found since the last word."""
     await service.sensor_results(name, body)
+
+
+@router.post("/{name}/devices")
+async def devices(name: Name, body: DeviceReports, service: TheService, token: Reporter) -> ReportedView:
+    """What devices look like to a passive sensor: shown with them, and nothing is decided by it."""
+    return ReportedView(taken=service.report_devices(name, body), sent=len(body.devices))
