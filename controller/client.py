@@ -4,7 +4,7 @@ errors are those of `controller.connection`."""
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
 
@@ -242,6 +242,15 @@ class Client:
 
     def endpoints(self) -> list[schemas.EndpointView]:
         return self._list("/api/v1/endpoints", schemas.EndpointView)
+
+    def join(self, targets: Sequence[str], reason: str) -> listings.JoinedView:
+        """They are one device from now on. Sent again it changes nothing."""
+        body = {"targets": list(targets), "reason": reason}
+        return _read(self._send("POST", "/api/v1/endpoints/join", json=body, repeatable=True), listings.JoinedView)
+
+    def split(self, mac: str, reason: str) -> listings.SplitView:
+        body = {"target": mac, "reason": reason}
+        return _read(self._send("POST", "/api/v1/endpoints/split", json=body), listings.SplitView)
 
     def bindings(
         self, ip: str | None = None, mac: str | None = None, at: str | None = None

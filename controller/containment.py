@@ -42,7 +42,7 @@ from controller.prove import prove
 from controller.requests import ContainRequest, Preview
 from controller.store import Accepted, Budget, Draft, Extension, Setting, Store, Taken
 from drivers.base import Capabilities
-from drivers.rules import PortName, RuleSet
+from drivers.rules import Mac, PortName, RuleSet
 
 log = structlog.get_logger("containment")
 Clock = Callable[[], float]
@@ -322,11 +322,18 @@ class Containments:
         return now + dead_man.confirm_within if dead_man.covers(endpoint.role, endpoint.criticality) else None
 
     def _still_there(self, endpoint: Endpoint, decision: Decision) -> None:
-        """Runs inside the accepting transaction, on the store's thread: reads single values only."""
+        """Runs inside the accepting transaction, on the store's thread: reads single values only. Of a device with several MACs some may be
+        elsewhere, and are followed there."""
+        elsewhere: dict[Mac, Attachment] = {}
         for mac in endpoint.macs:
             spans = self._network.bindings.history_of_mac(endpoint.realm, mac)
-            if spans and not self._network.graph.one_place(spans[-1].place).same_port(endpoint.attachment):
-                moved_to = self._network.graph.label(spans[-1].place)
+            if spans and self._network.graph.one_place(spans[-1].place).same_port(endpoint.attachment):
+                break
+            if spans:
+                elsewhere[mac] = spans[-1].place
+        else:
+            for mac, place in elsewhere.items():
+                moved_to = self._network.graph.label(place)
                 raise Refused(RefusalCode.CHANGED, f"{mac} moved to {moved_to} while this was being decided: try again")
         guardrails.not_protected(endpoint, decision, self._network)
 

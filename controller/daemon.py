@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ from controller.expiry import Expiry
 from controller.fleet import Fleet
 from controller.follow import Follower
 from controller.intake import Source, with_mappings
+from controller.joining import Joining
 from controller.live import AlertTaken, Live
 from controller.logs import configure_logs
 from controller.metrics import Metrics
@@ -53,6 +54,7 @@ from controller.model import (
     Want,
 )
 from controller.network.chart import Chart, chart
+from controller.network.joined import Joined
 from controller.network.looks import LOOKS_MOST
 from controller.network.paths import path
 from controller.network.view import NetworkView
@@ -149,6 +151,7 @@ class Daemon:
             now,
             self.fleet.untouched,
         )
+        self.joining = Joining(store, self.network, self.containments)
         self.breaker = Breaker(store, self._automation_changed)
         self.alerts = Alerts(config, store, self.network, self.containments, self.breaker, now)
         self.approvals = Approvals(config, store, self.network, self.containments, now)
@@ -171,6 +174,7 @@ class Daemon:
         """Open the store, load what is known, and begin to converge. Raises StoreUnavailable or ConfigError."""
         daemon = cls(config, await Store.open(config.store, now=now), now)
         daemon.network.bindings.load(await daemon.store.load_bindings(now() - config.locate.too_old))
+        await daemon.joining.load()
         daemon.network.looks.load(await daemon.store.load_looks(LOOKS_MOST))
         await daemon.switches.start()
         await daemon.configured.start()
@@ -341,6 +345,12 @@ class Daemon:
 
     def endpoints(self) -> list[Endpoint]:
         return list(self.network.endpoints(self._now()))
+
+    async def join(self, targets: Sequence[Target], *, by: str, reason: str) -> Joined:
+        return await self.joining.join(targets, by=by, reason=reason)
+
+    async def split(self, target: Target, *, by: str, reason: str) -> frozenset[Mac]:
+        return await self.joining.split(target, by=by, reason=reason)
 
     def bindings(self, ip: Address | None = None, mac: Mac | None = None) -> list[Binding]:
         known = self.network.bindings

@@ -17,7 +17,7 @@ import structlog
 from controller.containment import Containments, Prepared
 from controller.errors import NetcordonError, RefusalCode, Refused
 from controller.model import Address, Attachment, Containment, DeviceOutcome, Outcome, Proof, Want
-from controller.moves import PortView, Step, Verdict, judge, may_free
+from controller.moves import PortView, Step, Verdict, judge, may_free, there_too
 from controller.network.spans import Span
 from controller.network.view import Holding, NetworkView
 from controller.store import Move, Store
@@ -79,7 +79,7 @@ class Follower:
                 told_anew |= self._index(case) if held else set()
             if held:
                 self._cases[case.id] = case
-                if len(case.places) > 1:
+                if len(case.places) > 1 or len(case.endpoint.macs) > 1:
                     self._look_at(case.id)
             else:
                 self._noted.pop(case.id, None)
@@ -191,6 +191,10 @@ class Follower:
             return None
         await self._note(case)
         waits: list[float] = []
+        for place, mac in self._plugged_in_elsewhere(case).items():
+            verdict = there_too(self._view(case, place), mac)
+            if verdict.step is Step.HOLD_BOTH and await self._both(case, place, verdict.why):
+                return 0.0
         for place in self._heard_at(case):
             verdict = judge(self._view(case, _home(case)), self._view(case, place), self._now())
             if await self._follow(case, place, verdict):
@@ -203,6 +207,18 @@ class Follower:
                 return 0.0
             waits += [] if verdict.again is None else [verdict.again]
         return min(waits, default=None)
+
+    def _plugged_in_elsewhere(self, case: Containment) -> dict[Place, Mac]:
+        """Where those of several MACs are that were one device before it was held, and that are not at its port."""
+        network, realm, found = self._network, case.endpoint.realm, dict[Place, Mac]()
+        for mac in sorted(case.endpoint.macs) if len(case.endpoint.macs) > 1 else ():
+            spans = network.bindings.history_of_mac(realm, mac)
+            if spans and spans[-1].last >= self._now() - network.max_age:
+                at = network.graph.one_place(spans[-1].place)
+                place = at.device, at.port
+                if place != _home(case) and place not in case.places:
+                    found[place] = mac
+        return found
 
     def _heard_at(self, case: Containment) -> list[Place]:
         """Where else than at home it was heard since it is held, the latest first."""

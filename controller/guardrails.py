@@ -95,9 +95,8 @@ def safe(plan: Plan, proof: Proof, decision: Decision, network: NetworkView) -> 
         hit = ", ".join(sorted({reach.src for reach in proof.collateral}))
         raise Refused(RefusalCode.PROTECTED, f"the plan would also stop {hit}")
     inventory = network.inventory
-    several = sorted(
-        str(ip) for mac in plan.endpoint.macs for ip in network.bindings.ips_held_by(plan.endpoint.realm, mac)
-    )
+    held = [network.bindings.ips_held_by(plan.endpoint.realm, mac) for mac in plan.endpoint.macs]
+    several = sorted(map(str, max(held, key=lambda ips: sum(ip.version == 4 for ip in ips), default=())))
     if decision.automatic and not inventory.network.on_link and len([ip for ip in several if ":" not in ip]) > 1:
         raise Refused(
             RefusalCode.BEHIND_ROUTER,

@@ -82,7 +82,11 @@ def _of_mac(
     settings: Locating,
     evidence: tuple[str, ...],
 ) -> Location:
-    router = network.is_router(target.realm, mac)
+    joined = network.joined.of(target.realm, mac)
+    if joined is not None:
+        evidence = (*evidence, str(joined))
+    macs = frozenset({mac}) if joined is None else joined.macs
+    router = next((name for one in sorted(macs) if (name := network.is_router(target.realm, one))), None)
     if router is not None:
         why = f"{mac} is router {router!r}: what is seen at it is behind it, and its port is never contained"
         return Location(Located.BEHIND_ROUTER, target, as_of, evidence=evidence, against=(why,))
@@ -95,7 +99,7 @@ def _of_mac(
     rivals = _rivals(history, present[-1], now, settings, network)
     if rivals:
         return _contested(target, as_of, [present[-1], *rivals], network)
-    return _found(target, as_of, now, network, frozenset({mac}), present[-1], evidence)
+    return _found(target, as_of, now, network, macs, present[-1], evidence)
 
 
 def _of_virtual(
@@ -151,7 +155,8 @@ def _at_place(target: Target, place_name: tuple[str, str], as_of: float, now: fl
     if routers:
         why = f"router {routers[0]!r} is at {network.graph.label(place)}"
         return Location(Located.BEHIND_ROUTER, target, as_of, against=(why,))
-    endpoint = network.endpoint_at(realm, frozenset(mac for mac in present if shared_by(mac) is None), place, now)
+    macs = network.joined.with_(realm, (mac for mac in present if shared_by(mac) is None))
+    endpoint = network.endpoint_at(realm, macs, place, now)
     evidence = (
         f"the operator named {network.graph.label(place)}; seen there: {', '.join(sorted(present)) or 'nobody yet'}",
     )

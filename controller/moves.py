@@ -75,6 +75,14 @@ def judge(home: PortView, there: PortView, now: float) -> Verdict:
     return Verdict(Step.MOVE, f"{home.name} lost its link, {there.name} got one after that, and it was heard there")
 
 
+def there_too(there: PortView, mac: str) -> Verdict:
+    """The device has several MACs, and this one is plugged in at `there`, as far as is known: held there as well, with nothing heard of it
+    since."""
+    if there.uplink or _lost(there):
+        return Verdict(Step.STAY, f"{mac} was at {there.name}, which is an uplink or lost its link since")
+    return Verdict(Step.HOLD_BOTH, f"{mac} is one device with it, and is there")
+
+
 def may_free(old: PortView, home: PortView, *, installed: bool, now: float) -> Verdict:
     """The device is held at `home` and, from before or in doubt, at `old` too; need it be held there any longer? `installed`: all of it was
     read back at `home`'s device."""

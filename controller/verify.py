@@ -360,7 +360,10 @@ class Verifier:
     def _probe_target(self, endpoint: Endpoint) -> ProbeTarget | None:
         latest = [ip for mac in endpoint.macs for ip in self._network.bindings.latest_ips_of(endpoint.realm, mac)]
         ip = address_to_ask(endpoint.ips, latest, self._desk.last_answer)
-        return None if ip is None else ProbeTarget(ip=ip, mac=min(endpoint.macs, default=None))
+        if ip is None:
+            return None
+        holders = (mac for mac in endpoint.macs if ip in self._network.bindings.ips_held_by(endpoint.realm, mac))
+        return ProbeTarget(ip=ip, mac=min(holders, default=min(endpoint.macs, default=None)))
 
     def _control(self, endpoint: Endpoint, asked: ProbeTarget) -> ProbeTarget | None:
         """Another known device that answered a sensor lately and is not contained, best one on the same switch."""

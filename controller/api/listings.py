@@ -27,6 +27,22 @@ class ReportedView(View):
     sent: int
 
 
+class JoinedView(View):
+    """MACs that are one device by a person's word."""
+
+    realm: str
+    macs: list[str]
+    by: str
+    reason: str
+    at: datetime
+
+
+class SplitView(View):
+    """`rest`: the MACs that are one device without it."""
+
+    rest: list[str]
+
+
 class InterfaceView(View):
     name: str
     number: int | None

@@ -71,6 +71,20 @@ class AutomationBody(Body):
     reason: str = Field(min_length=1, max_length=1000)
 
 
+class JoinBody(Body):
+    """MACs or addresses of one device, and how one knows: it is audited."""
+
+    targets: list[Annotated[str, Field(max_length=200)]] = Field(min_length=2, max_length=16)
+    reason: Reason = Field(min_length=1, max_length=LONGEST_REASON)
+
+
+class SplitBody(Body):
+    """The MAC that is another device's."""
+
+    target: str = Field(max_length=200)
+    reason: Reason = Field(default="", max_length=LONGEST_REASON)
+
+
 class RefuseBody(Body):
     """Why a proposal is refused: it is audited."""
 

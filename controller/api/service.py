@@ -3,7 +3,7 @@ it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from controller.automation import Automation
@@ -15,6 +15,7 @@ from controller.intake import Source
 from controller.live import Live
 from controller.model import Address, Alert, Binding, Containment, Endpoint, Location, Profile, Target
 from controller.network.chart import Chart
+from controller.network.joined import Joined
 from controller.requests import AlertAnswer, Approval, ContainRequest, DeviceView, PathAnswer, Preview, Status
 from controller.store import Accepted, Extension, Proposal, Store
 from controller.webhooks import Webhook
@@ -71,6 +72,12 @@ class Service(Protocol):
         """`at` None is now."""
 
     def endpoints(self) -> list[Endpoint]: ...
+
+    async def join(self, targets: Sequence[Target], *, by: str, reason: str) -> Joined:
+        """These are one device. Raises InvalidInput, Refused, Conflict while one of them is held."""
+
+    async def split(self, target: Target, *, by: str, reason: str) -> frozenset[Mac]:
+        """This MAC is none of that device's; who stays. Raises InvalidInput, NotFound, Conflict while it is held."""
 
     def bindings(self, ip: Address | None, mac: Mac | None) -> list[Binding]:
         """All that is remembered, or of one address or MAC."""

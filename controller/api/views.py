@@ -28,6 +28,7 @@ from controller.model import (
     Want,
 )
 from controller.network.chart import Chart
+from controller.network.joined import Joined
 from controller.network.paths import Hop
 from controller.neutralize import neutralize
 from controller.reach import Traffic
@@ -91,6 +92,16 @@ def _looks_view(looks: Looks) -> schemas.LooksView:
         evidence=[neutralize(one) for one in looks.evidence],
         sensor=neutralize(looks.sensor),
         at=moment(looks.at),
+    )
+
+
+def joined_view(joined: Joined) -> listings.JoinedView:
+    return listings.JoinedView(
+        realm=joined.realm,
+        macs=sorted(joined.macs),
+        by=neutralize(joined.by),
+        reason=neutralize(joined.reason, _LONG),
+        at=moment(joined.at),
     )
 
 

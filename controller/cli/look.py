@@ -1,21 +1,19 @@
-"""Commands that only look: `list`, `show`, `locate`, `devices`, `endpoints`."""
+"""Commands that only look: `list`, `show`, `locate`, `devices`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from controller.api.schemas import AttachmentView, ContainmentView, EndpointView, LocationView
-from controller.cli import arguments, case_view, completion, endpoint_view, output, plan_view
+from controller.api.schemas import ContainmentView, LocationView
+from controller.cli import arguments, case_view, completion, output, plan_view
 from controller.cli.exit_codes import ExitCode
 from controller.cli.options import Json, Limit, Target, connect
-from controller.cli.places import place, switch_names
+from controller.cli.places import switch_names
 from controller.cli.tables import Form
 from controller.errors import NotFound
-from controller.model import Located, Managed
-from drivers.rules import parse_mac
+from controller.model import Located
 
 if TYPE_CHECKING:
     from controller.client import Client
@@ -160,76 +158,3 @@ def devices(as_json: Json = False) -> None:
         ),
         "no device has connected: point a switch at the OpenFlow port (`netcordon devices` shows it then)",
     )
-
-
-def endpoints(
-    role: Annotated[
-        str | None,
-        typer.Option(help="Only those with this role in the inventory, or, where that has none, that look like it."),
-    ] = None,
-    kind: Annotated[str | None, typer.Option("--type", help="Likewise: only those of this type.")] = None,
-    sure: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Looks count from this confidence on; 1: only the inventory's word.")
-    ] = 0.0,
-    managed: Annotated[Managed | None, typer.Option(help="Only those that are so.")] = None,
-    vendor: Annotated[str | None, typer.Option(help="Only those whose MAC's vendor has this in its name.")] = None,
-    at: Annotated[str | None, typer.Option("--at", help="Only those at this switch, or at this switch:port.")] = None,
-    as_json: Json = False,
-) -> None:
-    """List the devices that were seen on the network, all or those that fit every option. What a device looks like to
-    a sensor has a question mark, and how sure that is; the inventory's word comes first.
-
-    Example: netcordon endpoints --managed undiscovered --role camera
-    """
-    with connect() as client:
-        found = client.endpoints()
-        names = {} if as_json and at is None else switch_names(client)
-    found = [
-        one
-        for one in found
-        if role in (None, endpoint_view.role(one, sure))
-        and kind in (None, endpoint_view.type_(one, sure))
-        and managed in (None, one.managed)
-        and (at is None or _is_at(one.attachment, at, names))
-        and (vendor is None or _is_of(one, vendor))
-    ]
-    if as_json:
-        output.print_json(found)
-        return
-    output.table(
-        Form(
-            ("MAC", "IP", "AT", "VLAN", "MANAGED", "TYPE", "ROLE", "VENDOR"),
-            folds=("MAC", "IP"),
-            spare=("VENDOR", "VLAN", "TYPE", "MANAGED", "ROLE"),
-        ),
-        (
-            (
-                ", ".join(one.macs),
-                ", ".join(one.ips),
-                place(one.attachment, names),
-                one.attachment.vlan,
-                one.managed,
-                endpoint_view.shown_type(one),
-                endpoint_view.shown_role(one),
-                "" if one.looks is None else one.looks.vendor or ("(random MAC)" if one.looks.random_mac else ""),
-            )
-            for one in found
-        ),
-        "no device was seen yet"
-        if (role, kind, managed, vendor, at) == (None,) * 5
-        else "no device that was seen is so",
-    )
-
-
-def _is_at(where: AttachmentView, wanted: str, names: Mapping[str, str]) -> bool:
-    """By the switch's id or name, alone or with the port."""
-    switches = (where.device, names.get(where.device, where.device))
-    return wanted in switches or wanted in (f"{switch}:{where.port}" for switch in switches)
-
-
-def _is_of(one: EndpointView, vendor: str) -> bool:
-    if one.looks is not None and one.looks.vendor:
-        return vendor.lower() in one.looks.vendor.lower()
-    from controller.discovery.fingerprint import vendor_of  # the IEEE's register takes a second to read
-
-    return any(vendor.lower() in vendor_of(parse_mac(mac)).lower() for mac in one.macs)

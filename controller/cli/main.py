@@ -45,7 +45,9 @@ COMMANDS: Mapping[str, Entry] = {
     "show": Entry("controller.cli.look", "show", "Show all that is known of one containment."),
     "locate": Entry("controller.cli.look", "locate", "Say which device a target is, or was then."),
     "bindings": Entry("controller.cli.bindings", "bindings", "Say who had an address, where, and from when to when."),
-    "endpoints": Entry("controller.cli.look", "endpoints", "List the devices that were seen on the network."),
+    "endpoints": Entry(
+        "controller.cli.endpoints", "endpoints_app", "List the devices that were seen; say which MACs are one device."
+    ),
     "devices": Entry("controller.cli.look", "devices", "List the switches and routers that hold rules."),
     "topology": Entry("controller.cli.topology", "topology", "Show or export who is cabled to whom."),
     "path": Entry("controller.cli.path", "path", "Show the way from one device to another, and what blocks it."),

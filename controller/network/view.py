@@ -14,6 +14,7 @@ from controller.network.bindings import Bindings
 from controller.network.graph import NetworkGraph
 from controller.network.guarded import may_be_protected
 from controller.network.inventory import Inventory
+from controller.network.joined import JoinedMacs
 from controller.network.looks import LooksBook
 from controller.network.segments import declared
 from controller.network.spans import Span
@@ -42,6 +43,7 @@ class NetworkView:
     neighbour_age: float = 60.0
     held: dict[tuple[str, PortName], Holding] = field(default_factory=dict)
     looks: LooksBook = field(default_factory=LooksBook)
+    joined: JoinedMacs = field(default_factory=JoinedMacs)
 
     @classmethod
     def from_config(cls, config: Config) -> NetworkView:
@@ -192,11 +194,19 @@ class NetworkView:
         ]
 
     def endpoints(self, now: float) -> Iterator[Endpoint]:
-        """Every device that was seen within `max_age`, each at its latest place."""
+        """Every device that was seen within `max_age`, each at its latest place; one with several MACs where it was heard last."""
         there: dict[tuple[str, Attachment], set[Mac]] = {}
         for (realm, mac), spans in self.bindings.by_mac.items():
             if spans[-1].last >= now - self.max_age:
+                macs = self.joined.with_(realm, {Mac(mac)})
+                if len(macs) > 1 and mac != self._heard_last(realm, macs):
+                    continue
                 where = realm, spans[-1].place
                 if where not in there:
                     there[where] = self.separate_devices(*where, now)
-                yield self.endpoint_at(realm, frozenset({Mac(mac)}), where[1], now, there[where])
+                yield self.endpoint_at(realm, macs, where[1], now, there[where])
+
+    def _heard_last(self, realm: str, macs: Iterable[Mac]) -> Mac:
+        """Of several MACs, of which at least one was seen."""
+        last = {mac: spans[-1].last for mac in macs if (spans := self.bindings.history_of_mac(realm, mac))}
+        return max(last, key=lambda mac: (last[mac], mac))

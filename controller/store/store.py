@@ -20,6 +20,7 @@ from controller.audit import AuditRecord, AuditReport, Head, Json
 from controller.automation import Automation, Cause
 from controller.errors import NotFound, StoreUnavailable
 from controller.model import Address, Alert, Binding, Containment, DeviceOutcome, Looks, Stage, Want
+from controller.network.joined import Joined
 from controller.roles import Role
 from controller.store import (
     accept,
@@ -32,6 +33,7 @@ from controller.store import (
     desired,
     devices,
     followed_files,
+    joined,
     keys,
     leases,
     looks,
@@ -393,6 +395,19 @@ class Store:
     async def forget_looks(self, before: float) -> int:
         """Of devices that no sensor has heard since; how many."""
         return await self._write(lambda t: looks.forget(t, before), later=True)
+
+    async def joined(self) -> list[Joined]:
+        """The MACs that are one device by an operator's word."""
+        return await self._read(joined.load)
+
+    async def join(self, realm: str, macs: Iterable[Mac], *, by: str, reason: str) -> list[Joined]:
+        """All that stand then. Raises InvalidInput for too many, Conflict while one of them is held."""
+        wanted = frozenset(macs)
+        return await self._write(lambda t: joined.join(t, realm, wanted, by, reason))
+
+    async def split(self, realm: str, mac: Mac, *, by: str, reason: str) -> list[Joined]:
+        """All that stand then. Raises NotFound, Conflict while the device is held."""
+        return await self._write(lambda t: joined.split(t, realm, mac, by, reason))
 
     async def save_proposal(self, proposal: Proposal, taken: Taken | None = None) -> Proposed:
         """With the alert that it came from, in one transaction; what came of both. Raises AlertRepeated."""

@@ -223,6 +223,18 @@ looks = Table(
     Index("looks_last_seen", "last_seen"),
 )
 
+joined = Table(
+    "joined",
+    metadata,
+    Column("realm", Words, primary_key=True),
+    Column("mac", Text, primary_key=True),
+    # The lowest MAC of those that are one device.
+    Column("device", Text, nullable=False),
+    Column("actor", Words, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
 automation = Table(
     "automation",
     metadata,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
@@ -13,7 +13,7 @@ from controller.config import OpenC2
 from controller.discovery.probes import SensorResults, SensorWork
 from controller.discovery.reports import DeviceReports
 from controller.doctor.finding import Finding
-from controller.errors import AlertRepeated, NetcordonError, NotFound, RefusalCode, Refused
+from controller.errors import AlertRepeated, InvalidInput, NetcordonError, NotFound, RefusalCode, Refused
 from controller.intake import SOURCES, Source
 from controller.live import Live
 from controller.model import (
@@ -39,6 +39,7 @@ from controller.model import (
     Want,
 )
 from controller.network.chart import Chart, Link, Node, NodeKind
+from controller.network.joined import Joined
 from controller.network.paths import Hop
 from controller.profiles import LATERAL, MONITOR
 from controller.reach import Between, Passage, Stop, Traffic
@@ -198,6 +199,15 @@ class FakeService:
 
     def endpoints(self) -> list[Endpoint]:
         return [replace(endpoint(1), type=HOSTILE), endpoint(2)]
+
+    async def join(self, targets: Sequence[Target], *, by: str, reason: str) -> Joined:
+        macs = frozenset(target.mac for target in targets if target.mac is not None)
+        return Joined("default", macs, by, reason, START)
+
+    async def split(self, target: Target, *, by: str, reason: str) -> frozenset[Mac]:
+        if target.mac is None:
+            raise InvalidInput(f"{target} is no MAC")
+        return frozenset({Mac("02:00:00:00:00:09")})
 
     def bindings(self, ip: Address | None, mac: Mac | None) -> list[Binding]:
         one = endpoint(1)

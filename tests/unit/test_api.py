@@ -61,6 +61,11 @@ ROUTES: Mapping[tuple[str, str], tuple[Permission | None, Any]] = {
     ("GET", "/api/v1/events"): (Permission.READ, None),
     ("GET", "/api/v1/locate"): (Permission.READ, None),
     ("GET", "/api/v1/endpoints"): (Permission.READ, None),
+    ("POST", "/api/v1/endpoints/join"): (
+        Permission.CONTAIN,
+        {"targets": ["02:00:00:00:00:05", "02:00:00:00:00:06"], "reason": "x"},
+    ),
+    ("POST", "/api/v1/endpoints/split"): (Permission.CONTAIN, {"target": "02:00:00:00:00:05"}),
     ("GET", "/api/v1/bindings"): (Permission.READ, None),
     ("GET", "/api/v1/devices"): (Permission.READ, None),
     ("GET", "/api/v1/topology"): (Permission.READ, None),

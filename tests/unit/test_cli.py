@@ -171,6 +171,7 @@ def test_every_command_speaks_json(command: Command, words: list[str]) -> None:
         *(["audit", name] for name in ("verify", "list")),
         *(["token", name] for name in ("add", "list", "revoke")),
         ["sensor", "run"],
+        *(["endpoints", name] for name in ("join", "split")),
     ],
     ids=" ".join,
 )
@@ -1255,8 +1256,8 @@ def test_discover_tells_the_daemon_what_it_heard(daemon: Daemon, command: Comman
     from scapy.layers.l2 import ARP, Ether
     from scapy.utils import wrpcap
 
-    heard = tmp_path / "heard.pcap"
-    wrpcap(str(heard), [Ether(src="ac:cc:8e:00:00:02") / ARP(op=2, hwsrc="ac:cc:8e:00:00:02", psrc="10.0.0.20")])
+    heard, head = tmp_path / "heard.pcap", Ether(src="ac:cc:8e:00:00:02", dst="ff:ff:ff:ff:ff:ff")
+    wrpcap(str(heard), [head / ARP(op=2, hwsrc="ac:cc:8e:00:00:02", psrc="10.0.0.20")])
     assert command("discover", str(heard)).code == 0
     assert daemon.service.reported == [], "not without --send"
     assert command("discover", str(heard), "--send", "--name", "floor2", "--realm", "north").code == 0
@@ -1265,3 +1266,18 @@ def test_discover_tells_the_daemon_what_it_heard(daemon: Daemon, command: Comman
     ((mac, vendor),) = [(one.mac, one.vendor) for one in reports.devices]
     assert mac == "ac:cc:8e:00:00:02"
     assert "axis" in vendor.lower()
+
+
+def test_macs_are_joined_and_split_by_hand(daemon: Daemon, command: Command) -> None:
+    one, other = "02:00:00:00:00:01", "02:00:00:00:00:02"
+    joined = command("endpoints", "join", one, other, "--reason", "laptop, and its dock")
+    assert joined.code == 0
+    assert f"one device: {one}, {other}" in joined.err
+    assert command("endpoints", "join", one, other, "--reason", "x", "--json").json["macs"] == [one, other]
+    assert command("endpoints", "split", other).code == 0
+    assert command("endpoints", "join", one, other).code == 2, "without a reason"
+    assert command("endpoints", "join", one, "--reason", "x").code == 2, "one is no several"
+    wrong = command("endpoints", "split", "10.0.0.1")
+    assert wrong.code == 2
+    assert "is no MAC" in wrong.err
+    assert command("endpoints", "joyn", one, other).code == 2
