@@ -25,6 +25,7 @@ from pydantic import (
 
 from controller.durations import parse_duration, show_duration
 from controller.errors import ConfigError, InvalidInput
+from controller.freezes import Freeze
 from controller.mapping_file import NAME as SOURCE_NAME
 from controller.mapping_file import MappingFile
 from controller.model import DEFAULT_REALM, Address, Managed, OnExpiry, Profile
@@ -456,6 +457,7 @@ class Config(Section):
     locate: Locating = Locating()
     budget: BudgetLimits = BudgetLimits()
     dead_man: DeadMan = DeadMan()
+    freezes: tuple[Freeze, ...] = ()
     verify: Verifying = Verifying()
     reconcile: Reconciling = Reconciling()
     metrics: MetricsSection = MetricsSection()
@@ -487,6 +489,14 @@ class Config(Section):
                 raise LocatedError(
                     ("devices", index, "driver"), f"no driver {device.driver!r}; known are {', '.join(known)}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _freezes_once(self) -> Self:
+        names = [freeze.name for freeze in self.freezes]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise LocatedError(("freezes", index, "name"), f"there is a freeze {name!r} already")
         return self
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import structlog
@@ -15,8 +15,10 @@ from controller import guardrails, policy
 from controller.automation import release_order
 from controller.closed_flow import profile_named
 from controller.config import Config
+from controller.durations import show_duration
 from controller.enforcement import Points, enforcement_points
 from controller.errors import InvalidInput, NotFound, RefusalCode, Refused
+from controller.freezes import InForce, frozen
 from controller.locate import locate
 from controller.logs import about
 from controller.model import (
@@ -115,7 +117,17 @@ class Containments:
             prepared = self.prepare(request.target, now, now, decision)
         except Refused as refusal:
             return Preview(location, decision, refusal=(refusal.code, refusal.reason))
-        return Preview(prepared.location, decision, prepared.plan, prepared.proof)
+        return Preview(
+            prepared.location, decision, prepared.plan, prepared.proof, notes=tuple(self._notes(prepared, now))
+        )
+
+    def _notes(self, prepared: Prepared, now: float) -> Iterator[str]:
+        """What a person should know before the yes, beside what changes."""
+        if (stops := self._frozen(prepared.endpoint, prepared.plan.rules)) is not None:
+            yield f"{stops}: you contain in spite of it, and answer for it by your reason"
+        if (due := self._confirm_by(prepared.endpoint, now)) is not None:
+            span = show_duration(due - now)
+            yield f"it must be confirmed within {span} (`netcordon confirm`), or it is released again (dead_man)"
 
     async def release(
         self, which: str, target: Target | None, *, by: str, reason: str, key: str | None
@@ -132,7 +144,11 @@ class Containments:
         return [await self._release(id, by, reason, own) for id, own in keys.items()]
 
     async def extend(self, id: str, extension: Extension, *, by: str, key: str | None) -> Containment:
-        """Move a containment's end; its rules are not touched. Raises NotFound, Conflict, InvalidInput."""
+        """Move a containment's end; its rules are not touched. Raises NotFound, Conflict, InvalidInput, and Refused in a change freeze."""
+        case, now = await self._store.containment(id), self._now()
+        until = extension.until if extension.span is None else now + extension.span
+        stops = self._frozen(case.endpoint, {device for device, _ in case.rules})
+        guardrails.not_prolonged(case, until, None if case.want is Want.RELEASED else stops)
         extended = await self._store.extend(id, extension, by=by, idempotency_key=key)
         self._wake(())
         log.info("extended", containment=extended.id, by=by, until=extended.expires_at)
@@ -231,6 +247,7 @@ class Containments:
         plan = self._plan(endpoint, decision)
         if narrowed is not None:
             plan = self._carried(narrowed(plan))
+        guardrails.answered_for(decision, self._frozen(endpoint, plan.rules))
         proof = prove(plan, self._network, self._now())
         guardrails.safe(plan, proof, decision, self._network)
         return Prepared(location, endpoint, decision, plan, proof, {**stages, Stage.DECIDED: self._now()})
@@ -305,7 +322,7 @@ class Containments:
         accepted = await self._store.accept(
             draft,
             recheck=lambda: self._still_there(prepared.endpoint, decision),
-            budget=self._budget if decision.automatic else None,
+            budget=self._limits(prepared) if decision.automatic else None,
             idempotency_key=key,
             taken=taken,
             fulfils=fulfils,
@@ -316,6 +333,14 @@ class Containments:
         await asyncio.sleep(0)  # the push begins now: the answer is made while the store is read for it
         _log_accepted(accepted, prepared)
         return accepted
+
+    def _frozen(self, endpoint: Endpoint, devices: Collection[str]) -> InForce | None:
+        return frozen(self._config.freezes, self._now(), endpoint.realm, self._network.graph.called(devices))
+
+    def _limits(self, prepared: Prepared) -> Budget:
+        """What holds automatic action back just now."""
+        stops = self._frozen(prepared.endpoint, prepared.plan.rules)
+        return self._budget if stops is None else replace(self._budget, frozen=str(stops))
 
     def _confirm_by(self, endpoint: Endpoint, now: float) -> float | None:
         dead_man = self._config.dead_man

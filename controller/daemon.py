@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ from controller.errors import NetcordonError, Refused, StoreUnavailable
 from controller.expiry import Expiry
 from controller.fleet import Fleet
 from controller.follow import Follower
+from controller.freezes import in_force
 from controller.intake import Source, with_mappings
 from controller.joining import Joining
 from controller.live import AlertTaken, Live
@@ -246,14 +248,14 @@ class Daemon:
                 " ", f"contained already, as {held.id}: it joins that, and only the time and the reasons change"
             )
             joined = dict.fromkeys(preview.plan.rules, (same,))
-            return Preview(preview.location, preview.decision, preview.plan, preview.proof, changes=joined)
+            return replace(preview, changes=joined)
         changes: dict[str, DeviceDiff] = {}
         for device, rules in preview.plan.rules.items():
             try:
                 changes[device] = await self.fleet.loops[device].would_change(rules)
             except DriverError as error:
                 changes[device] = (DiffLine(" ", f"the device cannot be asked now: {error}"),)
-        return Preview(preview.location, preview.decision, preview.plan, preview.proof, changes=changes)
+        return replace(preview, changes=changes)
 
     async def take_alert(self, alert: Alert, raw: str) -> AlertAnswer:
         answer = await self.alerts.take(alert, raw)
@@ -322,7 +324,8 @@ class Daemon:
     async def status(self) -> Status:
         budget = self.config.budget
         limits = {"per_minute": budget.per_minute, "total": budget.total}
-        return Status(await self.store.totals(), limits, tuple(self.ready()))
+        frozen = tuple(in_force(self.config.freezes, self._now()))
+        return Status(await self.store.totals(), limits, tuple(self.ready()), frozen)
 
     async def pause(self, *, by: str, reason: str) -> Automation:
         return await self.breaker.pause(by, reason)
@@ -446,6 +449,7 @@ class Daemon:
                 await self.store.size(),
                 {one.name: dict(one.counts) for one in self.listeners},
                 await self.store.automation(),
+                in_force(self.config.freezes, self._now()),
             )
         )
 

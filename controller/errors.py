@@ -39,6 +39,7 @@ class RefusalCode(StrEnum):
     UNPLACEABLE = "unplaceable"
     BUDGET = "budget"
     PAUSED = "paused"
+    FROZEN = "frozen"
     UNSUPPORTED = "unsupported"
     MANAGEMENT = "management"
     CHANGED = "changed"

@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from controller.errors import RefusalCode, Refused
-from controller.model import Address, Attachment, Decision, Endpoint, Located, Location, Plan, Proof, Survival
+from controller.freezes import InForce
+from controller.model import (
+    Address,
+    Attachment,
+    Containment,
+    Decision,
+    Endpoint,
+    Located,
+    Location,
+    Plan,
+    Proof,
+    Survival,
+)
 from controller.network.view import NetworkView
 from controller.network.virtual_macs import shared_by
 
@@ -20,6 +32,21 @@ _UNPLACED = {
     Located.NOT_AN_ENDPOINT: RefusalCode.NOT_AN_ENDPOINT,
     Located.UNPLACEABLE: RefusalCode.UNPLACEABLE,
 }
+
+
+def answered_for(decision: Decision, frozen: InForce | None) -> None:
+    """In a change freeze a person contains what cannot wait, and says why. What is automatic the store stops, as it does in a pause."""
+    if frozen is not None and not decision.automatic and not decision.reason.strip():
+        raise Refused(RefusalCode.FROZEN, f"{frozen}: say why it cannot wait, with --reason, which is audited")
+
+
+def not_prolonged(case: Containment, until: float | None, frozen: InForce | None) -> None:
+    """In a change freeze nothing is held for longer; that it ends sooner is no harm."""
+    if frozen is not None and (case.expires_at is not None and (until is None or until > case.expires_at)):
+        raise Refused(
+            RefusalCode.FROZEN,
+            f"{frozen}, and nothing is held for longer by it; what cannot wait: `netcordon contain {case.target} --reason WHY`",
+        )
 
 
 def placed(location: Location) -> Endpoint:

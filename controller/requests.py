@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from controller.errors import RefusalCode
+from controller.freezes import InForce
 from controller.model import Containment, Decision, Location, OnExpiry, Plan, Proof, Target
 from controller.reach import Between
 from controller.store import Accepted, Proposal, Totals
@@ -35,7 +36,8 @@ class ContainRequest:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What `contain` would do, and nothing done. `refusal` is the guard's code and sentence; what was found out before
+    """What `contain` would do, and nothing done. `notes`: what a person should know before the yes (a change freeze, a confirmation that
+    will be asked for). `refusal` is the guard's code and sentence; what was found out before
     it said no is still there. `changes` is the difference by device id, in the words of its driver."""
 
     location: Location
@@ -44,6 +46,7 @@ class Preview:
     proof: Proof | None = None
     refusal: tuple[RefusalCode, str] | None = None
     changes: Mapping[str, DeviceDiff] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +99,13 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How it stands. `limits` are the budget's caps by name; `troubles` is why the daemon cannot do its work just now."""
+    """How it stands. `limits` are the budget's caps by name, `freezes` those in force; `troubles` is why
+    the daemon cannot do its work just now."""
 
     totals: Totals
     limits: Mapping[str, int]
     troubles: tuple[str, ...]
+    freezes: tuple[InForce, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -326,6 +326,15 @@ class BudgetView(View):
     limit: int
 
 
+class FreezeView(View):
+    """A change freeze that is in force. `where`: everywhere, or sites and switches."""
+
+    name: str
+    why: str
+    where: str
+    until: datetime
+
+
 class StatusView(View):
     """`held` counts containments by outcome; `unconfirmed` are released unless a person confirms them;
     `troubles` is why the daemon cannot do its work just now."""
@@ -337,6 +346,7 @@ class StatusView(View):
     dead_letters: int
     troubles: list[str]
     unconfirmed: int = 0
+    freezes: tuple[FreezeView, ...] = ()
 
 
 class FindingView(View):

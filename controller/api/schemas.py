@@ -314,7 +314,7 @@ class RefusalView(View):
 
 class PreviewView(View):
     """`changes` is the difference by device; `rules` what it should then hold because of this; `why` the plan's own
-    words."""
+    words; `notes` what a person should know before the yes (a change freeze, a confirmation that will be asked for)."""
 
     location: LocationView
     decision: DecisionView | None
@@ -324,6 +324,7 @@ class PreviewView(View):
     proof: ProofView | None
     refusal: RefusalView | None
     changes: dict[str, list[DiffLineView]]
+    notes: tuple[str, ...] = ()
 
 
 class Problem(View):

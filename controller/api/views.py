@@ -228,6 +228,7 @@ def preview_view(preview: Preview) -> schemas.PreviewView:
         decision=None if preview.decision is None else _decision_view(preview.decision),
         why=[] if plan is None else [neutralize(line) for line in plan.why],
         weaker=None if plan is None else plan.weaker,
+        notes=tuple(neutralize(line, _LONG) for line in preview.notes),
         rules={} if plan is None else _rules(_of_sets(plan.rules)),
         proof=None if preview.proof is None else proof_view(preview.proof),
         refusal=None
@@ -458,6 +459,15 @@ def status_view(status: Status) -> listings.StatusView:
         dead_letters=totals.dead_letters,
         unconfirmed=totals.unconfirmed,
         troubles=[neutralize(sentence) for sentence in status.troubles],
+        freezes=tuple(
+            listings.FreezeView(
+                name=neutralize(one.freeze.name),
+                why=neutralize(one.freeze.why, _LONG),
+                where=neutralize(one.freeze.where, _LONG),
+                until=moment(one.until),
+            )
+            for one in status.freezes
+        ),
     )
 
 

@@ -67,6 +67,13 @@ def _rows(found: StatusView) -> list[tuple[object, object]]:
     state = found.automation
     return [
         ("automatic action", output.said(in_words(state), "bold red" if state.paused else "green", limit=1000)),
+        *(
+            (
+                "FREEZE",
+                output.said(f"{one.name}, {one.where}, until {output.at(one.until)}" + f": {one.why}" * bool(one.why)),
+            )
+            for one in found.freezes
+        ),
         ("budget used", used),
         ("held", held),
         ("waiting", f"{found.proposals} proposals, {found.dead_letters} dead letters"),

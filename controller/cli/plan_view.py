@@ -40,6 +40,8 @@ def show_preview(console: Console, preview: PreviewView, names: Names, *, native
         _show_device(console, switch(device, names), lines, native=native)
     if preview.weaker:
         console.print(Text.assemble(("Weaker than asked for: ", "bold yellow"), said(preview.weaker)))
+    for note in preview.notes:
+        console.print(Text.assemble(("Note: ", "bold yellow"), said(note)))
     for why in preview.why:
         console.print(said(f"  {why}", "dim"))
     console.print()

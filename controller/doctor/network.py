@@ -12,6 +12,7 @@ from controller.discovery.desk import SensorView
 from controller.doctor.finding import Finding, error, info, warning
 from controller.doctor.switches import target_for
 from controller.durations import show_duration
+from controller.freezes import InForce
 from controller.model import Address, Endpoint, Mode
 from controller.network.inventory import Inventory, describe
 from controller.network.view import NetworkView
@@ -41,6 +42,7 @@ class Seen:
     store: Size | None = None
     syslog: Mapping[str, Mapping[Fate, int]] = field(default_factory=dict)
     automation: Automation | None = None
+    freezes: Sequence[InForce] = ()
 
 
 def examine(seen: Seen) -> list[Finding]:
@@ -48,6 +50,7 @@ def examine(seen: Seen) -> list[Finding]:
     return [
         *(error("speaker", why, "netcordon serve  # starts one; see openflow.speaker") for why in seen.speaker),
         *_pause(seen.automation),
+        *_freezes(seen),
         *_devices(seen),
         *_policy(seen.config),
         *_vital(seen),
@@ -85,6 +88,17 @@ def _pause(state: Automation | None) -> Iterator[Finding]:
             f"automatic action is paused since {since}, by {state.by}: {state.reason}",
             "netcordon resume --reason WHY  # when what paused it is understood: see netcordon proposals",
         )
+
+
+def _freezes(seen: Seen) -> Iterator[Finding]:
+    for one in seen.freezes:
+        what = f"{one} ({one.freeze.where}): alerts there become proposals, and nothing is held for longer"
+        yield warning("frozen", what, "netcordon proposals  # what waits for a person; `freezes` in the configuration")
+    known = seen.network.graph.called(seen.network.graph.devices)
+    for freeze in seen.config.freezes:
+        for name in sorted(freeze.switches - known if known else ()):
+            never = f"freeze {freeze.name!r} names switch {name}, which was never seen: mistyped?"
+            yield warning("freeze-nowhere", never, "netcordon devices  # lists ids and names")
 
 
 def _devices(seen: Seen) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ Kept up to date as events come in, so that asking is a dictionary look-up; as a 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -248,6 +248,11 @@ class NetworkGraph:
         devices = {place.device, (node and node.description) or place.device}
         ports = {str(place.port), str(interface.number if interface and interface.number is not None else place.port)}
         return {f"{device}:{port}" for device in devices for port in ports}
+
+    def called(self, devices: Collection[str]) -> set[str]:
+        """These devices by their ids and by what they call themselves."""
+        known = (self.devices.get(device) for device in devices)
+        return {*devices, *(node.description for node in known if node is not None and node.description)}
 
     def label(self, place: Attachment) -> str:
         """The place as a person calls it: s1:s1-eth3."""

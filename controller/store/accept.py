@@ -97,6 +97,7 @@ def _spend(transaction: Transaction, draft: Draft, budget: Budget | None) -> Non
     costs the same under load."""
     if budget is None:
         return
+    _not_frozen(budget)
     caps = {"per_minute": budget.per_minute, "total": budget.total, "since": transaction.now() - _MINUTE}
     recent, holding, paused = transaction.fetch(_SPENT, caps)[0]
     if paused:
@@ -129,6 +130,11 @@ def _spend_alike(transaction: Transaction, endpoint: Endpoint, budget: Budget) -
                 RefusalCode.BUDGET,
                 f"{cap} automatic containments are held {where}, and the budget allows {cap}: a person must decide",
             )
+
+
+def _not_frozen(budget: Budget) -> None:
+    if budget.frozen is not None:
+        raise Refused(RefusalCode.FROZEN, f"{budget.frozen}: a person must decide")
 
 
 def _not_paused(transaction: Transaction) -> None:
@@ -233,6 +239,8 @@ def _join(
         changes["on_expiry"] = OnExpiry.ASK.value
     if draft.override:
         changes["override"] = True
+    if budget is not None and budget.frozen is not None:
+        changes["expires_at"] = found.expires_at  # in a freeze nothing is held for longer by itself
     if changes["expires_at"] is None or changes["expires_at"] > transaction.now():
         changes["waiting_since"] = None
     changes["evidence"] = codec.more_words(found.evidence, draft.evidence)
@@ -245,6 +253,7 @@ def _join(
     if draft.rules and (stricter or moved):
         recheck()
         if budget is not None:
+            _not_frozen(budget)
             _not_paused(transaction)
         if stricter and not found.automatic:
             _spend(transaction, draft, budget)

@@ -91,13 +91,14 @@ class Extension:
 @dataclass(frozen=True, slots=True)
 class Budget:
     """Caps for automatic containments: accepted within any 60 s, and held at one time, in all and of the same VLAN, site and role. None,
-    or a role that is not named: no cap but the total."""
+    or a role that is not named: no cap but the total. `frozen`: which change freeze leaves it to a person just now, in words."""
 
     per_minute: int
     total: int
     per_vlan: int | None = None
     per_site: int | None = None
     per_role: Mapping[str, int] = field(default_factory=dict)
+    frozen: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from controller.discovery.probes import SensorResults, SensorWork
 from controller.discovery.reports import DeviceReports
 from controller.doctor.finding import Finding
 from controller.errors import AlertRepeated, InvalidInput, NetcordonError, NotFound, RefusalCode, Refused
+from controller.freezes import InForce
 from controller.intake import SOURCES, Source
 from controller.live import Live
 from controller.model import (
@@ -76,6 +77,7 @@ class FakeService:
     metrics_without_token: bool = False
     live: Live = field(default_factory=lambda: _ended())
     reasons: list[str] = field(default_factory=list)
+    freezes: tuple[InForce, ...] = ()
     results: list[tuple[str, SensorResults]] = field(default_factory=list)
     reported: list[tuple[str, DeviceReports]] = field(default_factory=list)
     requests: list[ContainRequest] = field(default_factory=list)
@@ -176,7 +178,7 @@ class FakeService:
         return await self.store.vote(id, by, approves=False, reason=reason)
 
     async def status(self) -> Status:
-        return Status(await self.store.totals(), {"per_minute": 10, "total": 50}, tuple(self.reasons))
+        return Status(await self.store.totals(), {"per_minute": 10, "total": 50}, tuple(self.reasons), self.freezes)
 
     async def pause(self, *, by: str, reason: str) -> Automation:
         return (await self.store.pause_automation(by, reason, Cause.PERSON))[0]

@@ -5,82 +5,28 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from controller.alerts import Alerts
-from controller.approval import Approvals
-from controller.automation import Automation, Cause, release_order
+from controller.automation import Cause, release_order
 from controller.breaker import Breaker
-from controller.config import Config
-from controller.containment import Containments
 from controller.errors import InvalidInput, RefusalCode, Refused
-from controller.model import Attachment, Containment, End, Want
-from controller.requests import AlertAnswer, ContainRequest, Disposition
+from controller.model import Attachment, Want
+from controller.requests import ContainRequest, Disposition
 from controller.roles import Permission, Role
 from controller.store import Budget, Store
-from drivers.memory import MemoryDriver
 from drivers.rules import PortName
-from tests.campus import S1, Campus, alert, campus, ip
+from tests.campus import S1, Campus, ip
+from tests.unit.site import SERVERS, Site, servers, site_at
 from tests.unit.store_cases import Clock, draft, endpoint, nothing
-
-SERVERS = 20
-POLICY = {
-    "incriminate": [{"name": "scans", "match": {"signature": "ET SCAN *"}, "culprit": "source"}],
-    "rules": [{"name": "scanners", "match": {"signature": "ET SCAN *"}, "mode": "contain", "for": "1h"}],
-}
-
-
-@dataclass
-class Site:
-    net: Campus
-    store: Store
-    containments: Containments
-    alerts: Alerts
-    approvals: Approvals
-    breaker: Breaker
-    told: list[Automation] = field(default_factory=list)
-
-    async def accuse(self, number: int, key: str = "") -> AlertAnswer:
-        """An alert about the server with this number."""
-        address = IPv4Address(f"10.0.1.{number}")
-        return await self.alerts.take(alert(key=key or f"k{number}", src=End(ip=address)), "{}")
-
-    async def held(self) -> list[Containment]:
-        return await self.store.containments(want=Want.HELD)
-
-
-async def site_at(path: Path, net: Campus, told: list[Automation], **budget: Any) -> Site:
-    config = Config.model_validate({"policy": POLICY, "budget": budget})
-
-    def now() -> float:
-        return net.now
-
-    store = await Store.open(f"sqlite:///{path}/netcordon.db", now=now)
-    capable = MemoryDriver.capabilities
-    containments = Containments(config, store, net.network, lambda _: capable, lambda _: None, lambda *_: None, now)
-    breaker = Breaker(store, told.append)
-    return Site(
-        net,
-        store,
-        containments,
-        Alerts(config, store, net.network, containments, breaker, now),
-        Approvals(config, store, net.network, containments, now),
-        breaker,
-        told,
-    )
 
 
 @pytest.fixture
 def net() -> Campus:
-    known = campus(policy=POLICY)
-    for number in range(1, SERVERS + 1):
-        known.keeps_saying(f"10.0.1.{number}", 100 + number, 100 + number, since=600)
-    return known
+    return servers()
 
 
 @pytest.fixture

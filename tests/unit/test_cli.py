@@ -34,6 +34,7 @@ from controller.cli.main import COMMANDS, group, run
 from controller.config import Listen
 from controller.doctor.finding import Finding, Severity
 from controller.errors import Conflict, NetcordonError, RefusalCode, Refused, StoreUnavailable
+from controller.freezes import Freeze, in_force
 from controller.intake import SOURCES
 from controller.live import Live
 from controller.model import Located, Location, Looks, Managed, OnExpiry, Outcome, Proof, Reach, Target
@@ -359,6 +360,23 @@ def test_automatic_action_is_paused_shown_and_resumed(daemon: Daemon, command: C
     command("contain", "10.0.0.1")
     assert "is PAUSED since" in command("release", "--all", "--yes").err
     assert command("status", "--json").json["automation"]["reason"] == "release --all"
+
+
+def test_a_change_freeze_is_shown_with_its_end_and_what_it_refuses_has_its_own_word(
+    daemon: Daemon, command: Command
+) -> None:
+    freeze = Freeze(name="year-end", start="2027-01-15", end="2027-01-16", sites=frozenset({"hq"}), why=HOSTILE)
+    daemon.service.freezes = (in_force([freeze], 1_800_000_000.0)[0],)
+    shown = command("status").out
+    assert "year-end, site hq, until 2027-01-16" in shown
+    (one,) = command("status", "--json").json["freezes"]
+    assert (one["name"], one["where"], one["until"]) == ("year-end", "site hq", "2027-01-16T00:00:00Z")
+    command("contain", "10.0.0.1", "--yes")
+    daemon.service.refuse = Refused(RefusalCode.FROZEN, "change freeze 'year-end' is in force until 2027-01-16")
+    ended = command("extend", "10.0.0.1", "--for", "9h", "--json")
+    assert (ended.code, ended.json["error"]) == (ExitCode.REFUSED, "frozen")
+    assert "until 2027-01-16" in ended.json["message"]
+    assert "release and --shorten always go" in ended.json["hint"]
 
 
 def test_releasing_all_shows_what_is_held_and_asks_on_a_terminal(daemon: Daemon, command: Command) -> None:
