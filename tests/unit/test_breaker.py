@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from controller.roles import Permission, Role
 from controller.store import Budget, Store
 from drivers.rules import PortName
 from tests.campus import S1, Campus, ip
+from tests.unit.older_database import make_older
 from tests.unit.site import SERVERS, Site, servers, site_at
 from tests.unit.store_cases import Clock, draft, endpoint, nothing
 
@@ -180,12 +180,7 @@ async def test_what_was_held_before_the_upgrade_is_counted(tmp_path: Path) -> No
     first = await Store.open(f"sqlite:///{file}", now=Clock())
     await first.accept(draft(1, **placed(1, 7, "north", "dns")), recheck=nothing)
     await first.close()
-    with sqlite3.connect(file) as database:  # as the release before left it
-        database.execute("DROP INDEX containment_unconfirmed")
-        for column in ("site", "vlan", "role", "confirm_by", "confirmed_by"):
-            database.execute(f"ALTER TABLE containment DROP COLUMN {column}")
-        database.execute("DROP TABLE automation")
-        database.execute("UPDATE alembic_version SET version_num = '0010'")
+    make_older(file, "0010")
     store = await Store.open(f"sqlite:///{file}", now=Clock())
     try:
         assert not (await store.automation()).paused
