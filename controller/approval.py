@@ -48,17 +48,18 @@ class Approvals:
             refusal=None,
             created_at=now,
             expires_at=now + self._config.proposal_expires,
-            proposed_by=request.by,
+            proposed_by=request.person or request.by,
             as_of=now,
             override=decision.override,
             on_expiry=decision.on_expiry,
         )
-        return (await self._store.save_proposal(proposal)).proposal
+        return (await self._store.save_proposal(proposal, token=request.token)).proposal
 
-    async def approve(self, id: str, *, by: str) -> Approval:
-        """Count this person's approval; with enough of them, contain the device of the alert's time, where it is now and guarded as of
-        now. Raises NotFound, Conflict, and Refused when it may not be contained any more: the proposal then stays open."""
-        proposal = await self._store.vote(id, by, approves=True, reason="")
+    async def approve(self, id: str, *, by: str, token: str = "") -> Approval:
+        """Count this person's approval, given by this token; with enough of them, contain the device of the alert's time, where it is now
+        and guarded as of now. Raises NotFound, Conflict, and Refused when it may not be contained any more: the proposal then stays
+        open."""
+        proposal = await self._store.vote(id, by, approves=True, reason="", token=token)
         if len(proposal.approvers) < proposal.approvals:
             return Approval(proposal)
         prepared, since = await self._prepare(proposal)
@@ -67,9 +68,9 @@ class Approvals:
         )
         return Approval(await self._store.proposal(id), accepted, since)
 
-    async def refuse(self, id: str, *, by: str, reason: str) -> Proposal:
+    async def refuse(self, id: str, *, by: str, reason: str, token: str = "") -> Proposal:
         """One refusal closes it. Raises NotFound, Conflict."""
-        return await self._store.vote(id, by, approves=False, reason=reason)
+        return await self._store.vote(id, by, approves=False, reason=reason, token=token)
 
     async def _prepare(self, proposal: Proposal) -> tuple[Prepared, tuple[str, ...]]:
         """What is to be contained now, and what is no longer as it was at the alert's time. It is always the device of that time: whoever

@@ -298,8 +298,9 @@ class Client:
     def tokens(self) -> list[listings.TokenView]:
         return self._list("/api/v1/tokens", listings.TokenView)
 
-    def add_token(self, name: str, role: Role) -> listings.NewTokenView:
-        answer = self._send("POST", "/api/v1/tokens", json={"name": name, "role": role.value})
+    def add_token(self, name: str, role: Role, person: str = "") -> listings.NewTokenView:
+        body = {"name": name, "role": role.value, **_given(person=person or None)}
+        answer = self._send("POST", "/api/v1/tokens", json=body)
         return _read(answer, listings.NewTokenView)
 
     def revoke_token(self, name: str) -> None:

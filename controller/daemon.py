@@ -299,9 +299,9 @@ class Daemon:
         self.expiry.changed()
         return proposal
 
-    async def approve_proposal(self, id: str, *, by: str) -> Approval:
+    async def approve_proposal(self, id: str, *, by: str, token: str) -> Approval:
         try:
-            approval = await self.approvals.approve(id, by=by)
+            approval = await self.approvals.approve(id, by=by, token=token)
         except Refused as refusal:  # the vote stands, and so does the proposal
             self._metrics.refused(refusal.code)
             self.live.publish(await self.store.proposal(id))
@@ -311,8 +311,8 @@ class Daemon:
             self._accepted(approval.accepted)
         return approval
 
-    async def refuse_proposal(self, id: str, *, by: str, reason: str) -> Proposal:
-        refused = await self.approvals.refuse(id, by=by, reason=reason)
+    async def refuse_proposal(self, id: str, *, by: str, token: str, reason: str) -> Proposal:
+        refused = await self.approvals.refuse(id, by=by, reason=reason, token=token)
         self.live.publish(refused)
         return refused
 

@@ -19,7 +19,8 @@ from drivers.base import DeviceDiff, Interface, Management, Neighbour
 
 @dataclass(frozen=True, slots=True)
 class ContainRequest:
-    """An operator's wish, to do or to propose. `duration` is in seconds; None is the configuration's default. `by` is the token's name.
+    """An operator's wish, to do or to propose. `duration` is in seconds; None is the configuration's default. `by` is who asks, with
+    the token; `person` and `token` are the two by themselves ("": as `by`).
     `key` is the Idempotency-Key: the same key with the same wish answers the same containment. `override` lifts
     protection, and is audited. `automatic`: a program asks, so that the budget, a pause and what else guards automatic action hold."""
 
@@ -32,6 +33,8 @@ class ContainRequest:
     key: str | None = None
     on_expiry: OnExpiry | None = None
     automatic: bool = False
+    person: str = ""
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)

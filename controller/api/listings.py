@@ -285,9 +285,12 @@ class AuditVerdict(View):
 
 
 class TokenView(View):
+    """`person`: whose it is. Approvals are counted by people."""
+
     name: str
     role: Role
     created_at: datetime
+    person: str = ""
 
 
 class NewTokenView(View):
@@ -302,6 +305,7 @@ class WhoAmI(View):
     name: str
     role: Role
     permissions: list[str]
+    person: str = ""
 
 
 class Health(View):

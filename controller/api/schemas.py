@@ -128,8 +128,11 @@ def _token_name(text: str) -> str:
 
 
 class TokenBody(Body):
+    """`person`: whose it is; "": one who is called as the token."""
+
     name: Annotated[str, AfterValidator(_token_name)]
     role: Role
+    person: Annotated[str, Field(max_length=200)] = ""
 
 
 # --- out: profiles ---------------------------------------------------------------------------------------------------

@@ -51,10 +51,11 @@ class Service(Protocol):
     async def propose(self, request: ContainRequest) -> Proposal:
         """Put it to an approver. Durable when it comes back. Raises Refused for what could not be contained then either."""
 
-    async def approve_proposal(self, id: str, *, by: str) -> Approval:
-        """The proposal, and what it came to once enough people agreed. Raises NotFound, Conflict, Refused."""
+    async def approve_proposal(self, id: str, *, by: str, token: str) -> Approval:
+        """`by` is the person, `token` the name of theirs. The proposal, and what it came to once enough people agreed.
+        Raises NotFound, Conflict, Refused."""
 
-    async def refuse_proposal(self, id: str, *, by: str, reason: str) -> Proposal:
+    async def refuse_proposal(self, id: str, *, by: str, token: str, reason: str) -> Proposal:
         """Raises NotFound, Conflict."""
 
     async def release_all(self, *, by: str, reason: str, pause: bool) -> list[Containment]:

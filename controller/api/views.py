@@ -472,4 +472,6 @@ def status_view(status: Status) -> listings.StatusView:
 
 
 def token_view(token: TokenRecord) -> listings.TokenView:
-    return listings.TokenView(name=token.name, role=token.role, created_at=moment(token.created_at))
+    return listings.TokenView(
+        name=token.name, role=token.role, created_at=moment(token.created_at), person=neutralize(token.person)
+    )

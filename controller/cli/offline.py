@@ -11,7 +11,7 @@ from controller.roles import Role
 _SQLITE = "sqlite:///"
 
 
-def add_token(config: Path | None, name: str, role: Role) -> str:
+def add_token(config: Path | None, name: str, role: Role, person: str = "") -> str:
     """The secret. Raises StoreUnavailable when a daemon owns the database."""
     import asyncio
 
@@ -20,7 +20,7 @@ def add_token(config: Path | None, name: str, role: Role) -> str:
     async def add() -> str:
         store = await Store.open(_url(config))
         try:
-            return await store.add_token(name, role, by="netcordon --offline")
+            return await store.add_token(name, role, by="netcordon --offline", person=person)
         finally:
             await store.close()
 

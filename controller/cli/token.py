@@ -18,8 +18,12 @@ token_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke the AP
 
 @token_app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="Whose it is: shown in the audit log.")],
+    name: Annotated[str, typer.Argument(help="What it is called: shown in the audit log.")],
     role: Annotated[Role, typer.Option(help="What it may.")],
+    person: Annotated[
+        str,
+        typer.Option(help="Whose it is: approvals are counted by people, not by tokens.", show_default="as the token"),
+    ] = "",
     offline: Offline = False,
     config: Config = None,
     save: Annotated[bool, typer.Option("--save", help="Keep it as your own, instead of showing it.")] = False,
@@ -27,16 +31,16 @@ def add(
 ) -> None:
     """Make a token. The very first one is made with --offline, before the daemon is started.
 
-    Example: netcordon token add me --role admin --offline --save
+    Example: netcordon token add ann-laptop --person ann --role approver
     """
     if offline:
         from controller.cli.offline import add_token
 
-        secret = add_token(config, name, role)
+        secret = add_token(config, name, role, person)
     else:
         with connect() as client:
-            secret = client.add_token(name, role).token
-    shown = {"name": name, "role": role.value, "token": secret}
+            secret = client.add_token(name, role, person).token
+    shown = {"name": name, "person": person or name, "role": role.value, "token": secret}
     if save:
         shown["saved"] = str(_save(secret))
         del shown["token"]
@@ -60,8 +64,8 @@ def list_(as_json: Json = False) -> None:
     if as_json:
         output.print_json(found)
         return
-    rows = ((one.name, one.role.value, output.at(one.created_at)) for one in found)
-    output.table(("NAME", "ROLE", "MADE"), rows, "there are no tokens")
+    rows = ((one.name, one.person, one.role.value, output.at(one.created_at)) for one in found)
+    output.table(("NAME", "PERSON", "ROLE", "MADE"), rows, "there are no tokens")
 
 
 @token_app.command()

@@ -16,7 +16,7 @@ from controller.freezes import InForce
 from controller.model import Address, Endpoint, Mode
 from controller.network.inventory import Inventory, describe
 from controller.network.view import NetworkView
-from controller.roles import Role
+from controller.roles import Permission, Role
 from controller.store import Size, TokenRecord
 from controller.syslog.fate import Fate
 from drivers.base import Management
@@ -58,6 +58,7 @@ def examine(seen: Seen) -> list[Finding]:
         *_stale_protection(seen),
         *_sensors(seen),
         *_tokens(seen.tokens),
+        *_approvers(seen),
         *_store(seen),
         *_syslog(seen.syslog),
     ]
@@ -262,6 +263,20 @@ def _tokens(tokens: Sequence[TokenRecord]) -> Iterator[Finding]:
         yield info(
             "tokens", "every token is an admin's", "netcordon token add NAME --role operator  # or intake, viewer"
         )
+
+
+def _approvers(seen: Seen) -> Iterator[Finding]:
+    """A rule that asks for more people than there are waits for ever."""
+    people = sorted({token.person for token in seen.tokens if token.role.may(Permission.APPROVE)})
+    asking = [rule for rule in seen.config.policy.rules if rule.mode is not Mode.OBSERVE]
+    named = ", ".join(people) or "nobody"
+    for rule in asking:
+        if rule.approvals > 1 and rule.approvals > len(people):
+            yield warning(
+                "approvers",
+                f"policy rule {rule.name!r} asks for {rule.approvals} people, and {len(people)} may approve: {named}",
+                "netcordon token add NAME --role approver --person WHO  # one for each person",
+            )
 
 
 def _matters(address: Address, seen: Seen) -> bool:

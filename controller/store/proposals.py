@@ -16,7 +16,7 @@ from controller.store import alerts, codec
 from controller.store.prepared import Prepared
 from controller.store.sql import Insert
 from controller.store.tables import containment_alert, proposal, proposal_alert, proposal_vote
-from controller.store.values import Proposal, ProposalState, Taken, Vote
+from controller.store.values import Proposal, ProposalState, Taken, Vote, who
 from controller.store.writer import Transaction
 
 _SAVE = Insert(
@@ -38,7 +38,7 @@ class Proposed:
     alert_id: str
 
 
-def save(transaction: Transaction, new: Proposal, taken: Taken | None = None) -> Proposed:
+def save(transaction: Transaction, new: Proposal, taken: Taken | None = None, token: str = "") -> Proposed:
     """Keep it, with the alert that it came from, where that is not saved yet. What waits already for an answer about the same device by
     the same rule is joined: a noisy rule makes one proposal, and so does a noisy signature of which no rule speaks; it asks about its
     latest alert. Raises AlertRepeated."""
@@ -55,7 +55,7 @@ def save(transaction: Transaction, new: Proposal, taken: Taken | None = None) ->
         )
     transaction.execute(_SAVE.on(transaction.connection.dialect), _row(new))
     if new.proposed_by:
-        transaction.audit(new.proposed_by, "propose", new.id, _asked(new))
+        transaction.audit(who(new.proposed_by, token), "propose", new.id, _asked(new))
     if new.alert_id is not None:
         transaction.put(_ALERT, {"proposal_id": new.id, "alert_id": new.alert_id, "at": transaction.now()})
     return Proposed(new, new.alert_id or "")
@@ -75,19 +75,24 @@ def one(connection: Connection, id: str, now: float) -> Proposal:
 
 
 def vote(transaction: Transaction, id: str, cast: Vote) -> Proposal:
-    """Count this person's answer, once. One refusal closes it. Raises NotFound, and Conflict for what is answered or too
-    old, and for an approval of one's own proposal."""
+    """Count this person's answer, once, by whichever tokens. One refusal closes it. Raises NotFound, and Conflict for what is answered
+    or too old, and for an approval of one's own proposal."""
     found = _open(transaction, id, cast.at)
     if cast.approves and cast.by == found.proposed_by:
         raise Conflict(f"{cast.by} proposed {id}: somebody else approves it, or refuses it")
     if cast.by not in {vote.by for vote in found.votes}:
         row = {"proposal_id": id, "by": cast.by, "approves": cast.approves, "reason": cast.reason, "at": cast.at}
-        transaction.execute(insert(proposal_vote), row)
+        transaction.execute(insert(proposal_vote), row | {"token": cast.token or None})
         said = "approve" if cast.approves else "refuse"
-        transaction.audit(cast.by, said, id, {"target": found.target, "rule": found.rule, "reason": cast.reason})
+        transaction.audit(
+            who(cast.by, cast.token), said, id, {"target": found.target, "rule": found.rule, "reason": cast.reason}
+        )
     elif not cast.approves:
         transaction.audit(
-            cast.by, "refuse", id, {"target": found.target, "reason": cast.reason, "approved before": True}
+            who(cast.by, cast.token),
+            "refuse",
+            id,
+            {"target": found.target, "reason": cast.reason, "approved before": True},
         )
     if not cast.approves:
         _close(transaction, id, ProposalState.REFUSED, None)
@@ -208,7 +213,7 @@ def _read(connection: Connection, rows: Iterable[Row[Any]], now: float) -> list[
     votes: dict[str, list[Vote]] = defaultdict(list)
     cast = select(proposal_vote).where(proposal_vote.c.proposal_id.in_([row.id for row in rows]))
     for row in connection.execute(cast.order_by(proposal_vote.c.at)):
-        votes[row.proposal_id].append(Vote(row.by, row.approves, row.reason, row.at))
+        votes[row.proposal_id].append(Vote(row.by, row.approves, row.reason, row.at, row.token or ""))
     return [_proposal(row, tuple(votes[row.id]), now) for row in rows]
 
 

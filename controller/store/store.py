@@ -409,9 +409,10 @@ class Store:
         """All that stand then. Raises NotFound, Conflict while the device is held."""
         return await self._write(lambda t: joined.split(t, realm, mac, by, reason))
 
-    async def save_proposal(self, proposal: Proposal, taken: Taken | None = None) -> Proposed:
-        """With the alert that it came from, in one transaction; what came of both. Raises AlertRepeated."""
-        return await self._write(lambda t: proposals.save(t, proposal, taken))
+    async def save_proposal(self, proposal: Proposal, taken: Taken | None = None, token: str = "") -> Proposed:
+        """With the alert that it came from, in one transaction; what came of both. `token`: by which one a person asked. Raises
+        AlertRepeated."""
+        return await self._write(lambda t: proposals.save(t, proposal, taken, token))
 
     async def proposals(self, limit: int = 100) -> list[Proposal]:
         now = self._now()
@@ -421,9 +422,9 @@ class Store:
         now = self._now()
         return await self._read(lambda c: proposals.one(c, id, now))
 
-    async def vote(self, id: str, by: str, *, approves: bool, reason: str) -> Proposal:
-        """The proposal with this person's answer. Raises NotFound, and Conflict for one that is answered or too old."""
-        cast = Vote(by, approves, reason, self._now())
+    async def vote(self, id: str, by: str, *, approves: bool, reason: str, token: str = "") -> Proposal:
+        """The proposal with this person's answer, by this token. Raises NotFound, and Conflict for one that is answered or too old."""
+        cast = Vote(by, approves, reason, self._now(), token)
         return await self._write(lambda t: proposals.vote(t, id, cast))
 
     async def next_proposal_expiry(self) -> float | None:
@@ -464,9 +465,9 @@ class Store:
 
     # --- tokens -----------------------------------------------------------------------------------------------------------
 
-    async def add_token(self, name: str, role: Role, by: str = "netcordon") -> str:
-        """The secret, shown this once. Raises Conflict for a name that is taken."""
-        secret = await self._write(lambda t: tokens.add(t, name, role, by))
+    async def add_token(self, name: str, role: Role, by: str = "netcordon", person: str = "") -> str:
+        """The secret, shown this once; `person`: whose it is. Raises Conflict for a name that is taken."""
+        secret = await self._write(lambda t: tokens.add(t, name, role, by, person))
         self._tokens.invalidate()
         return secret
 

@@ -282,6 +282,7 @@ proposal_vote = Table(
     Column("approves", Boolean, nullable=False),
     Column("reason", Words, nullable=False),
     Column("at", Double, nullable=False),
+    Column("token", Words),
 )
 
 proposal_alert = Table(
@@ -300,6 +301,7 @@ token = Table(
     Column("role", Text, nullable=False),
     Column("digest", Text, nullable=False, unique=True),
     Column("created_at", Double, nullable=False),
+    Column("person", Words),
 )
 
 audit = Table(

@@ -22,8 +22,9 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
-def add(transaction: Transaction, name: str, role: Role, by: str) -> str:
-    """The new secret, which is shown this once. Raises Conflict where the name is taken."""
+def add(transaction: Transaction, name: str, role: Role, by: str, person: str = "") -> str:
+    """The new secret, which is shown this once. `person`: whose it is; "": one who is called as the token. Raises Conflict where the
+    name is taken."""
     if not name.strip():
         raise InvalidInput("a token needs a name, so that it can be revoked")
     if transaction.execute(select(token.c.name).where(token.c.name == name)).first():
@@ -31,10 +32,17 @@ def add(transaction: Transaction, name: str, role: Role, by: str) -> str:
             f"there is a token named {name!r} already: `netcordon token revoke {name}` first, or choose another name"
         )
     secret = PREFIX + secrets.token_urlsafe(32)
+    bearer = _as_known(transaction.connection, person.strip() or name)
     row = {"name": name, "role": role.value, "digest": digest(secret), "created_at": transaction.now()}
-    transaction.execute(insert(token), row)
-    transaction.audit(by, "token-add", name, {"role": role.value})
+    transaction.execute(insert(token), row | {"person": bearer})
+    transaction.audit(by, "token-add", name, {"role": role.value, "person": bearer})
     return secret
+
+
+def _as_known(connection: Connection, person: str) -> str:
+    """Ann is ann: nobody becomes two people by how they are written."""
+    known = (record.person for record in by_digest(connection).values())
+    return next((one for one in known if one.casefold() == person.casefold()), person)
 
 
 def revoke(transaction: Transaction, name: str, by: str) -> None:
@@ -45,7 +53,7 @@ def revoke(transaction: Transaction, name: str, by: str) -> None:
 
 def by_digest(connection: Connection) -> Mapping[str, TokenRecord]:
     rows = connection.execute(select(token).order_by(token.c.name))
-    return {row.digest: TokenRecord(row.name, Role(row.role), row.created_at) for row in rows}
+    return {row.digest: TokenRecord(row.name, Role(row.role), row.created_at, row.person or "") for row in rows}
 
 
 class TokenCache:

@@ -198,12 +198,13 @@ class ProposalState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One person's answer to a proposal; `by` is the token's name."""
+    """One person's answer to a proposal: `by` is the person, `token` the name of the token that it was given with ("": not known)."""
 
     by: str
     approves: bool
     reason: str
     at: float
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +241,22 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class TokenRecord:
-    """A token without its secret, which only its bearer has."""
+    """A token without its secret, which only its bearer has. `bearer` is the person whose it is; "": one who is called as the token."""
 
     name: str
     role: Role
     created_at: float
+    bearer: str = ""
+
+    @property
+    def person(self) -> str:
+        return self.bearer or self.name
+
+    @property
+    def who(self) -> str:
+        """The person, and by which token: as the audit log has it."""
+        return who(self.person, self.name)
+
+
+def who(person: str, token: str) -> str:
+    return person if token in {person, ""} else f"{person} (token {token})"

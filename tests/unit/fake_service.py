@@ -162,20 +162,20 @@ class FakeService:
             request.reason,
             None,
             START,
-            proposed_by=request.by,
+            proposed_by=request.person or request.by,
             as_of=START,
             override=request.override,
             on_expiry=request.on_expiry,
         )
-        return (await self.store.save_proposal(proposal)).proposal
+        return (await self.store.save_proposal(proposal, token=request.token)).proposal
 
-    async def approve_proposal(self, id: str, *, by: str) -> Approval:
+    async def approve_proposal(self, id: str, *, by: str, token: str) -> Approval:
         self._guard()
-        return Approval(await self.store.vote(id, by, approves=True, reason=""))
+        return Approval(await self.store.vote(id, by, approves=True, reason="", token=token))
 
-    async def refuse_proposal(self, id: str, *, by: str, reason: str) -> Proposal:
+    async def refuse_proposal(self, id: str, *, by: str, token: str, reason: str) -> Proposal:
         self._guard()
-        return await self.store.vote(id, by, approves=False, reason=reason)
+        return await self.store.vote(id, by, approves=False, reason=reason, token=token)
 
     async def status(self) -> Status:
         return Status(await self.store.totals(), {"per_minute": 10, "total": 50}, tuple(self.reasons), self.freezes)

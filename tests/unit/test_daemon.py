@@ -66,15 +66,15 @@ async def test_a_vote_is_told_also_where_a_guard_then_refuses(daemon: Daemon) ->
     answer = await daemon.take_alert(alert(), "{}")
     made = await _next(told)
     assert (made.id, made.approvers) == (answer.proposal_id, [])
-    await daemon.approve_proposal(made.id, by="bob")
+    await daemon.approve_proposal(made.id, by="bob", token="bob")
     assert (await _next(told)).approvers == ["bob"]
     with pytest.raises(Refused, match="no device that takes rules"):
-        await daemon.approve_proposal(made.id, by="eve")
+        await daemon.approve_proposal(made.id, by="eve", token="eve")
     after = await _next(told)
     assert (after.state, after.approvers) == (ProposalState.OPEN, ["bob", "eve"])
     page = (await daemon.metrics()).decode()
     assert f'netcordon_refusals_total{{code="{RefusalCode.UNKNOWN_PLACE.value}"}} 2.0' in page
-    await daemon.refuse_proposal(made.id, by="dan", reason="ours")
+    await daemon.refuse_proposal(made.id, by="dan", token="dan", reason="ours")
     assert (await _next(told)).state is ProposalState.REFUSED
 
 

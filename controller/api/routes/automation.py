@@ -21,10 +21,10 @@ async def status(service: TheService, token: Reader) -> StatusView:
 @router.post("/pause")
 async def pause(body: AutomationBody, service: TheService, token: Pauser) -> AutomationView:
     """Stop all automatic action, at once and over restarts. What is paused already stays paused as it was."""
-    return views.automation_view(await service.pause(by=token.name, reason=body.reason))
+    return views.automation_view(await service.pause(by=token.who, reason=body.reason))
 
 
 @router.post("/resume")
 async def resume(body: AutomationBody, service: TheService, token: Resumer) -> AutomationView:
     """Let automatic action run again. What became a proposal meanwhile stays one."""
-    return views.automation_view(await service.resume(by=token.name, reason=body.reason))
+    return views.automation_view(await service.resume(by=token.who, reason=body.reason))

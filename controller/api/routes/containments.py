@@ -97,7 +97,7 @@ async def release_one(
     """Release one. To release what is released changes nothing."""
     found = await service.store.containment(id)
     reason = "" if body is None else body.reason
-    return _released(await service.release(found.id, by=token.name, reason=reason, key=_own(key, token)))
+    return _released(await service.release(found.id, by=token.who, reason=reason, key=_own(key, token)))
 
 
 @router.post("/containments/{id}/extend")
@@ -106,7 +106,7 @@ async def extend(id: str, body: ExtendBody, service: TheService, token: Containe
     found = await service.store.containment(id)
     until = None if body.until is None else body.until.timestamp()
     extension = Extension(body.span, until, body.shorten)
-    extended = await service.extend(found.id, extension, by=token.name, key=_own(key, token))
+    extended = await service.extend(found.id, extension, by=token.who, key=_own(key, token))
     return views.containment_view(extended, time.time())
 
 
@@ -114,17 +114,15 @@ async def extend(id: str, body: ExtendBody, service: TheService, token: Containe
 async def confirm(id: str, service: TheService, token: Container) -> ContainmentView:
     """Hold what is released at `confirm_by` otherwise. To confirm again changes nothing."""
     found = await service.store.containment(id)
-    return views.containment_view(await service.confirm(found.id, by=token.name), time.time())
+    return views.containment_view(await service.confirm(found.id, by=token.who), time.time())
 
 
 @router.post("/release")
 async def release(body: ReleaseBody, service: TheService, token: Releaser, key: Key = None) -> ReleasedView:
     """Release what holds a target, one containment by its id, or all."""
     if body.target is None:
-        return _released(await service.release_all(by=token.name, reason=body.reason, pause=body.pause))
-    return _released(
-        await service.release(body.target.strip(), by=token.name, reason=body.reason, key=_own(key, token))
-    )
+        return _released(await service.release_all(by=token.who, reason=body.reason, pause=body.pause))
+    return _released(await service.release(body.target.strip(), by=token.who, reason=body.reason, key=_own(key, token)))
 
 
 @router.get("/profiles")
@@ -140,7 +138,9 @@ def wish(body: ProposeBody, token: TokenRecord, key: str | None = None) -> Conta
         profile=body.profile,
         duration=body.duration,
         reason=body.reason,
-        by=token.name,
+        by=token.who,
+        person=token.person,
+        token=token.name,
         override=body.override,
         on_expiry=body.on_expiry,
         key=_own(key, token),

@@ -36,7 +36,7 @@ async def replay_all(service: TheService, token: Sender, body: ReplayBody | None
     """Replay what waits, oldest first: at most `limit` letters, behind `after`. `next` is the `after` for the rest, None at the end."""
     wanted = body or ReplayBody()
     letters = await service.store.waiting_letters(wanted.after, wanted.limit)
-    replays = [await _replay(service, letter, token.name) for letter in letters]
+    replays = [await _replay(service, letter, token.who) for letter in letters]
     return ReplaysView(replays=replays, next=letters[-1].id if len(letters) == wanted.limit else None)
 
 
@@ -49,7 +49,7 @@ async def replay(id: str, service: TheService, token: Sender) -> ReplayView:
         raise Conflict(replayed_before(letter))
     if letter.cut:
         raise Conflict(_cut(letter))
-    return await _replay(service, letter, token.name)
+    return await _replay(service, letter, token.who)
 
 
 async def _replay(service: Service, letter: DeadLetter, by: str) -> ReplayView:

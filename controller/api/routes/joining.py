@@ -17,11 +17,11 @@ router = APIRouter(prefix="/api/v1/endpoints", tags=["network"])
 async def join(body: JoinBody, service: TheService, token: Container) -> JoinedView:
     """From now on these are contained, followed and released together."""
     targets = [parse_target(target) for target in body.targets]
-    return views.joined_view(await service.join(targets, by=token.name, reason=body.reason))
+    return views.joined_view(await service.join(targets, by=token.who, reason=body.reason))
 
 
 @router.post("/split")
 async def split(body: SplitBody, service: TheService, token: Container) -> SplitView:
     """This MAC is a device of its own again."""
-    rest = await service.split(parse_target(body.target), by=token.name, reason=body.reason)
+    rest = await service.split(parse_target(body.target), by=token.who, reason=body.reason)
     return SplitView(rest=sorted(rest))

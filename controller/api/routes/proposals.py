@@ -35,14 +35,15 @@ async def propose(body: ProposeBody, service: TheService, token: Container) -> P
 
 @router.post("/proposals/{id}/approve")
 async def approve(id: str, service: TheService, token: Approver) -> ApprovalView:
-    """Count this token's approval, once, unless it proposed it. With enough of them the device is contained, located and guarded anew."""
+    """Count the approval of the token's person, once, unless they proposed it. With enough of them the device is
+    contained, located and guarded anew."""
     if (await service.store.proposal(id)).override:
         allowed(token, Permission.OVERRIDE)
-    approval = await service.approve_proposal(id, by=token.name)
+    approval = await service.approve_proposal(id, by=token.person, token=token.name)
     return views.approval_view(approval, time.time())
 
 
 @router.post("/proposals/{id}/refuse")
 async def refuse(id: str, body: RefuseBody, service: TheService, token: Approver) -> ProposalView:
     """One refusal closes it."""
-    return views.proposal_view(await service.refuse_proposal(id, by=token.name, reason=body.reason))
+    return views.proposal_view(await service.refuse_proposal(id, by=token.person, token=token.name, reason=body.reason))

@@ -20,17 +20,17 @@ async def tokens(service: TheService, token: TokenKeeper) -> list[TokenView]:
 @router.post("/tokens", status_code=201)
 async def add(body: TokenBody, service: TheService, token: TokenKeeper) -> NewTokenView:
     """A new token; its secret is shown this once."""
-    secret = await service.store.add_token(body.name, body.role, by=token.name)
+    secret = await service.store.add_token(body.name, body.role, by=token.who, person=body.person)
     return NewTokenView(name=body.name, role=body.role, token=secret)
 
 
 @router.delete("/tokens/{name}", status_code=204)
 async def revoke(name: str, service: TheService, token: TokenKeeper) -> None:
     """From now on the token is nobody's."""
-    await service.store.revoke_token(name, by=token.name)
+    await service.store.revoke_token(name, by=token.who)
 
 
 @router.get("/whoami")
 async def whoami(token: Bearer) -> WhoAmI:
     """The token's name, role, and what it may."""
-    return WhoAmI(name=token.name, role=token.role, permissions=sorted(token.role.permissions))
+    return WhoAmI(name=token.name, person=token.person, role=token.role, permissions=sorted(token.role.permissions))
