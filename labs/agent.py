@@ -20,6 +20,7 @@ from typing import Any
 
 from labs.conversation import converse, serve_tcp, serve_udp
 from labs.flood import Flood
+from labs.infection import Infection
 from labs.sniffer import Sniffer
 
 
@@ -63,6 +64,7 @@ class Agent:
         self._sniffer = Sniffer(interface, nonce)
         self._streams: dict[str, Stream] = {}
         self._flood: Flood | None = None
+        self._infection = Infection(nonce)
         self._discard = [_discard(family) for family in (socket.AF_INET, socket.AF_INET6)]
         self.commands: dict[str, Callable[..., Any]] = {
             "listen": self.listen,
@@ -76,6 +78,11 @@ class Agent:
             "plugged_in": self._sniffer.plugged_in,
             "flood": self.flood,
             "end_flood": self.end_flood,
+            "vulnerable": self._infection.vulnerable,
+            "fall_ill": self._infection.fall_ill,
+            "health": self._infection.health,
+            "heal": self._infection.heal,
+            "forget": self._infection.forget,
         }
 
     def listen(self, tcp: list[int], udp: list[int]) -> None:

@@ -18,6 +18,8 @@ from labs.fabric import FabricName
 if TYPE_CHECKING:
     from labs.closet.acts import Act
     from labs.closet.rehearsal import Played
+    from labs.drill.acts import Drill
+    from labs.drill.rehearsal import Drilled
     from labs.fabric import Fabric
     from labs.result import Result
     from labs.scenario import Scenario
@@ -44,9 +46,10 @@ def list_labs(as_json: Json = False) -> None:
     from rich.console import Console
 
     from labs.closet.acts import ACTS
+    from labs.drill.acts import DRILLS
     from labs.scenario import load, names
 
-    scenarios: list[Scenario | Act] = [*(load(name) for name in names()), *ACTS.values()]
+    scenarios: list[Scenario | Act | Drill] = [*(load(name) for name in names()), *ACTS.values(), *DRILLS.values()]
     scenarios.sort(key=lambda one: one.name)
     if as_json:
         typer.echo(json.dumps({"labs": [{"name": one.name, "title": one.title} for one in scenarios]}))
@@ -92,7 +95,11 @@ def run(
     grown = secrets.randbelow(MOST_SEED) if random and seed is None else seed
     try:
         on = fabric_of(fabric)
-        result = _in_closet(name, grown, story, on, keep=keep) or _run(name, grown, story, on, keep=keep)
+        result = (
+            _in_closet(name, grown, story, on, keep=keep)
+            or _drill(name, grown, story, on, keep=keep)
+            or _run(name, grown, story, on, keep=keep)
+        )
     except CannotRun as error:
         story.error(str(error))
         if as_json:
@@ -143,8 +150,6 @@ def _in_closet(name: str, seed: int | None, story: Story, on: Fabric, *, keep: b
     from labs.closet.acts import ACTS
     from labs.closet.rehearsal import Played, rehearse
     from labs.fabric import CannotRun
-    from labs.preconditions import check
-    from labs.process import LabError
 
     act = ACTS.get(name)
     if act is None:
@@ -154,6 +159,35 @@ def _in_closet(name: str, seed: int | None, story: Story, on: Fabric, *, keep: b
             f"{name} cannot be run on the model: its switches are configured by their vendors' command lines, and forward by programs of"
             " this machine. Run it on Mininet, as root: --fabric mininet"
         )
+    if error := _cannot(name, seed, story, keep=keep):
+        return Played(name, error=error)
+    return rehearse(act, story)
+
+
+def _drill(name: str, seed: int | None, story: Story, on: Fabric, *, keep: bool) -> Drilled | None:
+    """A lab with a course of its own; None where there is none of that name. It has one network, and is not kept."""
+    from labs.drill.acts import DRILLS
+    from labs.drill.rehearsal import Drilled, rehearse
+    from labs.fabric import CannotRun
+
+    drill = DRILLS.get(name)
+    if drill is None:
+        return None
+    if on.name is not FabricName.MININET:
+        raise CannotRun(
+            f"{name} cannot be run on the model: its hosts hold real conversations, which take time there. Run it on Mininet, as root:"
+            " --fabric mininet"
+        )
+    if error := _cannot(name, seed, story, keep=keep):
+        return Drilled(name, error=error)
+    return rehearse(drill, story, on)
+
+
+def _cannot(name: str, seed: int | None, story: Story, *, keep: bool) -> str | None:
+    """Why this lab, which has one network, cannot be run here; it was said."""
+    from labs.preconditions import check
+    from labs.process import LabError
+
     try:
         if seed is not None or keep:
             raise LabError(
@@ -162,8 +196,8 @@ def _in_closet(name: str, seed: int | None, story: Story, on: Fabric, *, keep: b
         check()
     except LabError as error:
         story.error(str(error))
-        return Played(name, error=str(error))
-    return rehearse(act, story)
+        return str(error)
+    return None
 
 
 def _run(name: str, seed: int | None, story: Story, on: Fabric, *, keep: bool) -> Result:

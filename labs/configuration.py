@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -51,6 +52,28 @@ class Places:
 
 def configuration(scenario: Scenario, plan: NetworkPlan, places: Places) -> dict[str, Any]:
     """Ready to be written as YAML. The switches' names are those that they have on this machine."""
+    return configured(
+        plan,
+        places,
+        scenario.policy,
+        scenario.protected,
+        detector=scenario.detector,
+        profiles=scenario.profiles,
+        speaker_apart=scenario.speaker_apart,
+    )
+
+
+def configured(
+    plan: NetworkPlan,
+    places: Places,
+    policy: Mapping[str, Any],
+    protected: Collection[Role],
+    *,
+    detector: str | None = None,
+    profiles: Sequence[Mapping[str, Any]] = (),
+    speaker_apart: bool = False,
+) -> dict[str, Any]:
+    """As `configuration`, for a plan without a scenario. `detector`: the format of what is written at `places.eve`."""
     gateway = plan.actor(Role.GATEWAY)
     return {
         "store": f"sqlite:///{places.folder / 'netcordon.db'}",
@@ -60,7 +83,7 @@ def configuration(scenario: Scenario, plan: NetworkPlan, places: Places) -> dict
             "speaker": {
                 "socket": str(places.speaker_socket),
                 "listen": f"{HERE}:{places.openflow_port}",
-                "start": not scenario.speaker_apart,
+                "start": not speaker_apart,
                 "keep": False,
                 "log": str(places.log("speaker")),
             },
@@ -80,7 +103,7 @@ def configuration(scenario: Scenario, plan: NetworkPlan, places: Places) -> dict
         "protected": [
             {"ip": str(ip), "why": f"the {host.role.value}"}
             for host in plan.hosts
-            if host.role in scenario.protected
+            if host.role in protected
             for ip in (host.ip, host.ip6)
         ],
         "assets": [
@@ -88,9 +111,7 @@ def configuration(scenario: Scenario, plan: NetworkPlan, places: Places) -> dict
             for host in plan.hosts
             if host.managed
         ],
-        "intake": {
-            "files": [{"path": str(places.eve), "format": scenario.detector}] if scenario.detector is not None else []
-        },
-        "policy": scenario.policy,
-        "profiles": list(scenario.profiles),
+        "intake": {"files": [{"path": str(places.eve), "format": detector}] if detector is not None else []},
+        "policy": dict(policy),
+        "profiles": [dict(profile) for profile in profiles],
     }

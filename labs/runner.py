@@ -229,7 +229,7 @@ def detect(site: Site) -> tuple[Case, Detected]:
     with ExitStack() as stack:
         with site.story.step(f"Suricata listens at a mirror of {site.rogue.name}'s switch"):
             interface = stack.enter_context(suricata.mirror(site.plan.switch(site.rogue.switch).name))
-            stack.enter_context(suricata.watching(interface, site.netcordon.places.folder))
+            stack.enter_context(suricata.watching([interface], site.netcordon.places.folder))
         time.sleep(RUN_UP)
         site.traffic.phase(Phase.REACTION, site.baits)
         site.traffic.phase(Phase.DURING, site.innocent_streams)

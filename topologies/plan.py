@@ -31,9 +31,10 @@ class Role(StrEnum):
     DOMAIN_CONTROLLER = "domain-controller"
     GATEWAY = "gateway"
     SENSOR = "sensor"
+    SERVER = "server"
 
 
-ACTORS = tuple(role for role in Role if role is not Role.WORKSTATION)
+ACTORS = tuple(role for role in Role if role not in (Role.WORKSTATION, Role.SERVER))
 """Every plan has exactly one host of each of these."""
 
 

@@ -1,4 +1,4 @@
-"""Suricata 7 on a mirror of one switch: started by a lab, with rules of our own, and ended with it."""
+"""Suricata 7 on mirrors of switches: started by a lab, with rules of our own, and ended with it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -38,14 +38,18 @@ def check() -> None:
 
 
 @contextmanager
-def mirror(switch: str) -> Iterator[str]:
-    """An interface of this machine at which a copy of every frame of that switch comes out. Nothing is forwarded to it, and nothing
-    is taken from it (ovs-vswitchd.conf.db(5), table Mirror: `output_port`)."""
+def mirror(switch: str, of: Sequence[str] = ()) -> Iterator[str]:
+    """An interface of this machine at which a copy of every frame of that switch comes out; where ports are named, of what comes in at
+    these alone: on several switches each frame is then seen once. Nothing is forwarded to it, and nothing is taken from it
+    (ovs-vswitchd.conf.db(5), table Mirror: `output_port`, `select_src_port`)."""
     port = f"{switch}-mon"
+    named = [word for name in of for word in ("--", f"--id=@{name}", "get", "Port", name)]
+    what = f"select-src-port={','.join(f'@{name}' for name in of)}" if of else "select-all=true"
     vsctl(
         *("--", "add-port", switch, port, "--", "set", "Interface", port, "type=internal"),
         *("--", "--id=@out", "get", "Port", port),
-        *("--", "--id=@mirror", "create", "Mirror", "name=netcordon-lab", "select-all=true", "output-port=@out"),
+        *named,
+        *("--", "--id=@mirror", "create", "Mirror", "name=netcordon-lab", what, "output-port=@out"),
         *("--", "set", "Bridge", switch, "mirrors=@mirror"),
     )
     try:
@@ -58,34 +62,37 @@ def mirror(switch: str) -> Iterator[str]:
 
 
 @contextmanager
-def watching(interface: str, folder: Path) -> Iterator[None]:
-    """Suricata listens at the interface, and writes `folder`/eve.json. It listens when the block begins. Raises LabError with the end of
+def watching(interfaces: Sequence[str], folder: Path) -> Iterator[None]:
+    """Suricata listens at the interfaces, and writes `folder`/eve.json. It listens when the block begins. Raises LabError with the end of
     its log."""
     settings, log = folder / "suricata.yaml", folder / "suricata.log"
-    settings.write_text(f"%YAML 1.1\n---\n{yaml.safe_dump(_settings(folder, interface), sort_keys=False)}")
+    settings.write_text(f"%YAML 1.1\n---\n{yaml.safe_dump(_settings(folder, interfaces), sort_keys=False)}")
     rules = files("labs").joinpath("suricata", "netcordon.rules")
     (folder / "netcordon.rules").write_text(rules.read_text(encoding="utf-8"))
     (folder / "classification.config").write_text("config classification: network-scan,Detection of a Network Scan,3\n")
     (folder / "reference.config").touch()
     words = ["suricata", "-c", str(settings), "-S", str(folder / "netcordon.rules"), "-l", str(folder)]
-    words += [f"--af-packet={interface}", "-k", "none", "-v", "--init-errors-fatal"]
+    words += ["--af-packet", "-k", "none", "-v", "--init-errors-fatal"]
     with process(words, log, os.environ) as running:
         wait(lambda: "Engine started" in log.read_text(), "Suricata", START_PATIENCE, alive=running, log=log)
         yield
 
 
-def _settings(folder: Path, interface: str) -> dict[str, Any]:
-    """What it needs for this and no more: one thread that captures, decodes, detects and writes, so that an alert is written by the time
-    the next packet is looked at."""
+def _settings(folder: Path, interfaces: Sequence[str]) -> dict[str, Any]:
+    """What it needs for this and no more: one thread an interface, which captures, decodes, detects and writes, so that an alert is written
+    by the time the next packet is looked at."""
     return {
         "vars": {"address-groups": {"HOME_NET": "any", "EXTERNAL_NET": "any"}},
-        "runmode": "single",
+        "runmode": "single" if len(interfaces) == 1 else "workers",
         "default-log-dir": str(folder),
         "outputs": [{"eve-log": {"enabled": True, "filetype": "regular", "filename": EVE, "types": ["alert", "flow"]}}],
         "logging": {"default-log-level": "info", "outputs": [{"console": {"enabled": True}}]},
         "stats": {"enabled": False},
         # tpacket-v3 hands packets over in blocks, after some milliseconds
-        "af-packet": [{"interface": interface, "threads": 1, "cluster-id": 97, "tpacket-v3": False, "use-mmap": True}],
+        "af-packet": [
+            {"interface": one, "threads": 1, "cluster-id": 97 - place, "tpacket-v3": False, "use-mmap": True}
+            for place, one in enumerate(interfaces)
+        ],
         "unix-command": {"enabled": False},
         "classification-file": str(folder / "classification.config"),
         "reference-config-file": str(folder / "reference.config"),

@@ -117,10 +117,41 @@ def test_a_colleague_types_the_rogue_is_plugged_in_elsewhere_and_a_mistake_cuts_
         assert "Traceback" not in "".join(log.read_text() for log in where.folder.glob("daemon*.log"))
 
 
-def test_a_lab_in_a_closet_has_a_network_of_its_own() -> None:
-    run = finish(start("colleague", "--seed", "7"))
+@pytest.mark.parametrize("name", ["colleague", "worm"])
+def test_a_lab_with_a_network_of_its_own_takes_no_seed(name: str) -> None:
+    run = finish(start(name, "--seed", "7"))
     assert (run.code, run.result["checks"]) == (1, [])
     assert "leave out --seed" in run.result["error"]
+
+
+# --- drills -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_worm_infects_forty_pcs_where_nobody_acts_and_few_where_netcordon_contains() -> None:
+    run = finish(start("worm"))
+    assert_drilled(run)
+    print(run.result["figures"])  # noqa: T201  # the figures
+    observe, contain = run.result["figures"]["observe"], run.result["figures"]["contain"]
+    assert (observe["infected"], observe["of"]) == (40, 40)
+    assert 1 <= contain["infected"] == contain["contained"] <= 10
+    assert len(contain["alert_to_installed_ms"]) == contain["contained"]
+
+
+def test_a_storm_of_false_alerts_leaves_production_flowing() -> None:
+    run = finish(start("false-positive-storm"))
+    assert_drilled(run)
+    print(run.result["figures"])  # noqa: T201  # the figures
+    figures = run.result["figures"]
+    assert figures["storm"]["alerts"] == sum(figures["storm"]["became"].values()) == 500
+    assert figures["storm"]["seconds"] < 60
+    assert (figures["innocent_streams"], figures["innocent_lost"], len(figures["held"])) == (20, 0, 2)
+    assert figures["innocent_frames"] > 5000
+
+
+def assert_drilled(run: Run) -> None:
+    assert [check for check in run.result["checks"] if not check["held"]] == []
+    assert (run.code, run.result["passed"], run.result["error"]) == (0, True, None)
+    assert len(run.result["checks"]) > 12
 
 
 # --- what passes ------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from topologies.buffers import ROOM, give_room, make_room
 from topologies.campus import campus
+from topologies.office import office, server_room
 from topologies.plan import ACTORS, Host, Link, NetworkPlan, PlanError, Role
 from topologies.random_campus import random_campus
 
@@ -51,6 +52,14 @@ def test_what_a_seed_grows_can_be_built(seed: int) -> None:
     assert all(host.ip in plan.prefix.hosts() for host in plan.hosts)
     assert all(len(name) <= 15 for host in plan.hosts for name in (host.edge, host.interface))
     assert {host.role for host in plan.hosts} >= set(ACTORS)
+
+
+def test_the_office_has_forty_pcs_and_the_server_room_what_is_asked_for() -> None:
+    pcs = (Role.ROGUE, Role.VICTIM, Role.NEIGHBOUR, Role.WORKSTATION)
+    by_switch = [host.switch for host in office().hosts if host.role in pcs]
+    assert [by_switch.count(f"s{number}") for number in range(1, 6)] == [0, 10, 10, 10, 10]
+    for many in (1, 12, 40):
+        assert sum(host.role is Role.SERVER for host in server_room(many).hosts) == many
 
 
 @given(seeds)
