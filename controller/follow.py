@@ -30,6 +30,11 @@ MOST_PLACES = 4
 """Ports at which one case is held. Whoever sends under its name from more is told of, and not chased any further."""
 MOST_NOTED = 16
 """Strange MACs on a contained port that are named in the case."""
+CROWD = 32
+"""Where more cases are held on one port, there are many devices behind it: a stranger there is named in none of them. Each would cost a
+look and a transaction of every case, while the one that an alert makes right then waits for its push and its proof."""
+LOOKS_AT_ONCE = 16
+"""Cases that are looked at in the same moment, for the same reason: a crowded port that comes and goes is news for all held there."""
 BREATH = 0.1
 """Seconds between two looks at the same case: a contained device decides how often it is heard."""
 RETRY = 1.0
@@ -60,6 +65,7 @@ class Follower:
         self._of_mac: dict[Mac, set[str]] = defaultdict(set)
         self._at: dict[Place, set[str]] = defaultdict(set)
         self._looking: dict[str, tuple[asyncio.Task[None], asyncio.Event]] = {}
+        self._turns = asyncio.Semaphore(LOOKS_AT_ONCE)
         self._noted: dict[str, set[Mac]] = defaultdict(set)
         self._refusals: dict[str, set[tuple[Place, RefusalCode | None]]] = defaultdict(set)
 
@@ -95,7 +101,7 @@ class Follower:
                 sighting.ip and sighting.ip not in case.endpoint.ips
             ):
                 self._look_at(id)
-        for id in self._at.get((sighting.device, sighting.port), ()):
+        for id in self._apart_at((sighting.device, sighting.port)):
             endpoint = self._cases[id].endpoint
             noted = self._noted[id]
             if len(noted) < MOST_NOTED and sighting.mac not in endpoint.macs | endpoint.neighbours | noted:
@@ -114,6 +120,11 @@ class Follower:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+    def _apart_at(self, place: Place) -> set[str]:
+        """The cases held there, if they are few enough for a stranger to be worth a word."""
+        cases = self._at.get(place, set())
+        return cases if len(cases) <= CROWD else set()
 
     def _index(self, case: Containment) -> set[Place]:
         """Find it by its MACs and places from now on; the places."""
@@ -165,7 +176,8 @@ class Follower:
         while True:
             heard.clear()
             try:
-                wait = await self._look(await self._store.containment(id))
+                async with self._turns:
+                    wait = await self._look(await self._store.containment(id))
             except Refused as refusal:
                 log.info("looked at again", containment=id, reason=refusal.reason)
                 wait = BREATH
@@ -378,7 +390,8 @@ class Follower:
         """New addresses of the device go into the case, and strangers on its port are named in it."""
         endpoint, bindings, noted = case.endpoint, self._network.bindings, self._noted[case.id]
         ips = {ip for mac in endpoint.macs for ip in bindings.ips_held_by(endpoint.realm, mac)} - endpoint.ips
-        present = bindings.on_place(endpoint.realm, endpoint.attachment, case.created_at)
+        apart = case.id in self._apart_at(_home(case))
+        present = bindings.on_place(endpoint.realm, endpoint.attachment, case.created_at) if apart else {}
         strange = sorted(present.keys() - endpoint.macs - endpoint.neighbours - noted)[: MOST_NOTED - len(noted)]
         where = self._network.graph.label(endpoint.attachment)
         words = [

@@ -151,7 +151,10 @@ class Verifier:
         running = self._tasks.get(containment.id)
         if running is not None and not running.done():
             return
-        self._tasks[containment.id] = asyncio.create_task(self._prove(containment.id), name=f"verify {containment.id}")
+        came = containment.stages.get(Stage.INSTALLED, containment.created_at)
+        self._tasks[containment.id] = asyncio.create_task(
+            self._prove(containment.id, came), name=f"verify {containment.id}"
+        )
 
     def _end(self, containment: Containment) -> None:
         task = self._tasks.pop(containment.id, None)
@@ -166,21 +169,21 @@ class Verifier:
             self._proven.pop(mac, None)
         self._desk.unwatch(containment.endpoint.macs)
 
-    async def _prove(self, containment_id: str) -> None:
+    async def _prove(self, containment_id: str, came: float) -> None:
         """All that is logged on the way carries the containment's id."""
         with about({containment_id}):
             try:
-                await self._look_until_proven(containment_id)
+                await self._look_until_proven(containment_id, came)
             finally:
                 self._news.discard(containment_id)
 
-    async def _look_until_proven(self, containment_id: str) -> None:
+    async def _look_until_proven(self, containment_id: str, came: float) -> None:
         began, last_reason, pause, first = self._now(), "", 0.0, True
         while True:
             looked = self._now()
             try:
-                async with self._turn(began, first=first):
-                    if first and self._now() - began < NEWS and len(self._news) < KEPT_FOR_NEWS:
+                async with self._turn(began, came, first=first):
+                    if first and self._now() - came < NEWS and len(self._news) < KEPT_FOR_NEWS:
                         self._news.add(containment_id)
                     first = False
                     looked = self._now()
@@ -212,12 +215,12 @@ class Verifier:
                 pause = min(SLOWEST, max(1.0, pause * 1.5))
             await asyncio.sleep(max(pause, self._settings.window - (self._now() - looked)))
 
-    def _turn(self, began: float, *, first: bool) -> AbstractAsyncContextManager[object]:
+    def _turn(self, began: float, came: float, *, first: bool) -> AbstractAsyncContextManager[object]:
         """Each look asks the switch many times a second: thousands that cannot be proven must not hold up the proof, or the push, of the
         one that just came. What has been looked at in vain for a while takes turns with its like."""
         if self._now() - began > self._settings.patience:
             return self._late_looks
-        return self._fresh_looks.turn(began, first=first)
+        return self._fresh_looks.turn(came, first=first)
 
     # --- one window -------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from controller.config import Config, Reconciling
 from controller.containment import Containments
 from controller.errors import RefusalCode, Refused
 from controller.fleet import Fleet
-from controller.follow import MOST_NOTED, MOST_PLACES, Follower
+from controller.follow import CROWD, MOST_NOTED, MOST_PLACES, Follower
 from controller.model import Attachment, Containment, DeviceOutcome, Outcome, Target
 from controller.network.view import NetworkView
 from controller.requests import ContainRequest
@@ -387,6 +387,23 @@ async def test_what_a_device_invents_fills_no_case(site: Site) -> None:
     await site.until(lambda case: len([w for w in case.evidence if "turned up" in w]) == MOST_NOTED, "named")
     await site.quiet()
     assert len([w for w in (await site.case()).evidence if "turned up" in w]) == MOST_NOTED
+
+
+async def test_who_turns_up_in_a_crowd_costs_the_crowd_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look and a transaction for each of thousands who are held there would keep the next containment from its switch."""
+    case = await site.contain()
+    at_home = [replace(case.endpoint, macs=frozenset({mac(200 + n)})) for n in range(CROWD)]
+    others = [replace(case, id=f"c-{n:04}", endpoint=one) for n, one in enumerate(at_home)]
+    site.follower.changed(others)
+    looked: list[str] = []
+    monkeypatch.setattr(site.follower, "_look_at", looked.append)
+    site.says(HOME, mac(60), "10.0.0.60")
+    site.says(FAR)
+    for _ in range(100):
+        if looked:
+            break
+        await asyncio.sleep(0.01)
+    assert set(looked) == {case.id}, "one of them that is heard elsewhere is looked at as ever, and nobody else"
 
 
 async def test_what_it_invents_under_a_loose_profile_gets_no_permit_under_a_stricter_one(site: Site) -> None:

@@ -549,7 +549,7 @@ async def test_what_cannot_be_proven_takes_turns_and_never_holds_up_what_just_ca
 
     async def look(began: float) -> None:
         nonlocal looking, most
-        async with scene.verifier._turn(began, first=False):
+        async with scene.verifier._turn(began, began, first=False):
             looking += 1
             most = max(most, looking)
             await enough.wait()
