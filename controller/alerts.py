@@ -16,6 +16,7 @@ from controller.model import Alert, Culprit, Decision, End, Endpoint, Located, L
 from controller.network.view import NetworkView
 from controller.random_names import RandomNames
 from controller.requests import AlertAnswer, Disposition
+from controller.role_match import by_role
 from controller.store import Proposal, Store, Taken
 
 _PUT_TO_PEOPLE = {RefusalCode.PAUSED: Disposition.PROPOSED, RefusalCode.FROZEN: Disposition.PROPOSED}
@@ -86,6 +87,7 @@ class Alerts:
         try:
             endpoint = guardrails.placed(checked_against(end, location, self._network))
             decision = policy.decide(self._config.policy, alert, endpoint, why, self._config.catalogue)
+            decision = by_role(decision, endpoint, self._config.roles)
             if decision.mode is Mode.OBSERVE:
                 taken = Taken(alert, raw, _words(Disposition.OBSERVED, decision.reason))
                 return AlertAnswer(await self._store.take_alert(taken), False, Disposition.OBSERVED, decision.reason)

@@ -32,6 +32,7 @@ from controller.model import DEFAULT_REALM, Address, Managed, OnExpiry, Profile
 from controller.policy import PolicyFile
 from controller.profile_file import NAME, ProfileFile, resolve
 from controller.profiles import catalogue, quarantine, unknown
+from controller.role_match import BY_ROLE, PROFILES, RoleMatching
 from controller.targets import parse_address, parse_target, unmapped
 from controller.webhooks import WebhookFile
 from controller.yaml_source import LocatedError, read_model
@@ -458,6 +459,7 @@ class Config(Section):
     budget: BudgetLimits = BudgetLimits()
     dead_man: DeadMan = DeadMan()
     freezes: tuple[Freeze, ...] = ()
+    roles: RoleMatching = RoleMatching()
     verify: Verifying = Verifying()
     reconcile: Reconciling = Reconciling()
     metrics: MetricsSection = MetricsSection()
@@ -566,7 +568,8 @@ class Config(Section):
     def catalogue(self) -> Mapping[str, Profile]:
         """All profiles that there are, by name, the strictest first."""
         own = resolve(self.profiles, self.groups)
-        return catalogue(self.remediation.hosts, self.remediation.dns, own, self.quarantine.profile)
+        more = (*own, BY_ROLE, *PROFILES.values())
+        return catalogue(self.remediation.hosts, self.remediation.dns, more, self.quarantine.profile)
 
 
 def load_config(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Config:

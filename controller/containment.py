@@ -42,6 +42,7 @@ from controller.plan import make_plan, make_plan_at, only_its_own
 from controller.profiles import unknown
 from controller.prove import prove
 from controller.requests import ContainRequest, Preview
+from controller.role_match import by_role
 from controller.store import Accepted, Budget, Draft, Extension, Setting, Store, Taken
 from drivers.base import Capabilities
 from drivers.rules import Mac, PortName, RuleSet
@@ -118,7 +119,7 @@ class Containments:
         except Refused as refusal:
             return Preview(location, decision, refusal=(refusal.code, refusal.reason))
         return Preview(
-            prepared.location, decision, prepared.plan, prepared.proof, notes=tuple(self._notes(prepared, now))
+            prepared.location, prepared.decision, prepared.plan, prepared.proof, notes=tuple(self._notes(prepared, now))
         )
 
     def _notes(self, prepared: Prepared, now: float) -> Iterator[str]:
@@ -240,6 +241,7 @@ class Containments:
         narrowed: Callable[[Plan], Plan] | None = None,
     ) -> Prepared:
         """What was located and decided, guarded, planned and proven on the model; nothing is written. Raises Refused."""
+        decision = by_role(decision, endpoint, self._config.roles)
         guardrails.no_virtual_mac(endpoint)
         guardrails.not_protected(endpoint, decision, self._network, location.target.ip)
         if narrowed is None:

@@ -98,8 +98,9 @@ class Managed(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """What a device looks like to a sensor, by what it does and says: shown to people, and nothing is decided by it. `confidence` is 0
-    to 1, `at` when it was heard last by the sensor's clock. `evidence` holds the device's own words: neutralize them before showing."""
+    """What a device looks like to a sensor, by what it does and says: shown to people. No guard, rule or budget looks at it; it may choose
+    a role profile under which the device opens nothing (`controller.role_match`). `confidence` is 0 to 1, `at` when it was heard
+    last by the sensor's clock. `evidence` holds the device's own words: neutralize them before showing."""
 
     type: str
     role: str
@@ -113,8 +114,8 @@ class Looks:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A device on the network. `neighbours` are the other MACs seen on its port: when there are any, the port is shared.
-    `type` and `role` are the inventory's word; `looks` is what it is taken for."""
+    """A device on the network. `neighbours` are the other MACs seen on its port: when there are any, the port is shared. `type` and
+    `role` are the inventory's word, which knows it by `listed`: "mac", "ip" alone, or not at all; `looks` is what it is taken for."""
 
     macs: frozenset[Mac]
     ips: frozenset[Address]
@@ -127,6 +128,7 @@ class Endpoint:
     owner: str = "unknown"
     criticality: str = "unknown"
     looks: Looks | None = field(default=None, compare=False)
+    listed: str = ""
 
     @property
     def id(self) -> str:
@@ -210,7 +212,7 @@ class Peers:
 class Entry:
     """One thing that a profile denies or permits. `ports` are where the service listens: at the peer's for `from`, at the device's for
     `to`. `protocol` None is everything; `peers` None is everybody. `exact` in place of `ports`: the device's port and the peer's, of the
-    packets of this way alone."""
+    packets of this way alone. `why`: in words, where somebody wrote it."""
 
     action: Action
     way: Way
@@ -219,20 +221,31 @@ class Entry:
     ports: tuple[PortRange, ...] = ()
     peers: Peers | None = None
     exact: tuple[PortRange | None, PortRange | None] | None = None
+    why: str = ""
 
     @property
     def label(self) -> str:
-        """`SMB (tcp 445)`, as people read it."""
-        ports = ",".join(str(p.first) if p.first == p.last else f"{p.first}-{p.last}" for p in self.ports)
+        """`SMB (tcp 445)`, as people read it; `DHCP (udp 68 > 67)` where it is between two ports."""
+        ports = ",".join(map(_span, self.ports))
+        if self.exact is not None and None not in self.exact:
+            own, far = self.exact if self.way is Way.FROM else self.exact[::-1]
+            ports = f"{_span(own)} > {_span(far)}"
         what = " ".join(filter(None, (self.protocol.value if self.protocol else "anything", ports)))
         return f"{self.name} ({what})" if self.name else what
+
+
+def _span(ports: PortRange | None) -> str:
+    if ports is None:
+        return "any"
+    return str(ports.first) if ports.first == ports.last else f"{ports.first}-{ports.last}"
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
     """How far to contain. `default` is what becomes of traffic that no entry speaks of: DENY, PERMIT, or COUNT, which drops nothing. In a
     profile a permit always outweighs a deny. Of two profiles that meet on one device the one of the higher `strictness` wins. `vlan` is the
-    quarantine VLAN that the device's port is moved to, `bounce` whether its link goes down for a moment then."""
+    quarantine VLAN that the device's port is moved to, `bounce` whether its link goes down for a moment then. `closes` names some of what
+    the default stops, for people and proofs: no rule comes of it."""
 
     name: str
     strictness: int
@@ -242,6 +255,7 @@ class Profile:
     built_in: bool = False
     vlan: int | None = None
     bounce: bool = False
+    closes: tuple[Entry, ...] = ()
 
     @property
     def granular(self) -> bool:

@@ -15,9 +15,9 @@ from controller.enforcement import Points
 from controller.errors import RefusalCode, Refused
 from controller.model import Decision, Endpoint, Plan, Profile
 from controller.network.graph import NetworkGraph
-from controller.profiles import Addresses, compile_rules
+from controller.profiles import Addresses, Compiled, compile_rules
 from drivers.base import Capabilities
-from drivers.rules import Action, Mac, Provenance, Rule, RuleSet
+from drivers.rules import Action, Direction, Mac, Provenance, Rule, RuleSet
 
 MOST_NEIGHBOURS = 64
 """Others on a port for each of whom an exception is made. A device that invents more than these gets none of them permitted."""
@@ -61,7 +61,7 @@ def make_plan(
     def supported(rule: Rule) -> bool:
         return not capabilities.unsupported(RuleSet([rule]))
 
-    compiled = compile_rules(profile, endpoint, provenance, addresses, supported)
+    compiled = _able(compile_rules(profile, endpoint, provenance, addresses, supported), profile, capabilities)
     rules = RuleSet(compiled.rules)
     if unsupported := capabilities.unsupported(rules):
         raise Refused(RefusalCode.UNSUPPORTED, _cannot(profile, graph.label(place), unsupported, capabilities.advice))
@@ -121,6 +121,27 @@ def make_plan_at(
         places=points.ports,
         side=points.side,
     )
+
+
+def _able(compiled: Compiled, profile: Profile, capabilities: Capabilities) -> Compiled:
+    """Where a device can leave nothing open of what goes to a port that is closed, what comes from it alone: its answers are stopped there
+    but for those of what the profile keeps."""
+    if (
+        profile.default is not Action.DENY
+        or not profile.entries
+        or not capabilities.unsupported(RuleSet(compiled.rules))
+    ):
+        return compiled
+    coming = tuple(rule for rule in compiled.rules if rule.match.direction is Direction.FROM)
+    if profile.vlan is not None or capabilities.unsupported(RuleSet(coming)):
+        return compiled
+    return replace(compiled, rules=coming, weaker=(*compiled.weaker, _ONLY_COMING))
+
+
+_ONLY_COMING = (
+    "the switch cannot leave something open of what goes to a port: what others send still reaches the device, and of its answers"
+    " only those of what is kept get out"
+)
 
 
 def _nothing(rules: RuleSet) -> list[str]:

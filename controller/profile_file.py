@@ -19,10 +19,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from controller.model import FULL, Entry, Peers, Profile, Way
 from controller.profiles import LATERAL, MONITOR, QUARANTINE, REMEDIATION
+from controller.role_match import BY_ROLE
 from controller.yaml_source import LocatedError
 from drivers.rules import Action, Network, PortRange, Protocol
 
-BUILT_IN = (FULL.name, LATERAL.name, MONITOR.name, REMEDIATION, QUARANTINE)
+BUILT_IN = (FULL.name, LATERAL.name, MONITOR.name, REMEDIATION, QUARANTINE, BY_ROLE.name)
 NAME = r"^[a-z0-9][a-z0-9-]{0,40}$"
 _DEFAULT_STRICTNESS = {"deny": 60, "permit": 30}
 

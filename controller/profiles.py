@@ -114,11 +114,17 @@ def catalogue(
 
 def unknown(name: str, known: Iterable[str]) -> str:
     """The sentence for a profile that is not there."""
+    known = tuple(known)
     if name == REMEDIATION:
         return "no remediation hosts: list them in the configuration, under remediation.hosts"
     if name == QUARANTINE:
         return "no quarantine VLAN: name it in the configuration, under quarantine.vlan"
-    return f"no profile {name!r}; known are {', '.join(known)}"
+    roles = [one for one in known if one.startswith("role:")]
+    others = [one for one in known if one not in roles]
+    if name.startswith("role:"):
+        return f"no profile {name!r}; those of roles are {', '.join(roles)}"
+    more = ", and role:NAME for each role" if roles else ""
+    return f"no profile {name!r}; known are {', '.join(others)}{more}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +267,11 @@ class _Compiler:
             return
         own = [ip_network(ip) for ip in sorted(self._endpoint.ips, key=str) if ip.version == 4]
         arp = replace(self._coming, protocol=Protocol.ARP)
-        for match in [replace(arp, ip=ip) for ip in (*own, _DAD)] if own else [arp]:
+        told = [replace(arp, ip=ip) for ip in (*own, _DAD)] if own else [arp]
+        if any(not self._supported(self._rule(match, Action.PERMIT)) for match in told):
+            told = [arp]
+            self._weaker.append("the switch cannot tell whom ARP speaks of: it may claim any address")
+        for match in told:
             yield from self._permit(match)
         if not own:
             self._weaker.append("no IPv4 address of it is known, so its ARP may claim any")
@@ -295,7 +305,10 @@ class _Compiler:
         for peer in self._peers(entry):
             for end in [self._coming] if entry.way is Way.FROM else self._going:
                 match = replace(end, protocol=entry.protocol, peer=peer, own_ports=own, peer_ports=far)
-                yield self._rule(match, entry.action)
+                if entry.action is Action.PERMIT:
+                    yield from self._permit(match)
+                else:
+                    yield self._rule(match, entry.action)
 
     def _peers(self, entry: Entry) -> tuple[Network | None, ...]:
         if entry.peers is None:

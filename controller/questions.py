@@ -105,6 +105,8 @@ _PIECES = _such(lambda kind: kind.fragment and not kind.ports and not kind.neigh
 _WHOLE = EVERY_KIND & ~(_HIDDEN | _PIECES)
 
 
+_OPENING = ~_such(lambda kind: kind.established)
+"""What can open a connection: an answer that passes to a client's port opens none."""
 _OF_VERSION = {4: _such(lambda kind: kind.version != 6), 6: _such(lambda kind: kind.version == 6)}
 _ADDRESSED = {4: _such(lambda kind: kind.version == 4), 6: _OF_VERSION[6]}
 
@@ -136,15 +138,28 @@ def of_profile(endpoint: Endpoint, profile: Profile) -> Iterator[Question]:
     leaves open; and all the rest, by kind."""
     own = _macs_of(endpoint)
     sent, got = _sent(endpoint, own), _got(endpoint, own)
-    for entry in profile.entries:
+    for entry in (*profile.entries, *profile.closes):
         for whom, peer, kinds in _peers(entry):
+            if entry.exact is not None:
+                yield _one_way(entry, whom, peer, kinds, sent if entry.way is Way.FROM else got)
+                continue
             ports = _ranges(entry.ports)
+            if entry in profile.closes:
+                kinds &= _OPENING
             if entry.way is not Way.TO:
                 yield Question("device", whom, entry.label, sent, Upper(kinds, l4_dst=ports, ip_dst=peer))
             if entry.way is not Way.FROM:
                 yield Question(whom, "device", entry.label, got, Upper(kinds, l4_dst=ports, ip_src=peer))
     yield from _ways_around(endpoint, sent, got)
     yield from _the_rest(profile, sent, got)
+
+
+def _one_way(entry: Entry, whom: str, peer: Ranges, kinds: Names[Kind], link: Link) -> Question:
+    """The packets between two ports, one way."""
+    own, far = (_ranges(() if one is None else (one,)) for one in entry.exact or (None, None))
+    if entry.way is Way.FROM:
+        return Question("device", whom, entry.label, link, Upper(kinds, l4_dst=far, l4_src=own, ip_dst=peer))
+    return Question(whom, "device", entry.label, link, Upper(kinds, l4_dst=own, l4_src=far, ip_src=peer))
 
 
 def _ways_around(endpoint: Endpoint, sent: Link, got: Link) -> Iterator[Question]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 class Permission(StrEnum):
     """What a request needs. `SENSE` is a sensor's: report sightings, take and answer probes. `REPORT` says what devices look like, which
-    decides nothing. `OVERRIDE` contains what is protected.
+    loosens nothing. `OVERRIDE` contains what is protected.
     Whoever may contain may `PAUSE` automatic action; to `RESUME` it takes an approver."""
 
     READ = "read"

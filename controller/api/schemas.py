@@ -139,16 +139,17 @@ class TokenBody(Body):
 
 
 class EntryView(View):
-    """`what` is the service in words; `peers` empty is everybody."""
+    """`what` is the service in words; `peers` empty is everybody. `why` is empty where nobody wrote it."""
 
     action: str
     direction: str
     what: str
     peers: list[str]
+    why: str = ""
 
 
 class ProfileView(View):
-    """`default` is what becomes of what no entry speaks of: deny, permit or count."""
+    """`default` is what becomes of what no entry speaks of: deny, permit or count. `closes` names some of what it stops."""
 
     name: str
     description: str
@@ -156,6 +157,7 @@ class ProfileView(View):
     default: str
     built_in: bool
     entries: list[EntryView]
+    closes: list[EntryView] = []
 
 
 class ProfilesView(View):

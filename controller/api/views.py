@@ -20,8 +20,6 @@ from controller.model import (
     Endpoint,
     Location,
     Looks,
-    Peers,
-    Profile,
     Proof,
     Reach,
     Stage,
@@ -118,29 +116,6 @@ def proof_view(proof: Proof) -> schemas.ProofView:
 
 def _reaches(reaches: Iterable[Reach]) -> list[schemas.ReachView]:
     return [schemas.ReachView(src=r.src, dst=r.dst, kind=r.kind, witness=neutralize(r.witness)) for r in reaches]
-
-
-def profile_view(profile: Profile) -> schemas.ProfileView:
-    return schemas.ProfileView(
-        name=profile.name,
-        description=neutralize(profile.description),
-        strictness=profile.strictness,
-        default=profile.default.value,
-        built_in=profile.built_in,
-        entries=[
-            schemas.EntryView(
-                action=entry.action.value,
-                direction=entry.way.value,
-                what=neutralize(entry.label),
-                peers=[] if entry.peers is None else _peers(entry.peers),
-            )
-            for entry in profile.entries
-        ],
-    )
-
-
-def _peers(peers: Peers) -> list[str]:
-    return [*map(str, peers.prefixes), *(neutralize(f"role:{role}") for role in peers.roles)]
 
 
 def containment_view(case: Containment, now: float) -> schemas.ContainmentView:

@@ -28,9 +28,9 @@ def profiles(
     as_json: Json = False,
 ) -> None:
     """List how far a containment can go, the strictest first, and what each profile closes. Where two meet on one device,
-    the stricter one wins.
+    the stricter one wins. One alone is shown with what its default stops, where it names that.
 
-    Example: netcordon profiles lateral
+    Example: netcordon profiles role:camera
     """
     with connect() as client:
         found = [one for one in client.profiles() if name in (None, one.name)]
@@ -40,10 +40,10 @@ def profiles(
         output.print_json({"profiles": [one.model_dump(mode="json") for one in found]})
         return
     for one in found:
-        _show(one)
+        _show(one, alone=name is not None)
 
 
-def _show(one: ProfileView) -> None:
+def _show(one: ProfileView, *, alone: bool) -> None:
     console = output.stdout()
     own = "" if one.built_in else ", configured"
     console.print(
@@ -52,9 +52,12 @@ def _show(one: ProfileView) -> None:
     for entry in one.entries:
         console.print(said(f"    {_in_words(entry)}"))
     if one.entries or one.default == "count":
-        console.print(said(f"    {_DEFAULTS[one.default]}", "dim"))
+        console.print(said(f"    {_DEFAULTS[one.default]}{', for instance:' if one.closes and alone else ''}", "dim"))
+    for entry in one.closes if alone else ():
+        console.print(said(f"    {_in_words(entry)}", "dim"))
 
 
 def _in_words(entry: EntryView) -> str:
     whom = f", with {', '.join(entry.peers)}" if entry.peers else ""
-    return f"{entry.action:<7} {entry.what}, {_WAYS[entry.direction]}{whom}"
+    why = f": {entry.why}" if entry.why else ""
+    return f"{entry.action:<7} {entry.what}, {_WAYS[entry.direction]}{whom}{why}"

@@ -1,5 +1,5 @@
-"""What devices look like to passive sensors, by realm and MAC: shown with an endpoint, and nothing is decided by it. Bounded;
-what is known is not pushed out by what is new, unless nobody has heard of it for long."""
+"""What devices look like to passive sensors, by realm and MAC: shown with an endpoint, and no guard is moved by it. Bounded; what
+is known is not pushed out by what is new, unless nobody has heard of it for long."""
 
 from __future__ import annotations
 

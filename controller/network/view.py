@@ -13,7 +13,7 @@ from controller.model import DEFAULT_REALM, Attachment, Endpoint, Peers
 from controller.network.bindings import Bindings
 from controller.network.graph import NetworkGraph
 from controller.network.guarded import may_be_protected
-from controller.network.inventory import Inventory
+from controller.network.inventory import UNKNOWN_ASSET, Inventory
 from controller.network.joined import JoinedMacs
 from controller.network.looks import LooksBook
 from controller.network.segments import declared
@@ -108,6 +108,7 @@ class NetworkView:
             owner=asset.owner,
             criticality=asset.criticality,
             looks=self.looks.of(realm, macs),
+            listed="" if asset is UNKNOWN_ASSET else "ip" if asset.mac is None else "mac",
         )
 
     def separate_devices(self, realm: str, place: Attachment, now: float) -> set[Mac]:

@@ -52,6 +52,7 @@ def dump_endpoint(endpoint: Endpoint) -> str:
             "role": endpoint.role,
             "owner": endpoint.owner,
             "criticality": endpoint.criticality,
+            "listed": endpoint.listed,
             **looks,
         }
     )
@@ -72,6 +73,7 @@ def load_endpoint(text: str) -> Endpoint:
         owner=wire["owner"],
         criticality=wire["criticality"],
         looks=None if "looks" not in wire else looks_from_wire(wire["looks"]),
+        listed=wire.get("listed", ""),
     )
 
 

@@ -18,6 +18,7 @@ from controller.errors import Refused
 from controller.model import FULL, Endpoint, Profile
 from controller.plan import make_plan
 from controller.profiles import LATERAL, MONITOR, quarantine, remediation
+from controller.role_match import PROFILES
 from drivers.base import Capabilities
 from drivers.memory import MemoryDriver
 from drivers.napalm_config.eos_device import CAPABILITIES as EOS
@@ -111,6 +112,7 @@ def profiles() -> Iterator[tuple[str, Profile]]:
     yield "`remediation`", remediation([ip_network("10.0.0.5")], [ip_network("10.0.0.53")])
     yield "`lateral`", LATERAL
     yield "`monitor`", MONITOR
+    yield "`role:camera`, and so each other `role:…`", PROFILES["camera"]
 
 
 def carried(profile: Profile, capabilities: Capabilities, *, shared: bool) -> str:

@@ -14,6 +14,7 @@ import pytest
 from controller.config import Config
 from controller.model import Attachment, Endpoint, Entry, Profile, Way
 from controller.profiles import LATERAL, MONITOR, compile_rules, remediation
+from controller.role_match import PROFILES
 from controller.yaml_source import parse_model
 from drivers.base import ReceiptStatus
 from drivers.rules import Action, PortName, PortRange, Protocol, Provenance, RuleSet, parse_mac
@@ -211,7 +212,7 @@ SERVE = """
                 said, peer = sock.recvfrom(64)
                 sock.sendto(b"udp " + said, peer)
         threading.Thread(target=run, daemon=True).start()
-    for port in (88, 389, 53, 445, 3389):
+    for port in (88, 389, 53, 445, 3389, 554, 80):
         tcp(port)
     for port in (88, 53):
         udp(port)
@@ -289,6 +290,35 @@ async def test_a_domain_controller_keeps_signing_in_while_smb_and_rdp_are_closed
     await converge(driver, NOTHING, before)
     assert net.whole() == untouched
     assert all(answers(net, *one) for one in both_ways), "everything works after"
+
+
+WHAT_A_ROLE_KEEPS = {
+    "domain-controller": (KEPT, [*CLOSED, ("tcp", 80), ("tcp", 554)], [("tcp", 53), ("udp", 53)]),
+    "camera": ([("tcp", 554)], [("tcp", 80), ("tcp", 445), ("tcp", 88), ("udp", 53)], []),
+}
+"""Of services that run on both hosts: what others get of it, what they do not, and what it gets of others."""
+
+
+async def test_a_role_keeps_its_services_and_opens_nothing_else(
+    make_net: MakeNet, drivers_of: DriversOf, serving: Callable[[Net, int], None]
+) -> None:
+    net = make_net(hosts=2)
+    (driver,) = await drivers_of(net)
+    before = await ready(driver)
+    untouched = net.whole()
+    serving(net, 1)
+    serving(net, 2)
+    everything = [*KEPT, *CLOSED, ("tcp", 554), ("tcp", 80)]
+    assert all(answers(net, a, b, service) for a, b in ((1, 2), (2, 1)) for service in everything), "before"
+    for role, (kept, closed, opened) in WHAT_A_ROLE_KEEPS.items():
+        assert (await converge(driver, compiled(net, PROFILES[role]), before)).status is ReceiptStatus.APPLIED
+        assert [one for one in kept if not answers(net, 2, 1, one)] == [], f"{role} goes on serving"
+        assert [one for one in closed if answers(net, 2, 1, one, patience=0.4)] == [], f"closed to {role}"
+        got = [one for one in everything if answers(net, 1, 2, one, patience=5 if one in opened else 0.4)]
+        assert sorted(got) == sorted(opened), f"{role} opens"
+    await converge(driver, NOTHING, before)
+    assert net.whole() == untouched
+    assert all(answers(net, a, b, service) for a, b in ((1, 2), (2, 1)) for service in everything), "after"
 
 
 async def test_remediation_and_monitor_on_the_wire(make_net: MakeNet, drivers_of: DriversOf) -> None:

@@ -669,6 +669,12 @@ async def test_profiles_say_what_each_closes(api: Api) -> None:
     assert [one["name"] for one in found] == ["full", "lateral", "custom"]
     lateral = found[1]
     assert (lateral["default"], lateral["built_in"], lateral["strictness"]) == ("permit", True, 40)
-    smb = {"action": "deny", "direction": "both", "what": "SMB and admin shares, T1021.002 (tcp 139,445)", "peers": []}
+    smb = {
+        "action": "deny",
+        "direction": "both",
+        "what": "SMB and admin shares, T1021.002 (tcp 139,445)",
+        "peers": [],
+        "why": "",
+    }
     assert smb in lateral["entries"]
     assert "\x1b" not in found[2]["description"]

@@ -71,7 +71,7 @@ def test_nothing_said_is_safe() -> None:
         ("policy:\n  rules:\n  - name: a\n    mode: block\n", "netcordon.yaml:4: policy.rules.0.mode"),
         (
             "policy:\n  rules:\n  - name: a\n    profile: total\n",
-            "no profile 'total'; known are full, lateral, monitor",
+            "no profile 'total'; known are full, role, lateral, monitor, and role:NAME for each role",
         ),
         ("policy:\n  rules:\n  - name: a\n  - name: a\n", "names used twice: a"),
     ],

@@ -47,7 +47,13 @@ def wrong(entries: str, default: str = "permit", more: str = "") -> str:
 
 def test_a_written_profile_is_what_it_says() -> None:
     found = config(GOOD).catalogue
-    assert list(found) == ["full", "remediation", "lateral", "keep-directory", "monitor"]
+    assert [name for name in found if not name.startswith("role")] == [
+        "full",
+        "remediation",
+        "lateral",
+        "keep-directory",
+        "monitor",
+    ]
     mine = found["keep-directory"]
     assert (mine.default, mine.strictness, mine.built_in) == (Action.PERMIT, 30, False)
     deny, permit = mine.entries
@@ -115,7 +121,7 @@ def test_names_and_references_are_checked() -> None:
         entries, more="policy:\n  rules:\n    - {name: r, profile: remediation}\n"
     )
     assert (
-        "netcordon.yaml:8: policy.rules.0.profile: no profile 'yours'; known are full, lateral, mine, monitor"
+        "netcordon.yaml:8: policy.rules.0.profile: no profile 'yours'; known are full, role, lateral, mine, monitor, and role:NAME"
         in wrong(entries, more="policy:\n  rules:\n    - {name: r, profile: yours}\n")
     )
 
@@ -125,7 +131,7 @@ def test_a_policy_file_names_no_other_profiles_either(tmp_path: Path) -> None:
     main = tmp_path / "netcordon.yaml"
     main.write_text("policy_file: policy.yaml\n")
     with pytest.raises(
-        ConfigError, match=r"policy.yaml: rule 'r': no profile 'yours'; known are full, lateral, monitor"
+        ConfigError, match=r"policy.yaml: rule 'r': no profile 'yours'; known are full, role, lateral, monitor"
     ):
         load_config(main, {})
     main.write_text(

@@ -429,6 +429,15 @@ def test_lateral_on_an_arista_switch_closes_the_port_where_the_device_is_alone()
     assert "fragmented packets" in weaker
     assert "anyone > device: other TCP" in residual
     net = campus()
-    for profile, endpoint in ((LATERAL, SHARED), (REMEDIATION, DEVICE), (DIRECTORY, DEVICE)):
+    for profile in (LATERAL, REMEDIATION, DIRECTORY):
         with pytest.raises(Refused, match="quarantine-vlan"):
-            make_plan("c-1", endpoint, replace(DECISION, profile=profile), NOW + 60, net.network.graph, EOS)
+            make_plan("c-1", SHARED, replace(DECISION, profile=profile), NOW + 60, net.network.graph, EOS)
+
+
+@pytest.mark.parametrize("profile", [REMEDIATION, DIRECTORY], ids=lambda profile: profile.name)
+def test_where_nothing_can_be_left_open_of_what_goes_to_a_port_what_comes_from_it_is_held(profile: Profile) -> None:
+    blocked, residual, weaker, _ = planned(profile, EOS)
+    assert "what others send still reaches the device" in weaker
+    assert "it may claim any address" in weaker
+    assert "device > anyone: other TCP" in blocked
+    assert "anyone > device: other TCP" in residual

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Query, Response
 
 from controller.api import views
 from controller.api.auth import Container, Reader, Releaser, TheService, allowed
+from controller.api.profile_views import profile_view
 from controller.api.schemas import (
     AcceptedView,
     ContainBody,
@@ -128,7 +129,7 @@ async def release(body: ReleaseBody, service: TheService, token: Releaser, key: 
 @router.get("/profiles")
 async def profiles(service: TheService, token: Reader) -> ProfilesView:
     """How far a containment can go, the strictest first, and what each closes."""
-    return ProfilesView(profiles=[views.profile_view(profile) for profile in service.profiles()])
+    return ProfilesView(profiles=[profile_view(profile) for profile in service.profiles()])
 
 
 def wish(body: ProposeBody, token: TokenRecord, key: str | None = None) -> ContainRequest:

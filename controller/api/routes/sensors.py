@@ -31,5 +31,5 @@ async def results(name: Name, body: SensorResults, service: TheService, token: S
 
 @router.post("/{name}/devices")
 async def devices(name: Name, body: DeviceReports, service: TheService, token: Reporter) -> ReportedView:
-    """What devices look like to a passive sensor: shown with them, and nothing is decided by it."""
+    """What devices look like to a passive sensor: shown with them; nothing is loosened by it."""
     return ReportedView(taken=service.report_devices(name, body), sent=len(body.devices))
