@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.openflow_lab import NAMES
-from topologies.vendor.node import EosNode, IosNode
+from topologies.vendor.node import EosNode, IosNode, JunosNode
 
 
 def start_eos(hosts: int, flash: Path, **options: Any) -> tuple[Any, EosNode]:
@@ -28,6 +28,13 @@ def start_ios(hosts: int, flash: Path, **options: Any) -> tuple[Any, IosNode]:
     (flash / "startup-config").write_text(f"ip scp server enable\narchive\n path flash:archive\n{''.join(ports)}end\n")
     net, node = _start(IosNode, hosts, flash, **options)
     assert isinstance(node, IosNode)
+    return net, node
+
+
+def start_junos(hosts: int, flash: Path, **options: Any) -> tuple[Any, JunosNode]:
+    """One Junos switch, host n on its ge-0/0/<n>, as it comes from the factory."""
+    net, node = _start(JunosNode, hosts, flash, **options)
+    assert isinstance(node, JunosNode)
     return net, node
 
 

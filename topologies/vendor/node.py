@@ -3,7 +3,7 @@
     sudo mn --custom topologies/vendor/node.py --switch eos --topo single,3 --controller none
 
 Its eAPI then answers on loopback (`mininet> py s1.eapi.port`), user `admin`, password `admin`. With `--switch ios` it is a Catalyst, whose
-SSH answers there (`mininet> py s1.ssh.port`).
+SSH answers there (`mininet> py s1.ssh.port`), and with `--switch junos` an EX, whose NETCONF does (same).
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from topologies.vendor.eos import EosSwitch
 from topologies.vendor.forwarding import OpenVSwitch
 from topologies.vendor.ios import IosSwitch
 from topologies.vendor.ios_shell import served_over_ssh
+from topologies.vendor.junos import ACTIVE, JunosSwitch, factory
+from topologies.vendor.junos_rpc import served_over_netconf
 from topologies.vendor.ssh_front import SshFront
 
 LOOPBACK = "127.0.0.1"
@@ -114,4 +116,49 @@ class IosNode(EdgeSwitch):
             self._own.cleanup()
 
 
-switches = {"eos": EosNode, "ios": IosNode}
+class JunosNode(EdgeSwitch):
+    """ge-0/0/<n> is Mininet's port n. `flash` keeps its configuration from one run to the next; without it, a folder of its own that goes
+    with it. `users` are names and passwords; `ssh_port` 0 takes a free one. `platform` goes to `JunosSwitch`."""
+
+    PROTOCOLS = "OpenFlow14"
+
+    def __init__(
+        self,
+        name: str,
+        flash: str | Path | None = None,
+        users: dict[str, str] | None = None,
+        ssh_port: int = 0,
+        platform: Mapping[str, Any] | None = None,
+        **params: Any,
+    ) -> None:
+        super().__init__(name, **params | {"batch": False})
+        self._own = tempfile.TemporaryDirectory(prefix=f"junos-{name}-") if flash is None else None
+        self.flash = Path(self._own.name if self._own is not None else str(flash))
+        self._users = users or {"admin": "admin"}
+        self._ssh_port, self._platform = ssh_port, dict(platform or {})
+        self.junos: JunosSwitch | None = None
+        self.ssh: SshFront | None = None
+
+    def start(self, controllers: Any) -> None:
+        """Without a controller, whatever Mininet has: the management plane alone says how it forwards. One without a configuration
+        switches on all its ports, as from the factory."""
+        super().start([])
+        interfaces = {number: str(interface) for number, interface in self.intfs.items() if number > 0}
+        if not (self.flash / ACTIVE).exists():
+            self.flash.mkdir(parents=True, exist_ok=True)
+            (self.flash / ACTIVE).write_text(factory(self.name, interfaces))
+        self.junos = JunosSwitch(OpenVSwitch(self.name, interfaces), self.flash, self.name, **self._platform)
+        self.ssh = served_over_netconf(self.junos, self._users, (LOOPBACK, self._ssh_port))
+        self.ssh.start()
+
+    def stop(self, deleteIntfs: bool = True) -> None:
+        if self.ssh is not None:
+            self.ssh.stop()
+        if self.junos is not None:
+            self.junos.close()
+        super().stop(deleteIntfs)
+        if self._own is not None:
+            self._own.cleanup()
+
+
+switches = {"eos": EosNode, "ios": IosNode, "junos": JunosNode}

@@ -1,4 +1,5 @@
-"""A command line over SSH, as a switch's management plane has one: password login, one terminal a session, and files put by SCP.
+"""A command line over SSH, as a switch's management plane has one: password login, one terminal a session, and files put by SCP. Or none of
+these, and messages instead: NETCONF's subsystem (RFC 6242), each of them ended by `]]>]]>`.
 
 It is the server's side of paramiko, which is installed with os-ken and Netmiko anyway; asyncssh would be one dependency more, for tests and
 labs alone. Files come by the old SCP protocol (`scp -t` run as a command), which is what Netmiko's and NAPALM's transfers speak to Cisco.
@@ -46,6 +47,21 @@ class Terminal(Protocol):
         """The answer to a line. Raises Ended."""
 
 
+class Peer(Protocol):
+    """What answers to one session's messages, "" where there is nothing to say. It ends when it is `over`, or with who hangs up."""
+
+    over: bool
+
+    def hello(self) -> str:
+        """What it says first."""
+
+    def answer(self, message: str) -> str: ...
+
+    def close(self) -> None:
+        """The session is over, whoever ended it."""
+
+
+END = "]]>]]>"
 Upload = Callable[[str, str, bytes], None]
 """A user has put a file: his name, its path, what is in it. Raises OSError with what he is told."""
 
@@ -56,14 +72,16 @@ class SshFront:
 
     def __init__(
         self,
-        terminal: Callable[[str], Terminal],
-        upload: Upload,
+        terminal: Callable[[str], Terminal] | None,
+        upload: Upload | None,
         users: Mapping[str, str],
         folder: Path,
         faults: Faults,
         address: tuple[str, int] = ("127.0.0.1", 0),
+        netconf: Callable[[str], Peer] | None = None,
     ) -> None:
         self.terminal, self.upload, self.users, self.faults = terminal, upload, users, faults
+        self.netconf = netconf
         self.key = _host_key(folder)
         self.heard: set[str] = set()
         self._address = address
@@ -156,12 +174,20 @@ class _Session(paramiko.ServerInterface):
         return True
 
     def check_channel_shell_request(self, channel: paramiko.Channel) -> bool:
+        if self._front.terminal is None:
+            return False
         self._run(self._type, channel)
+        return True
+
+    def check_channel_subsystem_request(self, channel: paramiko.Channel, name: str) -> bool:
+        if self._front.netconf is None or name != "netconf":
+            return False
+        self._run(self._exchange, channel)
         return True
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         words = shlex.split(command.decode(errors="replace"))
-        if words[:1] != ["scp"] or "-t" not in words:
+        if self._front.upload is None or words[:1] != ["scp"] or "-t" not in words:
             return False
         self._run(self._receive, channel, words[-1])
         return True
@@ -177,6 +203,7 @@ class _Session(paramiko.ServerInterface):
 
     def _type(self, channel: paramiko.Channel) -> None:
         """A terminal with echo, as a line editor has it: what is typed ahead waits its turn."""
+        assert self._front.terminal is not None  # noqa: S101 - see check_channel_shell_request
         terminal = self._front.terminal(self._user)
         channel.sendall(("\r\n" + terminal.prompt()).encode())
         typed = ""
@@ -217,12 +244,37 @@ class _Session(paramiko.ServerInterface):
             stream.read(1)
             with self._fault():
                 try:
+                    assert self._front.upload is not None  # noqa: S101 - see check_channel_exec_request
                     self._front.upload(self._user, path, content)
                 except OSError as error:
                     channel.sendall(b"\1" + str(error).encode() + b"\n")
                     return
             channel.sendall(b"\0")
         channel.send_exit_status(0)
+
+    def _exchange(self, channel: paramiko.Channel) -> None:
+        assert self._front.netconf is not None  # noqa: S101 - see check_channel_subsystem_request
+        peer = self._front.netconf(self._user)
+        try:
+            channel.sendall(f"{peer.hello()}\n{END}\n".encode())
+            heard = ""
+            while data := channel.recv(65536):
+                heard += data.decode(errors="replace")
+                while END in heard:
+                    message, _, heard = heard.partition(END)
+                    answer = self._told(peer, message.strip())
+                    if answer:
+                        channel.sendall(f"{answer}\n{END}\n".encode())
+                    if peer.over:
+                        return
+        finally:
+            peer.close()
+
+    def _told(self, peer: Peer, message: str) -> str:
+        if "<hello" in message[:400]:
+            return peer.answer(message)
+        with self._fault():
+            return peer.answer(message)
 
     def _fault(self) -> _Fault:
         return _Fault(self._front.faults, self._transport)
