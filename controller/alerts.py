@@ -19,7 +19,11 @@ from controller.requests import AlertAnswer, Disposition
 from controller.role_match import by_role
 from controller.store import Proposal, Store, Taken
 
-_PUT_TO_PEOPLE = {RefusalCode.PAUSED: Disposition.PROPOSED, RefusalCode.FROZEN: Disposition.PROPOSED}
+_PUT_TO_PEOPLE = {
+    RefusalCode.PAUSED: Disposition.PROPOSED,
+    RefusalCode.FROZEN: Disposition.PROPOSED,
+    RefusalCode.UNCONFIRMED: Disposition.PROPOSED,
+}
 """What no guard has anything against, and what only waits for a person."""
 REMEMBERED = 65_536
 """Alerts taken lately whose repetition is known by name."""

@@ -297,9 +297,10 @@ class BudgetLimits(Section):
 
 class DeadMan(Section):
     """A containment of an asset of one of these roles or criticalities is released after `confirm_within`, unless a person confirms it
-    before. None are named by default."""
+    before. None are named by default. `then_ask`: for how long after such a release no alert contains that device again by itself."""
 
     confirm_within: Seconds = 600.0
+    then_ask: Seconds = 24 * 3600.0
     roles: tuple[str, ...] = ()
     criticality: tuple[str, ...] = ()
 

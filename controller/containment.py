@@ -88,7 +88,7 @@ class Containments:
         self._wake = wake
         self._note = note
         self._now = now
-        self._budget = Budget(**dict(config.budget))
+        self._budget = Budget(**dict(config.budget), then_ask=config.dead_man.then_ask)
         self._untouched = untouched
 
     async def contain(self, request: ContainRequest) -> Accepted:

@@ -40,6 +40,7 @@ class RefusalCode(StrEnum):
     BUDGET = "budget"
     PAUSED = "paused"
     FROZEN = "frozen"
+    UNCONFIRMED = "unconfirmed"
     UNSUPPORTED = "unsupported"
     MANAGEMENT = "management"
     CHANGED = "changed"

@@ -18,6 +18,7 @@ HINTS: Mapping[str, str] = MappingProxyType(
         RefusalCode.BUDGET: "look at `netcordon proposals`; contain by hand what is really guilty, or raise budget in the configuration",
         RefusalCode.PAUSED: "`netcordon status` says who paused automatic action and why; `netcordon resume` ends that",
         RefusalCode.FROZEN: "what cannot wait, a person contains: `netcordon contain TARGET --reason WHY`; release and --shorten always go",
+        RefusalCode.UNCONFIRMED: "look at `netcordon proposals`: whoever approves it, or contains by hand, is to confirm it in time",
         RefusalCode.UNSUPPORTED: "`netcordon devices` shows the drivers; choose another profile",
         RefusalCode.MANAGEMENT: "declare the device's management path (devices.management) if it is out of band",
         RefusalCode.CHANGED: "ask again: it is decided anew from what is known now",

@@ -13,7 +13,7 @@ from controller.model import Containment, DeviceOutcome, Endpoint, OnExpiry, Out
 from controller.store import alerts, automation, codec, containments, devices, keys, wanted
 from controller.store.prepared import Prepared
 from controller.store.sql import Insert
-from controller.store.tables import HELD, Words, containment, containment_alert
+from controller.store.tables import HELD, LET_GO, Words, containment, containment_alert
 from controller.store.tables import automation as state
 from controller.store.values import Accepted, Budget, Draft, Taken
 from controller.store.writer import Transaction
@@ -46,6 +46,16 @@ _IN_SITE = _held_where(_SITE)
 _IN_VLAN = _held_where(_SITE, containment.c.vlan == bindparam("vlan"))
 _OF_ROLE = _held_where(containment.c.role == bindparam("role", type_=Words()))
 _PAUSED = Prepared(select(state.c.paused))
+_LET_GO = Prepared(
+    select(containment.c.id)
+    .where(
+        LET_GO,
+        containment.c.endpoint_id == bindparam("endpoint", type_=Words()),
+        containment.c.confirm_by > bindparam("since", type_=Double()),
+    )
+    .order_by(containment.c.confirm_by.desc())
+    .limit(1)
+)
 _CREATE = Prepared(insert(containment))
 _JOIN = update(containment).where(containment.c.id == bindparam("join_id"))
 _ALERT = Prepared(Insert(containment_alert, lambda insert: insert.on_conflict_do_nothing()))
@@ -69,6 +79,7 @@ def accept(
         case = _join(transaction, draft, containments.row(transaction.connection, joining[0][0]), recheck, budget)
     else:
         recheck()
+        _not_let_go(transaction, draft, budget)
         _spend(transaction, draft, budget)
         case = _create(transaction, draft)
     if key is not None:
@@ -130,6 +141,19 @@ def _spend_alike(transaction: Transaction, endpoint: Endpoint, budget: Budget) -
                 RefusalCode.BUDGET,
                 f"{cap} automatic containments are held {where}, and the budget allows {cap}: a person must decide",
             )
+
+
+def _not_let_go(transaction: Transaction, draft: Draft, budget: Budget | None) -> None:
+    """A device that was let go lately, since nobody confirmed that it be held, is not contained again by the next alert: it would come and
+    go for as long as nobody looks."""
+    if budget is None or draft.confirm_by is None:
+        return
+    since = transaction.now() - budget.then_ask
+    if found := transaction.fetch(_LET_GO, {"endpoint": draft.endpoint.id, "since": since}):
+        raise Refused(
+            RefusalCode.UNCONFIRMED,
+            f"{found[0][0]} held it and was released, since nobody confirmed it in time: a person must decide",
+        )
 
 
 def _not_frozen(budget: Budget) -> None:
@@ -233,7 +257,8 @@ def _join(
     """The strictest profile and its rules win, and the later expiry; a containment that automatic action widens counts as its own, and
     against its budget. The same profile with other rules is the device at another place or address, and the newer rules win there; a
     port where it was stays held until `moves.free`. But at the same place never looser ones: what a device makes up while it is held
-    (MACs that look like neighbours) must not let it out. A time to confirm it by is never put off by a join, nor asked for twice."""
+    (MACs that look like neighbours) must not let it out. A time to confirm it by comes with whatever join asks for one first,
+    and is never put off by another, nor asked for twice."""
     changes: dict[str, Any] = {"expires_at": _later(found.expires_at, draft.expires_at), "revision": found.revision + 1}
     if OnExpiry.ASK in (draft.on_expiry, found.on_expiry):
         changes["on_expiry"] = OnExpiry.ASK.value
@@ -259,11 +284,11 @@ def _join(
             _spend(transaction, draft, budget)
             changes["automatic"] = draft.automatic
         changes |= _chosen(draft)
-        if found.confirm_by is None and found.confirmed_by is None:
-            changes["confirm_by"] = draft.confirm_by
         if wanted.replace_rules(transaction, found.id, rules):
             changes |= {"outcome": Outcome.REQUESTED.value, "unproven": ""}
         _keep_baseline(transaction, draft)
+    if found.confirm_by is None and found.confirmed_by is None:
+        changes["confirm_by"] = draft.confirm_by
     transaction.execute(_JOIN, {"join_id": found.id} | changes)
     _append_alert(transaction, found.id, draft.alert_id)
     _audit(transaction, draft, "join", found.id, found.revision + 1)

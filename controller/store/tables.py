@@ -30,6 +30,8 @@ metadata = MetaData()
 HELD = text("want = 'held'")
 """As text, not as a parameter: a partial index serves only queries that repeat its condition."""
 UNCONFIRMED = text("want = 'held' AND confirm_by IS NOT NULL")
+LET_GO = text("released_by = 'dead-man'")
+"""Nobody confirmed it in time."""
 
 
 class Words(TypeDecorator[str]):
@@ -83,6 +85,7 @@ containment = Table(
     Index("containment_open", "endpoint_id", unique=True, sqlite_where=HELD),
     Index("containment_due", "want", "expires_at"),
     Index("containment_unconfirmed", "confirm_by", sqlite_where=UNCONFIRMED),
+    Index("containment_let_go", "endpoint_id", "confirm_by", sqlite_where=LET_GO),
     Index("containment_recent", "created_at"),
     Index("containment_automatic", "automatic", "want"),
 )

@@ -91,7 +91,8 @@ class Extension:
 @dataclass(frozen=True, slots=True)
 class Budget:
     """Caps for automatic containments: accepted within any 60 s, and held at one time, in all and of the same VLAN, site and role. None,
-    or a role that is not named: no cap but the total. `frozen`: which change freeze leaves it to a person just now, in words."""
+    or a role that is not named: no cap but the total. `frozen`: which change freeze leaves it to a person just now, in words.
+    `then_ask`: seconds for which a device that nobody confirmed in time is left to a person."""
 
     per_minute: int
     total: int
@@ -99,6 +100,7 @@ class Budget:
     per_site: int | None = None
     per_role: Mapping[str, int] = field(default_factory=dict)
     frozen: str | None = None
+    then_ask: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from controller.config import Config, DeadMan
-from controller.errors import Conflict, NotFound
+from controller.errors import Conflict, NotFound, RefusalCode, Refused
 from controller.expiry import Expiry
 from controller.model import Containment, OnExpiry, Want
-from controller.store import Extension, Proposal, Store
+from controller.requests import ContainRequest, Disposition
+from controller.store import Budget, Extension, Proposal, Store
+from tests.campus import ip
+from tests.unit.site import servers, site_at
 from tests.unit.store_cases import HOUR, START, Clock, draft, nothing
 
 
@@ -63,6 +66,68 @@ async def test_an_alert_that_joins_neither_puts_it_off_nor_asks_again(store: Sto
     await hold(store, 1, containment="case-0010", confirm_by=START + 900, strictness=200)
     joined = await store.containment(id)
     assert (joined.confirm_by, joined.confirmed_by) == (None, "ann")
+
+
+async def test_a_join_brings_the_time_to_confirm_where_none_was_asked_for(store: Store, clock: Clock) -> None:
+    """Its role was not known when it was contained, or none was to be confirmed then."""
+    id = await hold(store, 1)
+    await hold(store, 1, containment="case-0009", confirm_by=START + 600)
+    assert (await store.containment(id)).confirm_by == START + 600
+    assert await store.next_expiry() == START + 600
+    assert [case.released_by for case in await store.expire_due(START + 600)] == ["dead-man"]
+
+
+AUTOMATIC = Budget(99, 99, then_ask=24 * HOUR)
+
+
+async def test_whom_nobody_confirmed_in_time_alerts_do_not_contain_again_for_a_while(
+    store: Store, clock: Clock
+) -> None:
+    id = await hold(store, 1, confirm_by=START + 60, automatic=True)
+    clock.now = START + 60
+    await store.expire_due(clock.now)
+    again = draft(1, containment="case-0002", confirm_by=START + 120, automatic=True)
+    with pytest.raises(Refused, match=f"{id} held it and was released, since nobody confirmed") as refused:
+        await store.accept(again, recheck=nothing, budget=AUTOMATIC)
+    assert refused.value.code is RefusalCode.UNCONFIRMED
+    other = draft(2, confirm_by=START + 120, automatic=True)
+    assert (await store.accept(other, recheck=nothing, budget=AUTOMATIC)).created, "another device is another matter"
+    by_hand = draft(1, containment="case-0003", confirm_by=START + 120)
+    assert (await store.accept(by_hand, recheck=nothing)).created, "a person contains it as ever"
+    await store.release("case-0003", by="ann", reason="clean")
+    clock.now = START + 60 + 24 * HOUR
+    later = draft(1, containment="case-0004", confirm_by=clock.now + 60, automatic=True)
+    assert (await store.accept(later, recheck=nothing, budget=AUTOMATIC)).created
+
+
+async def test_whom_a_person_released_in_time_alerts_contain_again(store: Store, clock: Clock) -> None:
+    await store.release(await hold(store, 1, confirm_by=START + 60), by="ann", reason="clean")
+    again = draft(1, containment="case-0002", confirm_by=START + 120, automatic=True)
+    assert (await store.accept(again, recheck=nothing, budget=AUTOMATIC)).created
+
+
+async def test_the_next_alert_after_a_dead_man_release_is_a_proposal(tmp_path: Path) -> None:
+    net = servers()
+    site = await site_at(tmp_path, net, [], {"dead_man": {"confirm_within": 60, "roles": ["unknown"]}})
+    try:
+        first = await site.accuse(1)
+        assert first.containment is not None
+        assert first.containment.confirm_by == net.now + 60
+        preview = site.containments.preview(ContainRequest(ip("10.0.1.2"), "full", HOUR, "look", "ann"))
+        assert preview.notes == (
+            "it must be confirmed within 1m (`netcordon confirm`), or it is released again (dead_man)",
+        )
+        net.now += 60
+        assert len(await site.store.expire_due(net.now)) == 1
+        again = await site.accuse(1, "again")
+        assert (again.disposition, again.code) == (Disposition.PROPOSED, RefusalCode.UNCONFIRMED)
+        assert not (await site.store.automation()).paused
+        assert again.proposal is not None
+        approved = await site.approvals.approve(again.proposal.id, by="bob")
+        assert approved.accepted is not None
+        assert approved.accepted.containment.confirm_by == net.now + 60, "what people approve is to be confirmed too"
+    finally:
+        await site.store.close()
 
 
 async def test_what_needs_no_confirmation_says_so(store: Store, clock: Clock) -> None:
