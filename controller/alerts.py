@@ -12,6 +12,7 @@ from controller.breaker import Breaker
 from controller.config import Config
 from controller.containment import Containments, new_id
 from controller.errors import AlertRepeated, NotFound, RefusalCode, Refused, StoreUnavailable
+from controller.incrimination import LATELY, EndKnown, Ends
 from controller.model import Alert, Culprit, Decision, End, Endpoint, Located, Location, Mode, Stage, Target
 from controller.network.view import NetworkView
 from controller.random_names import RandomNames
@@ -81,7 +82,9 @@ class Alerts:
                     await self._store.save_alert(alert, raw)
 
     async def _answer(self, alert: Alert, raw: str) -> AlertAnswer:
-        culprit, why = policy.incriminate(self._config.policy, alert)
+        rules = self._config.policy
+        ends = await self._ends(alert) if policy.asks_of_ends(rules, alert) else None
+        culprit, why = policy.incriminate(rules, alert, ends)
         end = policy.culprit_end(alert, culprit)
         target = None if end is None else target_of(end, alert.realm)
         if culprit is Culprit.UNDECIDED or end is None or target is None:
@@ -112,6 +115,30 @@ class Alerts:
             return await self._ask(alert, raw, target, decision, why, refusal.code, refusal.reason, endpoint)
         disposition = Disposition.JOINED if accepted.joined else Disposition.CONTAINED
         return AlertAnswer(accepted.alert_id or "", False, disposition, decision.reason, accepted.containment)
+
+    async def _ends(self, alert: Alert) -> Ends:
+        """What is known of both, as of the alert's time."""
+        return Ends(await self._end(alert.src, alert), await self._end(alert.dst, alert))
+
+    async def _end(self, end: End, alert: Alert) -> EndKnown:
+        target = target_of(end, alert.realm)
+        if target is None:
+            return EndKnown()
+        location = checked_against(end, self._containments.locate_as_seen(target, alert), self._network)
+        endpoint = location.endpoint
+        if location.status is not Located.FOUND or endpoint is None:
+            return EndKnown()
+        names = {endpoint.id, *(f"{endpoint.realm}/{mac}" for mac in endpoint.macs)}
+        ips = endpoint.ips if target.ip is None else endpoint.ips | {target.ip}
+        places = self._network.graph.names(endpoint.attachment)
+        return EndKnown(
+            found=True,
+            managed=endpoint.managed,
+            role=endpoint.role,
+            listed=endpoint.listed,
+            cases=await self._store.cases_since(names, alert.observed_at - LATELY),
+            protected=self._network.inventory.protection(endpoint.macs, ips, places, endpoint.role) or "",
+        )
 
     async def _locate_when_settled(self, target: Target, alert: Alert, raw: str) -> Location:
         """Where it is; an alert about a port whose neighbour may still show itself waits for that, rather than being refused. It is kept

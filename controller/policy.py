@@ -13,6 +13,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from controller.durations import parse_duration
+from controller.incrimination import ByEvidence, EndMatch, Ends, in_words, weigh
 from controller.model import FULL, Alert, Culprit, Decision, End, Endpoint, Managed, Mode, OnExpiry, Profile
 from controller.neutralize import neutralize
 
@@ -64,12 +65,19 @@ class RuleMatch(AlertMatch):
 
 
 class Incrimination(BaseModel):
-    """For alerts that match, the culprit is this end."""
+    """For alerts that match, and whose ends do, the culprit is this end; `evidence`: the one that outweighs the other by what is known of
+    both."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
     match: AlertMatch = AlertMatch()
-    culprit: Culprit
+    source: EndMatch = EndMatch()
+    destination: EndMatch = EndMatch()
+    culprit: Culprit | ByEvidence
+
+    @property
+    def asks_of_ends(self) -> bool:
+        return self.culprit is ByEvidence.EVIDENCE or self.source.asks or self.destination.asks
 
 
 class PolicyRule(BaseModel):
@@ -101,11 +109,31 @@ class PolicyFile(BaseModel):
         return self
 
 
-def incriminate(policy: PolicyFile, alert: Alert) -> tuple[Culprit, str]:
-    """The guilty end and the sentence that says why."""
+def asks_of_ends(policy: PolicyFile, alert: Alert) -> bool:
+    """Whether a rule that may answer wants to know who both ends are: they need not be looked up for others."""
     for rule in policy.incriminate:
         if rule.match.fits(alert):
-            return rule.culprit, f"incrimination rule {rule.name!r}"
+            return rule.asks_of_ends
+    return False
+
+
+def incriminate(policy: PolicyFile, alert: Alert, ends: Ends | None = None) -> tuple[Culprit, str]:
+    """The guilty end and the sentence that says why. `ends` None: nobody could look them up; a rule that asks for them leaves it
+    open."""
+    for rule in policy.incriminate:
+        if not rule.match.fits(alert):
+            continue
+        named = f"incrimination rule {rule.name!r}"
+        if not rule.asks_of_ends:
+            return Culprit(rule.culprit), named
+        if ends is None:
+            return Culprit.UNDECIDED, f"{named} asks who both ends are, which the daemon knows when the alert comes"
+        if not (rule.source.fits(ends.source) and rule.destination.fits(ends.destination)):
+            continue
+        if rule.culprit is not ByEvidence.EVIDENCE:
+            return Culprit(rule.culprit), f"{named}: {in_words(ends)}"
+        culprit, why = weigh(ends)
+        return culprit, f"{named}: {why}"
     return (
         Culprit.UNDECIDED,
         f"no incrimination rule speaks of {alert.source} alerts with the signature {neutralize(alert.signature)!r}",

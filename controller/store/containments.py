@@ -67,6 +67,11 @@ def open_for_endpoint(connection: Connection, endpoint: str) -> Containment | No
     return None if found is None else load(connection, [found])[0]
 
 
+def begun_since(connection: Connection, endpoints: Sequence[str], since: float) -> int:
+    these = containment.c.endpoint_id.in_(endpoints) & (containment.c.created_at > since)
+    return int(connection.execute(select(func.count()).select_from(containment).where(these)).scalar_one())
+
+
 def held_by_alerts(connection: Connection, alerts: Sequence[str]) -> Mapping[str, Containment]:
     """By alert, the containment that it made or joined, where that is held."""
     found = {row.alert_id: row.containment_id for row in connection.execute(_BY_ALERT, {"ids": list(alerts)})}

@@ -210,6 +210,11 @@ class Store:
     async def open_for_endpoint(self, endpoint_id: str) -> Containment | None:
         return await self._read(lambda c: containments.open_for_endpoint(c, endpoint_id))
 
+    async def cases_since(self, endpoints: Iterable[str], since: float) -> int:
+        """How many containments of these endpoints (by id) began after `since`."""
+        ids = sorted(endpoints)
+        return await self._read(lambda c: containments.begun_since(c, ids, since))
+
     async def move(self, id: str, move: Move, recheck: Callable[[], None]) -> Containment:
         """Hold it at one more port; what is held elsewhere stays until `free`. Costs no budget. `recheck` is as in `accept`. Raises
         NotFound, and Refused when the case has changed since `move.revision`."""
