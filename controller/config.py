@@ -10,6 +10,7 @@ from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +19,7 @@ from pydantic import (
     ConfigDict,
     Field,
     IPvAnyAddress,
+    PrivateAttr,
     TypeAdapter,
     field_validator,
     model_validator,
@@ -272,6 +274,30 @@ class Asset(Section):
         return self
 
 
+class NetBox(Section):
+    """A NetBox whose devices and virtual machines are assets, read again `every` so often. The token is in the environment
+    (NETCORDON_PASSWORD_NETBOX), the keyring, or `token_file`. `criticality` is the custom field that says it; `sites`: by their slugs,
+    none: all; `ca`: a file of certificates to trust instead of the system's."""
+
+    netbox: str
+    token_file: PathField | None = None
+    every: Seconds = Field(default=900.0, ge=10.0)
+    criticality: str = "criticality"
+    sites: tuple[str, ...] = ()
+    ca: PathField | None = None
+
+    @field_validator("netbox")
+    @classmethod
+    def _is_safe(cls, url: str) -> str:
+        """The token is not sent in plain text beyond this host."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+            raise ValueError("write its address, as https://netbox.example.org")
+        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError("the token would go in plain text: use https://")
+        return url.rstrip("/")
+
+
 class Locating(Section):
     """`skew`: how far the sensor's clock may be off. `contest`: how long after another holder's last word an address counts as contested.
     `max_age`: how long a binding stands without being seen again. `too_old`: alerts older than this are not acted upon.
@@ -445,7 +471,7 @@ class OpenC2(Section):
 
 
 class Config(Section):
-    """`inventory`: CSV or JSON files of more `assets`, read when the daemon starts. `duration`: how long a containment is held unless it is
+    """`inventory`: more `assets`: CSV or JSON files, or a NetBox. `duration`: how long a containment is held unless it is
     said otherwise. `on_expiry`: what then; `ask` holds it until a person extends or releases it."""
 
     store: str = "sqlite:////var/lib/netcordon/netcordon.db"
@@ -455,7 +481,8 @@ class Config(Section):
     network: NetworkSection = NetworkSection()
     protected: tuple[Protected, ...] = ()
     assets: tuple[Asset, ...] = ()
-    inventory: tuple[PathField, ...] = ()
+    inventory: tuple[NetBox | PathField, ...] = ()
+    _own_assets: tuple[Asset, ...] | None = PrivateAttr(default=None)
     locate: Locating = Locating()
     budget: BudgetLimits = BudgetLimits()
     dead_man: DeadMan = DeadMan()
@@ -565,6 +592,11 @@ class Config(Section):
                 raise LocatedError(("policy", "rules", index, "profile"), unknown(rule.profile, known))
         return self
 
+    @property
+    def own_assets(self) -> tuple[Asset, ...]:
+        """Those that a person wrote into the configuration itself; `assets` has its inventory files' as well."""
+        return self.assets if self._own_assets is None else self._own_assets
+
     @cached_property
     def catalogue(self) -> Mapping[str, Profile]:
         """All profiles that there are, by name, the strictest first."""
@@ -593,12 +625,13 @@ def load_config(path: Path | None = None, environment: Mapping[str, str] = os.en
 
 
 def _with_inventory(config: Config, beside: Path) -> Config:
-    """With the assets of the inventory's files behind its own: of two for one MAC the file's would hide the person's, so it goes."""
+    """With the assets of the inventory's files behind its own, and the files by their whole paths. NetBox is not asked here."""
     if not config.inventory:
         return config
-    from controller.inventory_file import read_inventory  # it reads assets, which are this file's
+    from controller.inventory_file import read_inventory, together  # it reads assets, which are this file's
 
-    own = {asset.mac for asset in config.assets if asset.mac} | {asset.ip for asset in config.assets if asset.ip}
-    read = (asset for path in config.inventory for asset in read_inventory(beside / path))
-    added = tuple(asset for asset in read if asset.mac not in own and asset.ip not in own)
-    return config.model_copy(update={"assets": (*config.assets, *added), "inventory": ()})
+    sources = tuple(one if isinstance(one, NetBox) else (beside / one).absolute() for one in config.inventory)
+    read = [read_inventory(one) for one in sources if isinstance(one, Path)]
+    whole = config.model_copy(update={"assets": together(config.assets, read), "inventory": sources})
+    whole._own_assets = config.assets
+    return whole

@@ -39,6 +39,7 @@ from controller.fleet import Fleet
 from controller.follow import Follower
 from controller.freezes import in_force
 from controller.intake import Source, with_mappings
+from controller.inventory_sources import InventorySources
 from controller.joining import Joining
 from controller.live import AlertTaken, Live
 from controller.logs import configure_logs
@@ -154,6 +155,7 @@ class Daemon:
             self.fleet.untouched,
         )
         self.joining = Joining(store, self.network, self.containments)
+        self.inventory = InventorySources(config, store, self.network, now)
         self.breaker = Breaker(store, self._automation_changed)
         self.alerts = Alerts(config, store, self.network, self.containments, self.breaker, now)
         self.approvals = Approvals(config, store, self.network, self.containments, now)
@@ -176,6 +178,7 @@ class Daemon:
         """Open the store, load what is known, and begin to converge. Raises StoreUnavailable or ConfigError."""
         daemon = cls(config, await Store.open(config.store, now=now), now)
         daemon.network.bindings.load(await daemon.store.load_bindings(now() - config.locate.too_old))
+        await daemon.inventory.start()
         await daemon.joining.load()
         daemon.network.looks.load(await daemon.store.load_looks(LOOKS_MOST))
         await daemon.switches.start()
@@ -184,6 +187,7 @@ class Daemon:
             (daemon.expiry.look, "expiry"),
             (daemon._flush_bindings, "bindings"),
             (daemon._flush_looks, "looks"),
+            (daemon.inventory.run, "inventory"),
             (daemon._save_stages, "stages"),
             (daemon._keep_baseline, "baseline"),
             (daemon._forget_old_bindings, "old bindings"),
@@ -407,7 +411,7 @@ class Daemon:
             if not node.up
         ]
         heard = [*(watch.trouble for watch in self.watches), *(listener.trouble for listener in self.listeners)]
-        return [*self.switches.troubles(), *away, *filter(None, heard)]
+        return [*self.switches.troubles(), *away, *filter(None, heard), *self.inventory.troubles]
 
     async def sensor_work(self, name: str, wait: float) -> SensorWork:
         return await self.desk.work(name, wait)
@@ -450,6 +454,8 @@ class Daemon:
                 {one.name: dict(one.counts) for one in self.listeners},
                 await self.store.automation(),
                 in_force(self.config.freezes, self._now()),
+                self.inventory.troubles,
+                self.inventory.notes,
             )
         )
 
@@ -567,6 +573,7 @@ async def run(config: Config, ready: Callable[[str], None] = lambda url: None) -
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
+    loop.add_signal_handler(signal.SIGHUP, daemon.inventory.read_now)
     try:
         await servers.start()
         log.info("serving", url=servers.url, socket=str(config.listen.socket))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,13 @@ def read_inventory(path: Path) -> tuple[Asset, ...]:
         raise ConfigError(f"{path}: not UTF-8 text, from byte {error.start} on") from error
     rows = _json(path, text) if text.lstrip().startswith(("[", "{")) else _csv(path, text)
     return tuple(_asset(path, number, row) for number, row in rows)
+
+
+def together(own: Sequence[Asset], sources: Sequence[Sequence[Asset]]) -> tuple[Asset, ...]:
+    """A person's own word in the configuration first: of two for one MAC a source's would hide it, so that goes."""
+    mine = {asset.mac for asset in own if asset.mac} | {asset.ip for asset in own if asset.ip}
+    added = (asset for assets in sources for asset in assets)
+    return (*own, *(asset for asset in added if asset.mac not in mine and asset.ip not in mine))
 
 
 def _csv(path: Path, text: str) -> list[tuple[int, Any]]:

@@ -90,12 +90,18 @@ def _frames(file: Path | None, interface: str | None, ending: Callable[[], bool]
 
 def _known(config: Path | None, inventory: list[Path]) -> Known:
     """The configuration's assets and routers, where there is one, and these files'."""
-    from controller.config import load_config
+    from controller.config import NetBox, load_config
     from controller.discovery.alarms import Known
     from controller.inventory_file import read_inventory
 
     read = load_config(config)
-    return Known((*read.assets, *(asset for path in inventory for asset in read_inventory(path))), read.network.routers)
+    assets = [*read.assets, *(asset for path in inventory for asset in read_inventory(path))]
+    for source in read.inventory:
+        if isinstance(source, NetBox):
+            from controller.netbox import read_netbox
+
+            assets += read_netbox(source).assets
+    return Known(tuple(assets), read.network.routers)
 
 
 class _Ending:

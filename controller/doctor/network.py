@@ -43,6 +43,8 @@ class Seen:
     syslog: Mapping[str, Mapping[Fate, int]] = field(default_factory=dict)
     automation: Automation | None = None
     freezes: Sequence[InForce] = ()
+    inventory: Sequence[str] = ()
+    inventory_notes: Sequence[str] = ()
 
 
 def examine(seen: Seen) -> list[Finding]:
@@ -51,6 +53,8 @@ def examine(seen: Seen) -> list[Finding]:
         *(error("speaker", why, "netcordon serve  # starts one; see openflow.speaker") for why in seen.speaker),
         *_pause(seen.automation),
         *_freezes(seen),
+        *(error("inventory", why, "mend it, then kill -HUP the daemon, or wait") for why in seen.inventory),
+        *(warning("inventory", note, "mend the row where it is kept") for note in seen.inventory_notes),
         *_devices(seen),
         *_policy(seen.config),
         *_vital(seen),
@@ -170,7 +174,7 @@ def _vital(seen: Seen) -> Iterator[Finding]:
         if _matters(address, seen) and not _protected(inventory, address, seen):
             mend = f"protected: [{{ip: {address}, why: DNS}}]"
             yield warning("dns", f"{address} is this machine's resolver, and is not protected", mend)
-    for asset in seen.config.assets:
+    for asset in inventory.assets:
         macs, ips = [asset.mac] if asset.mac else [], [asset.ip] if asset.ip else []
         ips += sorted({ip for one in seen.endpoints if asset.mac in one.macs for ip in one.ips}, key=str)
         if asset.role in VITAL_ROLES and inventory.protection(macs, ips, (), asset.role) is None:
@@ -230,7 +234,7 @@ def _matches_anything(entry: Protected, seen: Seen) -> bool:
     if entry.prefix is not None:
         return any(ip in entry.prefix for endpoint in seen.endpoints for ip in endpoint.ips)
     if entry.role is not None:
-        return any(entry.role == asset.role for asset in seen.config.assets)
+        return any(entry.role == asset.role for asset in seen.network.inventory.assets)
     device, _, port = (entry.port or "").rpartition(":")
     found = graph.find_device(device)
     return found is not None and graph.find_port(found, port) is not None

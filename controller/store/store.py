@@ -33,6 +33,7 @@ from controller.store import (
     desired,
     devices,
     followed_files,
+    inventory,
     joined,
     keys,
     leases,
@@ -413,6 +414,14 @@ class Store:
     async def split(self, realm: str, mac: Mac, *, by: str, reason: str) -> list[Joined]:
         """All that stand then. Raises NotFound, Conflict while the device is held."""
         return await self._write(lambda t: joined.split(t, realm, mac, by, reason))
+
+    async def save_inventory(self, source: str, assets: str) -> None:
+        """What a source of the inventory says now, as JSON."""
+        await self._write(lambda t: inventory.save(t, source, assets), later=True)
+
+    async def inventory(self, source: str) -> str | None:
+        """What it said last; None for one that never said anything."""
+        return await self._read(lambda c: inventory.load(c, source))
 
     async def save_proposal(self, proposal: Proposal, taken: Taken | None = None, token: str = "") -> Proposed:
         """With the alert that it came from, in one transaction; what came of both. `token`: by which one a person asked. Raises

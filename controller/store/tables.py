@@ -238,6 +238,14 @@ joined = Table(
     Column("at", Double, nullable=False),
 )
 
+inventory = Table(
+    "inventory",
+    metadata,
+    Column("source", Words, primary_key=True),
+    Column("assets", Words, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
 automation = Table(
     "automation",
     metadata,
