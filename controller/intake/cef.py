@@ -7,6 +7,8 @@ high, above very high.
 
 A key that stands twice is refused where it says who, since one of the two may be what an attacker wrote into a value that the device
 failed to escape. A date without a zone that has one meaning, as RFC 3164's, is doubted.
+
+Samples after ArcSight, Implementing ArcSight Common Event Format, its own examples.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ https://docs.crowdsec.net/docs/next/local_api/intro shows; the notification is t
 The `source` of an alert is who acted; its decisions may name more. A decision by itself says until when it holds and not when anything
 was seen, so its time is doubted; one of a block list (origin CAPI, lists) was not made for anything seen here. CrowdSec gives no
 severity.
+
+Samples after crowdsecurity/crowdsec, pkg/apiserver/tests/alert_ssh-bf.json.
 """
 
 from __future__ import annotations
@@ -83,7 +85,7 @@ def read(raw: Mapping[str, Any], received_at: float) -> tuple[Alert, ...]:
         raise NotAnAlert("crowdsec: the scenario runs in simulation mode")
     suspects = _addresses(event)
     if not suspects:
-        raise NotAnAlert(f"crowdsec: scope {neutralize(event.source.scope, 40)!r} is no address")
+        raise NotAnAlert(f"crowdsec: {_said(event.source)} is no device's address")
     return tuple(_of_alert(event, suspect, received_at) for suspect in suspects)
 
 
@@ -113,6 +115,10 @@ def _address(scoped: _Scoped) -> Address | None:
     if network.num_addresses > 1:
         raise ValueError(f"{scoped.value!r} is a range, and one device is contained at a time")
     return network.network_address
+
+
+def _said(scoped: _Scoped) -> str:
+    return f"scope {neutralize(scoped.scope, 40)!r}, value {neutralize(scoped.value, 40)!r}"
 
 
 def _of_alert(event: _Alert, suspect: Address, received_at: float) -> Alert:
@@ -145,9 +151,7 @@ def _of_decision(event: _Decision, received_at: float) -> tuple[Alert, ...]:
     except ValueError as error:
         raise InvalidInput(neutralize(f"crowdsec: value: {error}")) from error
     if address is None or not of_one_device(address):
-        raise NotAnAlert(
-            f"crowdsec: scope {neutralize(event.scope, 40)!r}, value {neutralize(event.value, 40)!r} is no device's address"
-        )
+        raise NotAnAlert(f"crowdsec: {_said(event)} is no device's address")
     text = sentence((f"{event.type} for {event.duration}",), {"origin": event.origin})
     when = When(received_at, NO_TIME)
     return (_made(f"decision/{event.id}/{address}", address, event.scenario, text, when, received_at),)

@@ -3,6 +3,8 @@
 The format: https://learn.microsoft.com/en-us/defender-endpoint/api/alerts and .../get-alerts. Evidence of entity type `Ip` carries
 an address and no role, so each such address is at `src`, and which signatures incriminate it is policy's to say. The machine that
 reported (`machineId`) runs Defender and has no address here: it is named in the text alone.
+
+Samples after MicrosoftDocs/defender-docs, defender-endpoint/api/get-alerts.md.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@ flooding. They go through the same policy and guards as any other source's alert
 
 `src` is the suspect, by its MAC alone: the address that it claims is somebody else's more often than not. Where the sensor could name
 nobody, `src` is empty, and a person is asked. The sensor's own time is kept; a repetition within the hour is a duplicate.
+
+Samples after docs/discovery.md of this project.
 """
 
 from __future__ import annotations

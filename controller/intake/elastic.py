@@ -5,6 +5,8 @@ https://www.elastic.co/docs/reference/ecs (source, destination, client, server, 
 it (`_source`, keys nested or with dots, or both), as the search API's `fields` (every value a list), or bare; a search's whole answer
 is taken apart. Risk scores become severities as Elastic's own do: low to 21, medium to 47, high to 73, critical above.
 `event.severity` is each product's own scale and is not read.
+
+Samples after elastic/kibana, x-pack/test/functional/es_archives/security_solution/alerts/8.1.0/data.json.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Netcordon's own alert in JSON, for detectors that speak no format that we know. Documented in docs/alerts.md."""
+"""Netcordon's own alert in JSON, for detectors that speak no format that we know. Documented in docs/alerts.md.
+
+Samples after docs/alerts.md of this project.
+"""
 
 from __future__ import annotations
 

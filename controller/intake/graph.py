@@ -7,6 +7,8 @@ whether Defender runs there).
 Whom the evidence suspects, the first of these that there is: addresses whose role is guilty, and devices that are not onboarded
 unless it was done to them; onboarded devices whose role is guilty (Defender can isolate those by itself); addresses of which no role
 is said.
+
+Samples after microsoftgraph/microsoft-graph-docs-contrib, api-reference/v1.0/api/security-alert-get.md.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ The format: https://schema.ocsf.io/classes/detection_finding and its objects fin
 observable and attack (github.com/ocsf/ocsf-schema, events/findings). Who sent is `evidences[].src_endpoint`, to whom is its
 `dst_endpoint`. Where no evidence has ends, an observable's `name` says which end it is; one that says neither is taken for the sender's.
 The other end that is nowhere named is the `device` on which it was seen.
+
+Samples after ocsf/examples, mappings/markdown/AWS, Okta and IBM.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import AliasPath, BaseModel, BeforeValidator, Field
+from pydantic import AliasChoices, AliasPath, BaseModel, BeforeValidator, Field
 
 from controller.errors import InvalidInput
 from controller.intake.event import (
@@ -48,10 +50,16 @@ _SEVERITIES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 5}
 _CONFIDENCES = {1: 0.25, 2: 0.5, 3: 0.9}
 """Low, medium, high, where no score is given."""
 _MOST_SUSPECTS = 50
+_AS_SECONDS = 365 * 86400 * 1000
+"""The beginning of 1971 in milliseconds; as seconds it is in the year 2969."""
+_STATES_DONE_WITH = (3, 4)
+"""Of class 2001: suppressed, resolved."""
 
 
 def _milliseconds(value: object) -> When:
-    return epoch_moment(value, 1000)
+    """`timestamp_t` is milliseconds. What would be before 1971 as such is seconds: Prowler writes these, and Okta's example has them."""
+    seconds = not isinstance(value, bool) and isinstance(value, int | float) and value < _AS_SECONDS
+    return epoch_moment(value, 1 if seconds else 1000)
 
 
 def _several(value: object) -> object:
@@ -101,9 +109,12 @@ class _Info(BaseModel):
 
 
 class _Finding(BaseModel):
-    """`time` is when the finding was made; what it tells of is older."""
+    """`time` is when the finding was made; what it tells of is older. Class 2001 has `finding` for `finding_info`, its analytic beside
+    that, and `state_id` for `status_id`."""
 
-    info: _Info = Field(validation_alias="finding_info")
+    info: _Info = Field(validation_alias=AliasChoices("finding_info", "finding"))
+    analytic: Said = Field(default="", validation_alias=AliasPath("analytic", "uid"))
+    state: int = Field(default=0, validation_alias="state_id")
     activity: int = Field(default=0, validation_alias="activity_id")
     status: int = Field(default=0, validation_alias="status_id")
     is_alert: bool = True
@@ -130,7 +141,8 @@ def read(raw: Mapping[str, Any], received_at: float) -> tuple[Alert, ...]:
     if kind not in _FINDINGS:
         raise NotAnAlert(f"ocsf: class_uid {neutralize(str(kind), 20)} is neither 2004 (Detection Finding) nor 2001")
     event = read_event(raw, _Finding, SOURCE)
-    if event.activity == _CLOSE or event.status in _DONE_WITH or not event.is_alert:
+    done_with = event.status in _DONE_WITH or event.state in _STATES_DONE_WITH
+    if event.activity == _CLOSE or done_with or not event.is_alert:
         raise NotAnAlert("ocsf: the finding is closed, suppressed, resolved or archived, or is_alert is false")
     pairs = _pairs(event)
     if not pairs:
@@ -211,7 +223,7 @@ def _alert(event: _Finding, src: End, dst: End, when: When, received_at: float, 
         observed_at=when.at,
         received_at=received_at,
         signature=(event.info.title or event.message or event.info.uid)[:LONGEST_SIGNATURE],
-        signature_id=event.info.analytic or None,
+        signature_id=event.info.analytic or event.analytic or None,
         severity=_SEVERITIES.get(event.severity, UNSAID_SEVERITY),
         src=src,
         dst=dst,

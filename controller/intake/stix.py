@@ -10,6 +10,8 @@ Data, the observables ipv4-addr, ipv6-addr, mac-addr and network-traffic, and Re
 
 Of patterns the simple ones are read: comparisons of an address with `=` or `IN`, joined by OR. A pattern that asks for two things at once
 accuses nobody by itself.
+
+Samples after oasis-open/cti-stix2-json-schemas, examples/indicator-for-c2-ip-address.json.
 """
 
 from __future__ import annotations

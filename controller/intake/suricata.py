@@ -3,6 +3,8 @@
 The format is documented at https://docs.suricata.io/en/latest/output/eve/eve-json-format.html. Ends are the packet's,
 as Suricata writes them: with `direction: to_client` the packet came from the server. `ether` is there only with
 `ethernet: yes`, and names the MACs on the sensor's own wire, where they may be a router's.
+
+Samples after OISF/suricata, doc/userguide/output/eve/eve-json-format.rst.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ The format: https://documentation.wazuh.com/current/user-manual/ruleset/testing.
 Suricata's records behind the JSON decoder (.../ruleset/json-decoder.html), `win.eventdata.ipAddress` that of a Windows logon; levels
 are those of .../ruleset/rules/rules-classification.html. `srcip` is who acted. Where no `dstip` was decoded, the other end is the
 agent's host, in whose log it stood: of an alert about that host alone (a rootkit, a changed file) it is `dst` too.
+
+Samples after documentation.wazuh.com, Testing decoders and rules.
 """
 
 from __future__ import annotations

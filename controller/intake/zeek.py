@@ -3,6 +3,8 @@
 The fields are those of the record Notice::Info: https://docs.zeek.org/en/master/scripts/base/frameworks/notice/main.zeek.html; the two ways
 of writing are those of the ASCII writer: https://docs.zeek.org/en/master/log-formats.html. Zeek gives a notice no severity. `src` and `dst`
 are the notice's own; where it has none, they are the connection's originator and responder. What `msg` and `sub` escape stays escaped.
+
+Samples after elastic/integrations, packages/zeek/data_stream/notice/_dev/test/pipeline/test-notice.log.
 """
 
 from __future__ import annotations

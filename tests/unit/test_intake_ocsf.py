@@ -14,7 +14,7 @@ from controller.model import Alert, End
 from drivers.rules import parse_mac
 from tests.unit.intake_feed import NOW, events, one
 
-SMB, LOGIN, BEACON, HOST, API = events("ocsf")
+SMB, LOGIN, BEACON, HOST, API, IN_SECONDS, OLDER = events("ocsf")
 ROGUE = parse_mac("02:00:00:00:00:42")
 
 
@@ -90,6 +90,25 @@ def test_the_time_is_the_most_recent_events() -> None:
     assert one("ocsf", HOST | {"end_time_dt": "2026-01-31T12:00:00"}).time_doubt
 
 
+def test_seconds_are_told_from_milliseconds() -> None:
+    """As Prowler's and Okta's examples in github.com/ocsf/examples have them."""
+    assert one("ocsf", IN_SECONDS).observed_at == 1769860800.0
+    only = {key: value for key, value in IN_SECONDS.items() if key != "time_dt"}
+    assert one("ocsf", only).observed_at == 1769860800.0
+    assert one("ocsf", only | {"time": 1769860800123}).observed_at == 1769860800.123
+
+
+def test_a_security_finding_of_the_first_version() -> None:
+    """Class 2001, as Falco's, QRadar's and Security Hub's examples there: `finding`, and an analytic and a state of the event."""
+    alert = one("ocsf", OLDER)
+    assert (alert.src.ip, alert.signature, alert.signature_id) == (ip_address("10.0.0.66"), "SMB fan-out", "100079")
+    assert (alert.observed_at, alert.severity, alert.confidence) == (1769860801.0, 4, 0.2)
+    with pytest.raises(NotAnAlert, match="resolved"):
+        SOURCES["ocsf"].read(OLDER | {"state_id": 4}, NOW)
+    with pytest.raises(InvalidInput, match=r"finding\.uid|finding_info"):
+        SOURCES["ocsf"].read(OLDER | {"finding": {}}, NOW)
+
+
 @pytest.mark.parametrize(("id", "ours"), [(0, 3), (1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 5), (99, 3)])
 def test_severities(id: int, ours: int) -> None:
     assert one("ocsf", HOST | {"severity_id": id}).severity == ours
@@ -109,7 +128,7 @@ def test_what_is_no_alert(event: dict[str, Any]) -> None:
     [
         ({"finding_info": {}}, "finding_info.uid: "),
         ({"evidences": [{}, endpoint(ip="ten")]}, "evidences.1.src_endpoint.ip: "),
-        ({"end_time": 1723564700}, "end_time: not a time"),
+        ({"end_time": 1723564}, "end_time: not a time"),
         ({"confidence_score": 101}, "confidence_score: "),
         ({"finding_info": {"uid": "x"}, "time": None, "time_dt": None}, "time: is missing"),
     ],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import copy
+import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,12 +16,32 @@ import yaml
 
 from controller.config import Config
 from controller.errors import InvalidInput
-from controller.intake import SOURCES, NotAnAlert, with_mappings
+from controller.intake import (
+    SOURCES,
+    NotAnAlert,
+    cef,
+    crowdsec,
+    defender,
+    discovery,
+    elastic,
+    generic,
+    graph,
+    ocsf,
+    stix,
+    suricata,
+    wazuh,
+    with_mappings,
+    zeek,
+)
 from controller.intake.trial import tried
 from controller.model import Alert, Culprit
 from tests.unit.intake_feed import FOLDER, NOW, events
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/intake.md").read_text()
+ADAPTERS = {
+    one.SOURCE: one
+    for one in (cef, crowdsec, defender, discovery, elastic, generic, graph, ocsf, stix, suricata, wazuh, zeek)
+}
 HEADS = (
     "source",
     "one event is",
@@ -164,6 +186,17 @@ def with_value(event: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
 def test_every_sample_says_where_it_comes_from() -> None:
     named = set(re.findall(r"^\| `([^`]+)` \|", (FOLDER / "README.md").read_text(), re.MULTILINE))
     assert named == {path.name for path in FOLDER.iterdir() if path.suffix != ".md"} | {"../suricata_eve.jsonl"}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_each_adapter_names_the_source_of_its_sample_as_the_page_does(source: str) -> None:
+    said = ast.get_docstring(ast.parse(Path(inspect.getsourcefile(ADAPTERS[source]) or "").read_text())) or ""
+    (after,) = re.findall(r"^Samples after (.+?)\.$", said, re.MULTILINE | re.DOTALL)
+    block = PAGE.partition("## Where the samples come from")[2].partition("\n## ")[0]
+    rows = {row[0].strip("`"): row[1:] for row in map(cells, block.splitlines()) if len(row) == 3}
+    assert list(rows)[2:] == list(SOURCES)
+    assert rows[source][0] == " ".join(after.split())
+    assert rows[source][1]
 
 
 def test_the_mapping_that_is_shown_reads_the_sample_that_is_shown() -> None:
