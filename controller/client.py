@@ -44,6 +44,8 @@ __all__ = [
     "Unreachable",
 ]
 
+CRAWL_PATIENCE = 300.0
+"""Seconds for which all devices' tables may take to be read."""
 Model = TypeVar("Model", bound=BaseModel)
 Json = Mapping[str, Any]
 
@@ -261,6 +263,11 @@ class Client:
     def devices(self) -> list[listings.DeviceInfo]:
         return self._list("/api/v1/devices", listings.DeviceInfo)
 
+    def crawl(self, device: str | None = None) -> list[listings.CrawlView]:
+        """Read its own tables now, or all devices'. Waits for the slowest."""
+        answer = self._send("POST", "/api/v1/crawl", json={"device": device}, repeatable=True, timeout=CRAWL_PATIENCE)
+        return _items(answer, listings.CrawlView)
+
     def topology(self, *, endpoints: bool = False) -> listings.TopologyView:
         answer = self._send("GET", "/api/v1/topology", params={"endpoints": endpoints})
         return _read(answer, listings.TopologyView)
@@ -325,11 +332,7 @@ class Client:
 
     def _list(self, path: str, model: type[Model], parameters: Json | None = None) -> list[Model]:
         """All of a listing's items."""
-        items = _read(self._send("GET", path, repeatable=True, params=parameters), RootModel[list[Any]]).root
-        try:
-            return [model.model_validate(item) for item in items]
-        except ValidationError as error:
-            raise _strange(error) from error
+        return _items(self._send("GET", path, repeatable=True, params=parameters), model)
 
     def _send(
         self, method: str, path: str, *, key: str | None = None, repeatable: bool = False, **request: Any
@@ -342,6 +345,14 @@ class Client:
 def _read(answer: httpx.Response, model: type[Model]) -> Model:
     try:
         return model.model_validate_json(answer.content)
+    except ValidationError as error:
+        raise _strange(error) from error
+
+
+def _items(answer: httpx.Response, model: type[Model]) -> list[Model]:
+    items = _read(answer, RootModel[list[Any]]).root
+    try:
+        return [model.model_validate(item) for item in items]
     except ValidationError as error:
         raise _strange(error) from error
 

@@ -371,6 +371,12 @@ def _age(text: object) -> float | None:
 Age = Annotated[float | None, BeforeValidator(_age)]
 
 
+class Crawling(Section):
+    """`every`: how often each device's own tables (ARP, MAC, VLANs, interfaces, links) are read; `never`: only when somebody asks."""
+
+    every: Age = 900.0
+
+
 class Retention(Section):
     """For how long the database keeps what is over: a span, or `never`, which deletes nothing of it. An alert counts from when it came, a
     proposal from when it could be answered last, a containment from when its last device was seen without it, a binding from when it was
@@ -490,6 +496,7 @@ class Config(Section):
     roles: RoleMatching = RoleMatching()
     verify: Verifying = Verifying()
     reconcile: Reconciling = Reconciling()
+    crawl: Crawling = Crawling()
     metrics: MetricsSection = MetricsSection()
     duration: Seconds = 4 * 3600.0
     remediation: Remediation = Remediation()

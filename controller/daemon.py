@@ -26,6 +26,7 @@ from controller.breaker import Breaker
 from controller.config import Config, OpenC2, load_config
 from controller.configured import ConfiguredSwitches
 from controller.containment import Containments
+from controller.crawl import Crawl, Crawler
 from controller.discovery.aim import address_to_ask
 from controller.discovery.desk import SensorDesk
 from controller.discovery.probes import ProbeTarget, SensorResults, SensorWork
@@ -155,6 +156,9 @@ class Daemon:
             self.fleet.untouched,
         )
         self.joining = Joining(store, self.network, self.containments)
+        self.crawler = Crawler(
+            self.network, config.crawl, lambda: tuple(self.fleet.drivers), self.fleet.read, self.fleet.saw, now
+        )
         self.inventory = InventorySources(config, store, self.network, now)
         self.breaker = Breaker(store, self._automation_changed)
         self.alerts = Alerts(config, store, self.network, self.containments, self.breaker, now)
@@ -188,6 +192,7 @@ class Daemon:
             (daemon._flush_bindings, "bindings"),
             (daemon._flush_looks, "looks"),
             (daemon.inventory.run, "inventory"),
+            (daemon.crawler.run, "crawl"),
             (daemon._save_stages, "stages"),
             (daemon._keep_baseline, "baseline"),
             (daemon._forget_old_bindings, "old bindings"),
@@ -214,6 +219,7 @@ class Daemon:
             await listener.close()
         await self.follower.close()
         await self.verifier.close()
+        await self.crawler.close()
         await self.switches.close()
         await self.configured.close()
         await self.fleet.close()
@@ -396,9 +402,13 @@ class Daemon:
                     error=None if loop is None else loop.error,
                     neighbours=tuple(self.network.graph.neighbours(record.id)),
                     interfaces=tuple(node.interfaces.values()),
+                    crawled=self.crawler.last.get(record.id),
                 )
             )
         return views
+
+    async def crawl(self, device: str | None) -> list[Crawl]:
+        return await self.crawler.crawl(device)
 
     def topology(self, *, endpoints: bool) -> Chart:
         return chart(self.network, self._now(), endpoints=endpoints)

@@ -19,6 +19,7 @@ from controller.reconcile import DeviceLoop
 from controller.store import Desired, Setting, Steps, Store
 from drivers.base import (
     Capabilities,
+    DeviceFacts,
     Disconnected,
     Driver,
     DriverError,
@@ -98,6 +99,17 @@ class Fleet:
         driver = self.drivers.get(device)
         return None if driver is None else driver.capabilities
 
+    async def read(self, device: str) -> DeviceFacts:
+        """The device's facts, taken into the graph. Raises DriverError."""
+        facts = await self.drivers[device].facts()
+        for place in self._network.graph.learn(facts):
+            self._network.bindings.forget_port(place.device, place.port)
+        return facts
+
+    def saw(self, sighting: Sighting) -> None:
+        """What a device's tables show, wherever what a device tells goes."""
+        self._see(sighting)
+
     def stands(self, device: str, rules: frozenset[str]) -> bool:
         """Whether all of these rules were there when the device was last read back."""
         loop = self.loops.get(device)
@@ -132,12 +144,10 @@ class Fleet:
     async def _learn(self, device: str, driver_name: str, options: Mapping[str, Any]) -> None:
         """Read the device's facts into the graph; a device that is away is learnt when it comes."""
         try:
-            facts = await self.drivers[device].facts()
+            await self.read(device)
         except DriverError as error:
             log.info("device is away", device=device, reason=str(error))
             return
-        for place in self._network.graph.learn(facts):
-            self._network.bindings.forget_port(place.device, place.port)
         node = self._network.graph.devices[device]
         node.up = True
         self._tell_device(device)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from controller.crawl import Crawl
 from controller.errors import RefusalCode
 from controller.freezes import InForce
 from controller.model import Containment, Decision, Location, OnExpiry, Plan, Proof, Target
@@ -127,3 +128,4 @@ class DeviceView:
     error: str | None = None
     neighbours: tuple[Neighbour, ...] = ()
     interfaces: tuple[Interface, ...] = ()
+    crawled: Crawl | None = None

@@ -56,6 +56,23 @@ class NeighbourView(View):
     device_port: str
 
 
+class CrawlView(View):
+    """One reading of a device's own tables: how many entries each has. `told`: new ARP entries that were placed; `unplaced`: whose MAC's
+    port is not known; `error`: why it could not be read."""
+
+    device: str
+    at: datetime
+    seconds: float
+    error: str
+    interfaces: int
+    vlans: int
+    macs: int
+    arp: int
+    links: int
+    told: int
+    unplaced: int
+
+
 class DeviceInfo(View):
     id: str
     driver: str
@@ -69,6 +86,7 @@ class DeviceInfo(View):
     error: str | None
     neighbours: list[NeighbourView]
     interfaces: list[InterfaceView]
+    crawled: CrawlView | None = None
 
 
 class NodeView(View):

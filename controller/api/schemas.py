@@ -78,6 +78,12 @@ class JoinBody(Body):
     reason: Reason = Field(min_length=1, max_length=LONGEST_REASON)
 
 
+class CrawlBody(Body):
+    """`device` by its id; left out: all."""
+
+    device: str | None = Field(default=None, max_length=200)
+
+
 class SplitBody(Body):
     """The MAC that is another device's."""
 

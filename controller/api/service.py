@@ -8,6 +8,7 @@ from typing import Protocol
 
 from controller.automation import Automation
 from controller.config import OpenC2
+from controller.crawl import Crawl
 from controller.discovery.probes import SensorResults, SensorWork
 from controller.discovery.reports import DeviceReports
 from controller.doctor.finding import Finding
@@ -84,6 +85,9 @@ class Service(Protocol):
         """All that is remembered, or of one address or MAC."""
 
     async def devices(self) -> list[DeviceView]: ...
+
+    async def crawl(self, device: str | None) -> list[Crawl]:
+        """Read one device's own tables now, or all of them. Raises NotFound."""
 
     async def path(self, source: Target, destination: Target) -> PathAnswer:
         """The way from one to the other, and what stops what on it."""

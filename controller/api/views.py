@@ -11,6 +11,7 @@ from controller.api import listings, schemas
 from controller.api.hints import hint_for
 from controller.audit import AuditRecord
 from controller.automation import Automation
+from controller.crawl import Crawl
 from controller.model import (
     Attachment,
     Binding,
@@ -289,6 +290,22 @@ def _span(first: int, last: int) -> str:
     return str(first) if first == last else f"{first}-{last}"
 
 
+def crawl_view(crawl: Crawl) -> listings.CrawlView:
+    return listings.CrawlView(
+        device=crawl.device,
+        at=moment(crawl.at),
+        seconds=round(crawl.seconds, 3),
+        error=neutralize(crawl.error),
+        interfaces=crawl.interfaces,
+        vlans=crawl.vlans,
+        macs=crawl.macs,
+        arp=crawl.arp,
+        links=crawl.links,
+        told=crawl.told,
+        unplaced=crawl.unplaced,
+    )
+
+
 def device_info(device: DeviceView) -> listings.DeviceInfo:
     return listings.DeviceInfo(
         id=device.id,
@@ -307,6 +324,7 @@ def device_info(device: DeviceView) -> listings.DeviceInfo:
         interfaces=[
             listings.InterfaceView(name=i.name, number=i.number, mac=i.mac, up=i.up) for i in device.interfaces
         ],
+        crawled=None if device.crawled is None else crawl_view(device.crawled),
     )
 
 

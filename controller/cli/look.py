@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from controller.api.listings import CrawlView
 from controller.api.schemas import ContainmentView, LocationView
 from controller.cli import arguments, case_view, completion, output, plan_view
 from controller.cli.exit_codes import ExitCode
@@ -34,7 +35,7 @@ def list_(
     Example: netcordon list --all
     """
     with connect() as client:
-        device = None if device is None else _device(client, device)
+        device = None if device is None else device_named(client, device)
         cases = client.containments(None if everything else "held", device, limit)
         names = {} if as_json else switch_names(client)
     if as_json:
@@ -43,7 +44,7 @@ def list_(
         case_view.show_list(cases, names, "nothing is contained" + ("" if everything else " (--all shows what was)"))
 
 
-def _device(client: Client, named: str) -> str:
+def device_named(client: Client, named: str) -> str:
     """The id of a device by its id, or by its name. Raises NotFound."""
     known = client.devices()
     found = [one.id for one in known if named.lower() == one.id] or [
@@ -139,9 +140,9 @@ def devices(as_json: Json = False) -> None:
         return
     output.table(
         Form(
-            ("ID", "NAME", "DRIVER", "UP", "CONVERGED", "RULES", "MANAGEMENT", "ERROR"),
-            folds=("ERROR",),
-            spare=("DRIVER", "MANAGEMENT", "RULES"),
+            ("ID", "NAME", "DRIVER", "UP", "CONVERGED", "RULES", "MANAGEMENT", "CRAWLED", "ERROR"),
+            folds=("CRAWLED", "ERROR"),
+            spare=("CRAWLED", "DRIVER", "MANAGEMENT", "RULES"),
         ),
         (
             (
@@ -152,9 +153,16 @@ def devices(as_json: Json = False) -> None:
                 "yes" if one.converged else f"{one.have_revision} of {one.want_revision}",
                 one.rules,
                 one.management,
+                _crawled(one.crawled),
                 one.error,
             )
             for one in found
         ),
         "no device has connected: point a switch at the OpenFlow port (`netcordon devices` shows it then)",
     )
+
+
+def _crawled(last: CrawlView | None) -> str:
+    if last is None:
+        return ""
+    return f"{output.at(last.at)}: {last.error}" if last.error else output.at(last.at)

@@ -66,6 +66,7 @@ COMMANDS: Mapping[str, Entry] = {
     "discover": Entry(
         "controller.cli.discover", "discover", "Listen on an interface, or read a capture: who is there?"
     ),
+    "crawl": Entry("controller.cli.crawl", "crawl", "Read the switches' and routers' own tables now."),
     "sensor": Entry("controller.cli.sensor", "sensor_app", "Probe the network for the daemon, from inside it."),
     "init": Entry("controller.cli.init", "init", "Write a first configuration, by asking."),
     "doctor": Entry("controller.cli.doctor", "doctor", "Say what is missing or misconfigured, and how to mend it."),

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from controller.api.service import Service
 from controller.automation import Automation, Cause
 from controller.config import OpenC2
+from controller.crawl import Crawl
 from controller.discovery.probes import SensorResults, SensorWork
 from controller.discovery.reports import DeviceReports
 from controller.doctor.finding import Finding
@@ -231,6 +232,11 @@ class FakeService:
         )
         back = (Traffic("TCP", Passage.PARTLY, stop, (), ((445, 445),)),)
         return PathAnswer(*ends, Between(ends[0].endpoint, ends[1].endpoint, (first, second), there, back))
+
+    async def crawl(self, device: str | None) -> list[Crawl]:
+        if device not in (None, "s1"):
+            raise NotFound(f"there is no device {device}")
+        return [Crawl("s1", START, 0.5, HOSTILE if device is None else "", 8, 2, 5, 4, 1, 3, 1)]
 
     def topology(self, *, endpoints: bool) -> Chart:
         nodes = [

@@ -68,6 +68,7 @@ ROUTES: Mapping[tuple[str, str], tuple[Permission | None, Any]] = {
     ("POST", "/api/v1/endpoints/split"): (Permission.CONTAIN, {"target": "02:00:00:00:00:05"}),
     ("GET", "/api/v1/bindings"): (Permission.READ, None),
     ("GET", "/api/v1/devices"): (Permission.READ, None),
+    ("POST", "/api/v1/crawl"): (Permission.CONTAIN, {}),
     ("GET", "/api/v1/topology"): (Permission.READ, None),
     ("GET", "/api/v1/path"): (Permission.READ, None),
     ("GET", "/api/v1/sensors/{name}/work"): (Permission.SENSE, None),

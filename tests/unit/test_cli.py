@@ -32,6 +32,7 @@ from controller.cli import completion
 from controller.cli.exit_codes import ExitCode
 from controller.cli.main import COMMANDS, group, run
 from controller.config import Listen
+from controller.crawl import Crawl
 from controller.doctor.finding import Finding, Severity
 from controller.errors import Conflict, NetcordonError, RefusalCode, Refused, StoreUnavailable
 from controller.freezes import Freeze, in_force
@@ -1299,3 +1300,24 @@ def test_macs_are_joined_and_split_by_hand(daemon: Daemon, command: Command) -> 
     assert wrong.code == 2
     assert "is no MAC" in wrong.err
     assert command("endpoints", "joyn", one, other).code == 2
+
+
+def test_devices_are_crawled_on_demand_and_what_failed_says_why(
+    daemon: Daemon, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = command("crawl", "s1")
+    assert one.code == 0
+    assert re.search(r"INTERFACES +VLANS +MACS +ARP +NEW", one.out)
+    every = command("crawl")
+    assert every.code == ExitCode.PARTIAL
+    assert "0.5 s" in every.out
+    assert command("crawl", "s9").code == ExitCode.NOT_FOUND
+    assert command("crawl", "s1", "--json").json[0]["unplaced"] == 1
+    known = asyncio.run(daemon.service.devices())
+    crawled = replace(known[0], crawled=Crawl("s1", START, error="no route to it"))
+
+    async def devices() -> list[DeviceView]:
+        return [crawled]
+
+    monkeypatch.setattr(daemon.service, "devices", devices)
+    assert "no route to it" in command("devices").out

@@ -9,9 +9,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from controller.api import views
-from controller.api.auth import Reader, TheService
-from controller.api.listings import BindingView, DeviceInfo, PathView, TopologyView
-from controller.api.schemas import EndpointView, LocationView
+from controller.api.auth import Container, Reader, TheService
+from controller.api.listings import BindingView, CrawlView, DeviceInfo, PathView, TopologyView
+from controller.api.schemas import CrawlBody, EndpointView, LocationView
 from controller.errors import InvalidInput
 from controller.intake.event import aware_time
 from controller.model import Address
@@ -59,6 +59,12 @@ async def bindings(
 async def devices(service: TheService, token: Reader) -> list[DeviceInfo]:
     """The network devices, and how far each has come with what it should hold."""
     return [views.device_info(device) for device in await service.devices()]
+
+
+@router.post("/crawl")
+async def crawl(body: CrawlBody, service: TheService, token: Container) -> list[CrawlView]:
+    """Read a device's own tables now, or all devices'. What could not be read says why."""
+    return [views.crawl_view(one) for one in await service.crawl(body.device)]
 
 
 @router.get("/topology")
