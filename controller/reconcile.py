@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import math
 import random
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -22,6 +21,7 @@ import structlog
 
 from controller.config import Reconciling
 from controller.errors import StoreUnavailable
+from controller.foresight import Foresight
 from controller.logs import about
 from controller.model import Containment, DeviceOutcome, Outcome, Want
 from controller.readback import Pass, leftover_reason, merged, outcomes_of
@@ -34,8 +34,6 @@ from drivers.base import (
     DeviceUnreachable,
     Driver,
     DriverError,
-    Laid,
-    LaysReady,
     ObservedState,
     OutcomeUnknown,
     Receipt,
@@ -49,8 +47,6 @@ EVERY = 2**31 - 1
 """As a limit of a list: none."""
 OWN_ECHO = 1.0
 """Seconds after a push in which a port's changed flags are taken for that push's own echo."""
-MOST_LAID = 128
-"""Messages that are laid ready: more of them are made ready twice where it comes otherwise, for little of the time that they take."""
 TOLD_AT_ONCE = 100
 """Containments whose new outcome is read and told before anything else gets its turn."""
 WITNESS = "witness:"
@@ -88,10 +84,7 @@ class DeviceLoop:
         self._on_changed = on_changed
         self._monotonic = monotonic
         self._known: ObservedState | None = None
-        self._foreseen: tuple[Desired, ObservedState, Change] | None = None
-        self._lays = driver if isinstance(driver, LaysReady) else None
-        self._laid: tuple[Steps, Laid, frozenset[str]] | None = None
-        self._word = threading.Lock()
+        self._ahead = Foresight(driver, self._pushes)
         self._doubts = 0
         self._held: frozenset[str] = frozenset()
         self._recorded: tuple[RuleSet, str, int] | None = None
@@ -99,7 +92,6 @@ class DeviceLoop:
         self._standing = RuleSet()
         self._touched: frozenset[str] = frozenset()
         self._recalled = False
-        self._passing = False
         self._remembered: frozenset[PortName] = frozenset()
         self._untold: dict[str, None] = {}
         self._failures = 0
@@ -122,7 +114,7 @@ class DeviceLoop:
         """What these ports are set to, for those of which it is known that nothing of ours is on them: what is to be remembered before
         a first touch. Nothing is known for sure while a pass is under way."""
         known = self._known
-        if known is None or self._passing:
+        if known is None or not self._ahead.open:
             return {}
         return {
             port: dict(known.ports[port].settings)
@@ -131,36 +123,27 @@ class DeviceLoop:
         }
 
     def foresee(self, desired: Desired, steps: Steps) -> None:
-        """This is wanted once `steps` are on the disk, if they get there: what it comes to is worked out meanwhile, and laid ready where
-        the driver can. Nothing is sent."""
+        """This is wanted once `steps` are on the disk, if they get there: what it comes to is worked out meanwhile. Nothing is sent."""
         self._withdraw()
         known = self._known
-        if known is None or self._passing:
-            return
-        with contextlib.suppress(DriverError):  # the pass will say it
-            change = self.driver.render(desired.rules, known, desired.baseline)
-            self._foreseen = desired, known, change
-            untold = _new_baseline(desired, known, change)
-            if self._lays is None or self._epoch is None or untold or not 0 < len(change.messages) <= MOST_LAID:
-                return
-            if (laid := self._lays.lay_ready(change)) is not None:
-                self._laid = steps, laid, frozenset(desired.containments)
+        if known is not None and self._ahead.open:
+            self._ahead.foresee(
+                desired,
+                known,
+                steps,
+                lambda change: self._epoch is not None and not _new_baseline(desired, known, change),
+            )
 
     def durable(self, steps: Steps) -> None:
-        """They are on the disk, and what was foreseen of these very ones is wanted: what lies ready for it goes out, with no turn of the
-        event loop between. From any thread. The pass that follows waits for the answer, and reads back; what is not out when that begins,
-        it sends by itself."""
-        with self._word:
-            laid = self._laid
-            if laid is not None and laid[0] is steps and not self._passing:
-                self._pushed_at = self._monotonic()
-                laid[1].send()
+        """They are on the disk: what lies ready for them goes out. From any thread. The pass that follows waits for the answer, and reads
+        back."""
+        self._ahead.durable(steps)
+
+    def _pushes(self) -> None:
+        self._pushed_at = self._monotonic()
 
     def _withdraw(self) -> None:
-        """What lies ready is for another state than the device is in now. What of it was sent the device may hold."""
-        laid, self._laid = self._laid, None
-        if laid is not None and not laid[1].drop():
-            self._held |= laid[2]
+        self._held |= self._ahead.withdraw()
 
     def wake(self) -> None:
         """The desired state changed: converge now."""
@@ -206,8 +189,7 @@ class DeviceLoop:
         while True:
             self._woken.clear()
             self._quiet.clear()
-            with self._word:
-                self._passing = True
+            self._ahead.close()
             try:
                 await self.converge()
                 self._failures, self.error = 0, None
@@ -220,7 +202,7 @@ class DeviceLoop:
                 self.error = f"internal error: {error!r}"
                 self._doubt()
                 log.exception("device not converged", device=self.device, failures=self._failures)
-            self._passing = False
+            self._ahead.open = True
             if not self._woken.is_set():
                 self._quiet.set()
             self.on_pass()
@@ -303,11 +285,8 @@ class DeviceLoop:
 
     def _change(self, desired: Desired, observed: ObservedState) -> Change:
         """What brings the device there; where that was foreseen, of these very rules and this very state, it is at hand."""
-        foreseen, self._foreseen = self._foreseen, None
-        if foreseen is not None:
-            expected, seen, change = foreseen
-            if expected.rules is desired.rules and seen is observed and expected.baseline == desired.baseline:
-                return change
+        if (change := self._ahead.take(desired, observed)) is not None:
+            return change
         self._withdraw()
         return self.driver.render(desired.rules, observed, desired.baseline)
 
@@ -337,7 +316,8 @@ class DeviceLoop:
     async def _push(self, desired: Desired, change: Change) -> Receipt:
         """Apply. Until all is read back the device may hold any of it, whatever becomes of the answer; and what of it is missing then is
         no drift."""
-        held, self._laid = self._held, None
+        held = self._held
+        self._ahead.pushed()
         self._held |= set(desired.containments)
         self._touched |= change.rule_ids | change.removed
         pushing = partial(
@@ -360,7 +340,7 @@ class DeviceLoop:
         return receipt
 
     async def _apply(self, change: Change) -> Receipt:
-        self._pushed_at = self._monotonic()
+        self._pushes()
         receipt = await self.driver.apply(change, self._settings.deadline)
         if receipt.status is not ReceiptStatus.UNCONFIRMED:
             return receipt

@@ -360,7 +360,7 @@ async def test_nothing_goes_out_beside_a_pass(bench: Bench, layer: Layer, monkey
     """It might go by what was wanted before."""
 
     def begins() -> None:
-        bench.loop._passing = True
+        bench.loop._ahead.close()
 
     _slow_commit(monkeypatch, begins)
     await bench.accept()
