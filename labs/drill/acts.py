@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from labs.drill import storm, worm
+from labs.drill import critical, storm, worm
 from labs.drill.stage import Stage
 from topologies.office import office, server_room
 from topologies.plan import NetworkPlan, Role
@@ -50,6 +50,17 @@ DRILLS = {
             lambda: server_room(storm.SERVERS),
             storm.POLICY,
             {"budget": {"per_minute": 10, "total": 50, "per_role": {Role.SERVER.value: storm.ALLOWED}}},
+        ),
+        Drill(
+            "critical-server",
+            "An alert on a server that others depend on: two people must agree, and one must stand by it, or it is let go again",
+            "A sensor accuses a server. Policy proposes, and asks for two people; two tokens of one person are one. Contained, it must be"
+            f" confirmed within {critical.WITHIN:.0f} seconds. The first time nobody does, and it is let go. The next alert would contain"
+            " it by itself, and is put to people instead. Then somebody confirms it, and it stays held.",
+            critical.play,
+            lambda: server_room(critical.SERVERS),
+            critical.POLICY,
+            critical.SETTINGS,
         ),
     )
 }

@@ -148,6 +148,13 @@ def test_a_storm_of_false_alerts_leaves_production_flowing() -> None:
     assert figures["innocent_frames"] > 5000
 
 
+def test_a_critical_server_takes_two_people_and_one_who_stands_by_it() -> None:
+    run = finish(start("critical-server"))
+    assert_drilled(run)
+    print(run.result["figures"])  # noqa: T201  # the figures
+    assert run.result["figures"]["answers_after_dead_man_seconds"] < 4
+
+
 def assert_drilled(run: Run) -> None:
     assert [check for check in run.result["checks"] if not check["held"]] == []
     assert (run.code, run.result["passed"], run.result["error"]) == (0, True, None)
