@@ -64,7 +64,10 @@ def _time(written: str) -> str:
     sample = datetime(2026, 1, 31, 12, 0, 1, tzinfo=UTC).strftime(written)
     try:
         read = datetime.strptime(sample, written)  # noqa: DTZ007 (only whether the format can be read back)
-    except ValueError as error:
+    except (
+        ValueError,
+        re.error,
+    ) as error:  # strptime makes a pattern of it: a part that is named twice is re's to refuse
         raise ValueError(f"{written!r} is not a format that can be read: {error}") from error
     if (read.year, read.month, read.day, read.hour, read.minute) != (2026, 1, 31, 12, 0):
         raise ValueError(f"{written!r} does not tell year, month, day, hour and minute")

@@ -50,13 +50,13 @@ class _Reader:
         where it was looked for."""
         for place, wanted in self.mapping.when.items():
             if not any(value in wanted for value in _values(raw, place)):
-                raise NotAnAlert(f"{self.mapping.name}: nothing at {place} is what `when` asks for")
+                raise NotAnAlert(neutralize(f"{self.mapping.name}: nothing at {place} is what `when` asks for"))
         fields = self.mapping.fields
         when = self._one(raw, "observed_at", fields.observed_at, self._moment)
         signature = self._one(raw, "signature", fields.signature, _text)
         if when is None or not signature:
             field, places = ("observed_at", fields.observed_at) if when is None else ("signature", fields.signature)
-            raise InvalidInput(f"{self.mapping.name}: {field}: nothing at {' or '.join(places)}")
+            raise InvalidInput(neutralize(f"{self.mapping.name}: {field}: nothing at {' or '.join(places)}"))
         suspects, other = self._suspects(raw), self._other(raw)
         if not suspects and not (other.ip or other.mac):
             raise InvalidInput(f"{self.mapping.name}: neither end has an address: there is nobody to look for")
