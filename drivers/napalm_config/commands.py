@@ -53,6 +53,16 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "NUMBER": (r"[0-9]{1,10}", "a number"),
     "FLAG": (r"(?:no-forward|forward)", "no-forward or forward"),
     "ADDRESS": (r"[0-9a-f.:]+", "an IP address"),
+    "EX": (r"(?:(?:ge|xe|mge|et)-[0-9]+/[0-9]+/[0-9]+|ae[0-9]+)", "a port's name"),
+    "PUT": (r"(?:input|output)", "input or output"),
+    "VERDICT": (r"(?:accept|discard)", "accept or discard"),
+    "TAG": (r"rule-[0-9a-f]{12}", "rule- and a rule's name, 12 hex digits"),
+    "SAID": (
+        r"(?:vlan-[0-9]{1,4}|was-[0-9]{1,4}|former-\S{1,64}|rule-[0-9a-f]{12}|bounce-(?:due|done))",
+        "vlan-, was- or former- and a VLAN, rule- and a rule's name, bounce-due or bounce-done",
+    ),
+    "MEMBER": (r"[!-~]{1,64}", "a VLAN's name or number"),
+    "INMATES": (r"NETCORDON-QUARANTINE-[0-9]{1,4}", "the name of a quarantine VLAN of Netcordon's"),
     "TIME": (r"[0-9]{2}:[0-9]{2}:[0-9]{2}", "hours:minutes:seconds"),
 }
 """Words in capitals: what they may be as a regular expression, and in words."""

@@ -17,7 +17,8 @@ class Dialect:
     protocols, by family. `kinds`: how `NEIGHBOURS` and EtherTypes (`ARP`, `IPV4`, `IPV6`) are written. `wildcards`: an IPv4 prefix is
     written with a mask whose bits are set where it does not matter. `indent` and `closing`: how lines of a section are set, and what ends
     one. `mac_lists_see_ip`: a MAC list may filter IP as well, so that it has to let pass what an IP list permits. `composes`: ours is put
-    over somebody else's list. `canonical`: an entry as it was sent, of one that was shown; None when a name in it is not known."""
+    over somebody else's list. `canonical`: an entry as it was sent, of one that was shown; None when a name in it is not known. `families`:
+    those of which a port has lists; with MAC alone, that list is the one for every frame."""
 
     lists: Mapping[str, str]
     binds: Mapping[str, str]
@@ -29,6 +30,7 @@ class Dialect:
     mac_lists_see_ip: bool
     composes: bool
     canonical: Callable[[str], str | None]
+    families: tuple[str, ...] = FAMILIES
 
     def section(self, header: str, *lines: str) -> list[str]:
         return [header, *(self.indent + line for line in lines), *self.closing]

@@ -61,19 +61,20 @@ class NapalmDriver:
         """By NAPALM's getters. What is on no port of the device is left out; so are LLDP's neighbours: anybody who is plugged in may say
         that he is a switch, and an uplink is never contained. Which ports are uplinks, the configuration says."""
         told = await self._session.run(self._facts, READ_DEADLINE)
-        ports = frozenset(told["interfaces"])
+        port_of = self._platform.port_of
+        ports = frozenset(name for name in told["interfaces"] if port_of(name) == name)
         named = f"{self._platform.name} {told['facts']['os_version']}"
         return DeviceFacts(
             device=self._device,
             boot_id=told["boot_id"],
             description=f"{told['facts']['hostname']} ({told['facts']['model']}, {named})",
-            interfaces=tuple(_interface(name, one) for name, one in sorted(told["interfaces"].items())),
+            interfaces=tuple(_interface(name, told["interfaces"][name]) for name in sorted(ports)),
             vlans=tuple(sorted(int(vlan) for vlan in told["vlans"])),
             arp=tuple(_arp(one, ports) for one in told["arp"]),
             macs=tuple(
-                MacEntry(parse_mac(one["mac"]), PortName(one["interface"]), one["vlan"])
+                MacEntry(parse_mac(one["mac"]), PortName(port_of(one["interface"])), one["vlan"])
                 for one in told["macs"]
-                if one["interface"] in ports
+                if port_of(one["interface"]) in ports
             ),
         )
 

@@ -78,6 +78,8 @@ def entries(rule: Rule, dialect: Dialect) -> Mapping[str, tuple[Entry, ...]]:
     permits = rule.action is Action.PERMIT
     if match.protocol is Protocol.ARP:
         return {"mac": (Entry("mac", permits, kind=ARP),)}
+    if "ip" not in dialect.families:
+        return {"mac": (Entry("mac", permits),)}
     version = next((end.version for end in (match.ip, match.peer) if end is not None), None)
     families = [family for family, own in _VERSIONS.items() if version in (None, own)]
     if match.protocol is Protocol.ND:

@@ -122,6 +122,9 @@ class EosPlatform:
         )
         return DeviceFacts(self._device, _boot_id(version), interfaces=ports, macs=entries)
 
+    def port_of(self, name: str) -> str:
+        return name
+
     def render(self, desired: RuleSet, observed: ObservedState, baseline: PreState) -> Change:
         seen = observed.seen if isinstance(observed, SeenState) else None
         return render.change(self._device, desired, seen or Seen(EOS), baseline)

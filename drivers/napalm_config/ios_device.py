@@ -132,6 +132,9 @@ class IosPlatform:
         ports = tuple(Interface(name, up=up) for name, up in sorted(links.items()))
         return DeviceFacts(self._device, boot, interfaces=ports, macs=entries)
 
+    def port_of(self, name: str) -> str:
+        return name
+
     def render(self, desired: RuleSet, observed: ObservedState, baseline: PreState) -> Change:
         """The baseline is not needed: what was there before us is noted on the device."""
         seen = observed.seen if isinstance(observed, SeenState) else None

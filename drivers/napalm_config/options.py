@@ -25,7 +25,7 @@ class NapalmOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    platform: Literal["eos", "ios"]
+    platform: Literal["eos", "ios", "junos"]
     host: str = Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:_-]+$")
     port: int = Field(ge=1, le=65535)
     username: str = Field(min_length=1, max_length=64)
@@ -67,3 +67,14 @@ class IosOptions(NapalmOptions):
     port_lists_out: bool = False
     file_system: str = Field(default="flash:", pattern=r"^[a-z][a-z0-9-]{0,30}:$")
     revert_in: int = Field(default=60, ge=60, le=7200, multiple_of=60)
+
+
+class JunosOptions(NapalmOptions):
+    """`verify` false trusts any host key: for labs alone. `known_hosts` is the file that has the device's; that of the user whom the daemon
+    runs as otherwise. `save` says nothing here: what is committed stays. `revert_in`: Junos counts whole minutes."""
+
+    platform: Literal["junos"] = "junos"
+    port: int = Field(default=830, ge=1, le=65535)
+    verify: bool = True
+    known_hosts: Path | None = None
+    revert_in: int = Field(default=60, ge=60, le=3600, multiple_of=60)

@@ -58,6 +58,9 @@ class Platform(Protocol):
     def glance(self, napalm: Any) -> DeviceFacts:
         """Ports and MACs, as cheaply as can be: a push waits for it."""
 
+    def port_of(self, name: str) -> str:
+        """The port that a name in the device's tables means."""
+
     def render(self, desired: RuleSet, observed: ObservedState, baseline: PreState) -> Change:
         """Pure. The rules were checked against `capabilities`."""
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from drivers.napalm_config.eos_device import EosPlatform
 from drivers.napalm_config.ios_device import IosPlatform
-from drivers.napalm_config.options import EosOptions, IosOptions, NapalmOptions
+from drivers.napalm_config.junos_device import JunosPlatform
+from drivers.napalm_config.options import EosOptions, IosOptions, JunosOptions, NapalmOptions
 from drivers.napalm_config.platform import Platform
 
-OPTIONS: Mapping[str, type[NapalmOptions]] = {"eos": EosOptions, "ios": IosOptions}
+OPTIONS: Mapping[str, type[NapalmOptions]] = {"eos": EosOptions, "ios": IosOptions, "junos": JunosOptions}
 
 
 def options_from(given: Mapping[str, Any]) -> NapalmOptions:
@@ -24,4 +25,6 @@ def platform_of(device: str, options: NapalmOptions) -> Platform:
             return EosPlatform(device, options)
         case IosOptions():
             return IosPlatform(device, options)
+        case JunosOptions():
+            return JunosPlatform(device, options)
     raise TypeError(f"{device}: no platform goes with {type(options).__name__}")

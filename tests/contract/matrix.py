@@ -23,6 +23,7 @@ from drivers.base import Capabilities
 from drivers.memory import MemoryDriver
 from drivers.napalm_config.eos_device import CAPABILITIES as EOS
 from drivers.napalm_config.ios_device import IosPlatform
+from drivers.napalm_config.junos_device import CAPABILITIES as JUNOS
 from drivers.napalm_config.options import IosOptions
 from drivers.netmiko_cli.linux import LinuxPlatform
 from drivers.netmiko_cli.ovs import OvsPlatform
@@ -43,6 +44,7 @@ DRIVERS: Mapping[str, tuple[str, Capabilities]] = {
     "eos": ("Arista EOS (NAPALM)", EOS),
     "ios": ("Cisco IOS (NAPALM)", _ios(port_lists_out=False)),
     "ios-out": ("Cisco IOS with `port_lists_out`", _ios(port_lists_out=True)),
+    "junos": ("Juniper Junos (NAPALM)", JUNOS),
     "linux": ("Linux bridge (Netmiko)", LinuxPlatform.capabilities),
     "ovs": ("Open vSwitch host (Netmiko)", OvsPlatform.capabilities),
     "memory": ("memory (tests)", MemoryDriver.capabilities),

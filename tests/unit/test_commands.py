@@ -14,7 +14,7 @@ import pytest
 
 from controller.cli.main import run
 from drivers.base import DeviceRefused, PreState, ReceiptStatus
-from drivers.napalm_config import ios_commands
+from drivers.napalm_config import ios_commands, junos_commands
 from drivers.napalm_config.commands import WORDS, Command, unknown
 from drivers.napalm_config.driver import NapalmDriver
 from drivers.napalm_config.eos_commands import COMMANDS
@@ -174,8 +174,15 @@ def test_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_each_word_in_capitals_is_explained() -> None:
-    every = (*COMMANDS, *ios_commands.COMMANDS, *(one for of_host in OF_HOSTS.values() for one in of_host))
-    capitals = {word for one in every for word in one.pattern.split() if word.isupper() and "-" not in word}
+    every = (
+        *COMMANDS,
+        *ios_commands.COMMANDS,
+        *junos_commands.COMMANDS,
+        *(one for of_host in OF_HOSTS.values() for one in of_host),
+    )
+    capitals = {word for one in every for word in one.pattern.split() if word.isupper() and "-" not in word} - {
+        "NETCORDON"
+    }
     assert capitals == set(WORDS)
     assert Command("ACTION PROTOCOL END END MORE", "").matches("permit tcp any eq 1 host fd00::1 range 2 3 established")
 

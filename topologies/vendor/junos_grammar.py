@@ -141,15 +141,16 @@ _SWITCHED = Node(
         "filter": _PORT_FILTERS,
         "recovery-timeout": Node(_number(10, 3600)),
         "storm-control": _WORD,
-    }
+    },
+    presence=True,
 )
 _UNIT = Node(
     _number(0, 16385),
     {
         "description": _DESCRIPTION,
         "family ethernet-switching": _SWITCHED,
-        "family inet": Node(children={"address": _all("address", block=False), "dhcp": _FLAG}),
-        "family inet6": Node(children={"address": _all("address", block=False)}),
+        "family inet": Node(children={"address": _all("address", block=False), "dhcp": _FLAG}, presence=True),
+        "family inet6": Node(children={"address": _all("address", block=False)}, presence=True),
     },
 )
 _INTERFACE = Node(

@@ -35,7 +35,8 @@ class Node:
     """A kind of statement. `word` reads what follows its name: the key of one of several, or a leaf's value. `children` by name, of one
     word or two (`family inet`); `each` are children without a name of their own, by what XML calls them. `many`: a leaf with several
     values, which is shown as a block where `block` says so. `ordered`: they stand in the order in which they were made. `instead`: what
-    it takes the place of beside its own former value. `one_line`: the only statement in it that is shown on its line."""
+    it takes the place of beside its own former value. `one_line`: the only statement in it that is shown on its line. `presence`: it says
+    something although nothing is in it."""
 
     word: Parser | None = None
     children: Mapping[str, Node] = field(default_factory=dict)
@@ -45,17 +46,35 @@ class Node:
     ordered: bool = False
     instead: frozenset[str] = frozenset()
     one_line: str = ""
+    presence: bool = False
+
+    def child(self, name: str) -> Node | None:
+        """`apply-macro` may stand anywhere ("apply-macro", Automation Scripting User Guide: "Hierarchy Level: all")."""
+        return MACRO if name == "apply-macro" else self.children.get(name)
+
+    @property
+    def stands(self) -> bool:
+        return self.presence or self.is_leaf or self.word is not None
 
     @property
     def is_leaf(self) -> bool:
         return not self.children and self.each is None
 
 
+def _macro_word(word: str) -> str:
+    if not re.fullmatch(r"[!-~]{1,255}", word):
+        raise ValueError(word)
+    return word
+
+
+MACRO = Node(_macro_word, each=("data", Node(_macro_word, block=True)))
+
+
 def step(node: Node, words: list[str], at: int) -> tuple[Key, Node]:
     """The statement that begins with the word at `at`. Raises BadStatement."""
     two = " ".join(words[at : at + 2])
     name = two if two in node.children else words[at]
-    kind = node.children.get(name)
+    kind = node.child(name)
     try:
         if kind is None and node.each is not None and node.each[1].word is not None:
             return (node.each[1].word(words[at]),), node.each[1]
@@ -93,7 +112,7 @@ def edit(tree: Tree, node: Node, done: str, words: list[str]) -> None:
 
 
 def _make_room(tree: Tree, key: Key, kind: Node) -> None:
-    single = kind.is_leaf and kind.word is not None and not kind.many
+    single = kind.is_leaf and kind.word is not None and not kind.many and len(key) > 1
     gone = [one for one in tree if one != key and ((single and one[:-1] == key[:-1]) or " ".join(one) in kind.instead)]
     for one in gone:
         del tree[one]
@@ -101,7 +120,7 @@ def _make_room(tree: Tree, key: Key, kind: Node) -> None:
 
 def _delete(tree: Tree, node: Node, words: list[str]) -> None:
     """A statement, or all of a name. What is left empty by it goes too, unless it stands for itself."""
-    at, above = 0, list[tuple[Tree, Key]]()
+    at, above = 0, list[tuple[Tree, Key, Node]]()
     while at < len(words):
         try:
             key, kind = step(node, words, at)
@@ -117,13 +136,13 @@ def _delete(tree: Tree, node: Node, words: list[str]) -> None:
         if key not in tree:
             raise BadStatement("statement not found", words[:at], words[at])
         at += len(key)
-        above.append((tree, key))
+        above.append((tree, key, kind))
         tree, node = tree[key], kind
     else:
-        last, key = above.pop()
+        last, key, _ = above.pop()
         del last[key]
-    for outer, key in reversed(above):
-        if not outer[key] and len(key) == 1:
+    for outer, key, kind in reversed(above):
+        if not outer[key] and not kind.stands:
             del outer[key]
 
 
@@ -183,8 +202,8 @@ def from_xml(element: ElementTree.Element, node: Node, path: tuple[str, ...] = (
         name, below, inner, words = _local(child), node, child, list[str]()
         if node.each is not None and name == node.each[0]:
             kind = node.each[1]
-        elif name in node.children:
-            kind, words = node.children[name], [name]
+        elif (found := node.child(name)) is not None:
+            kind, words = found, [name]
         else:
             inner, name = next(((one, f"{name} {_local(one)}") for one in child), (child, name))
             if name not in below.children:
@@ -217,6 +236,8 @@ def in_order(tree: Tree, node: Node) -> list[tuple[Key, Node, Tree]]:
     names = list(node.children)
 
     def kind_of(key: Key) -> tuple[int, Node]:
+        if key[0] == "apply-macro" and len(key) > 1:
+            return -1, MACRO
         for name in (" ".join(key[:2]), key[0]):
             if name in node.children:
                 return names.index(name), node.children[name]
@@ -244,7 +265,7 @@ def as_text(tree: Tree, node: Node, depth: int = 0) -> list[str]:
             told.append(f"{indent}{_said(key)} {kind.one_line};")
         elif inner:
             told += [f"{indent}{_said(key)} {{", *as_text(inner, kind, depth + 1), f"{indent}}}"]
-        elif kind.is_leaf or kind.word is not None or len(key) > 1:
+        elif kind.stands:
             told.append(f"{indent}{_said(key)};")
     return told
 
@@ -254,7 +275,7 @@ def as_set(tree: Tree, node: Node, path: tuple[str, ...] = ()) -> Iterator[str]:
         full = (*path, *(quoted(word) for word in key))
         if inner:
             yield from as_set(inner, kind, full)
-        elif kind.is_leaf or kind.word is not None or len(key) > 1:
+        elif kind.stands:
             yield " ".join(["set", *full])
 
 

@@ -94,6 +94,11 @@ class SshFront:
         assert self._listener is not None  # noqa: S101 - it was started
         return int(self._listener.getsockname()[1])
 
+    @property
+    def connections(self) -> int:
+        """How many stand now."""
+        return len(self._transports)
+
     def start(self) -> None:
         self._listener = socket.create_server(self._address)
         self._accepting.start()
