@@ -13,7 +13,7 @@ from controller.containment import Containments, Prepared, new_id
 from controller.errors import RefusalCode, Refused
 from controller.model import Alert, Decision, Endpoint, Located, Location, Mode, Stage, Target
 from controller.network.view import NetworkView
-from controller.requests import Approval, ContainRequest
+from controller.requests import Approval, ContainRequest, Preview
 from controller.store import Proposal, Store
 from controller.targets import parse_target
 
@@ -67,6 +67,18 @@ class Approvals:
             prepared, proposal.target, alert_id=proposal.alert_id, fulfils=proposal.id
         )
         return Approval(await self._store.proposal(id), accepted, since)
+
+    async def preview(self, id: str) -> Preview:
+        """What the last approval would do just now; nothing is done. Raises NotFound, and Refused for one that names no device."""
+        proposal = await self._store.proposal(id)
+        decision = self._decision(proposal)
+        try:
+            prepared, since = await self._prepare(proposal)
+        except Refused as refusal:
+            _, location = await self._located(proposal)
+            return Preview(location, decision, refusal=(refusal.code, refusal.reason))
+        notes = (*since, *self._containments.notes(prepared, self._now()))
+        return Preview(prepared.location, decision, prepared.plan, prepared.proof, notes=notes)
 
     async def refuse(self, id: str, *, by: str, reason: str, token: str = "") -> Proposal:
         """One refusal closes it. Raises NotFound, Conflict."""

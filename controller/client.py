@@ -224,6 +224,9 @@ class Client:
         body = {**_wish(target, profile, duration, reason, override), **_given(on_expiry=on_expiry)}
         return _read(self._send("POST", "/api/v1/proposals", json=body, repeatable=True), listings.ProposalView)
 
+    def plan_proposal(self, id: str) -> schemas.PreviewView:
+        return self._get(f"/api/v1/proposals/{_segment(id)}/plan", schemas.PreviewView)
+
     def approve(self, proposal: str) -> listings.ApprovalView:
         """Twice counts once."""
         answer = self._send("POST", f"/api/v1/proposals/{_segment(proposal)}/approve", json={}, repeatable=True)

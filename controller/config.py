@@ -334,6 +334,12 @@ class DeadMan(Section):
         return role in self.roles or criticality in self.criticality
 
 
+class ImpactSection(Section):
+    """`window`: for how long conversations that sensors tell of are remembered, to say what a plan would end."""
+
+    window: Annotated[Seconds, Field(ge=60, le=7 * 86400)] = 8 * 3600.0
+
+
 class Verifying(Section):
     """`window`: how long silence must last before `proven`. `baseline`: how often a sensor asks known hosts whether they
     answer, and how old such an answer may be when a push comes. `patience`: how long a containment is looked at closely for proof."""
@@ -493,6 +499,7 @@ class Config(Section):
     budget: BudgetLimits = BudgetLimits()
     dead_man: DeadMan = DeadMan()
     freezes: tuple[Freeze, ...] = ()
+    impact: ImpactSection = ImpactSection()
     roles: RoleMatching = RoleMatching()
     verify: Verifying = Verifying()
     reconcile: Reconciling = Reconciling()

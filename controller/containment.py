@@ -119,10 +119,10 @@ class Containments:
         except Refused as refusal:
             return Preview(location, decision, refusal=(refusal.code, refusal.reason))
         return Preview(
-            prepared.location, prepared.decision, prepared.plan, prepared.proof, notes=tuple(self._notes(prepared, now))
+            prepared.location, prepared.decision, prepared.plan, prepared.proof, notes=tuple(self.notes(prepared, now))
         )
 
-    def _notes(self, prepared: Prepared, now: float) -> Iterator[str]:
+    def notes(self, prepared: Prepared, now: float) -> Iterator[str]:
         """What a person should know before the yes, beside what changes."""
         if (stops := self._frozen(prepared.endpoint, prepared.plan.rules)) is not None:
             yield f"{stops}: you contain in spite of it, and answer for it by your reason"

@@ -26,6 +26,7 @@ from controller.breaker import Breaker
 from controller.config import Config, OpenC2, load_config
 from controller.configured import ConfiguredSwitches
 from controller.containment import Containments
+from controller.conversations import Conversation, Conversations
 from controller.crawl import Crawl, Crawler
 from controller.discovery.aim import address_to_ask
 from controller.discovery.desk import SensorDesk
@@ -160,6 +161,7 @@ class Daemon:
             self.network, config.crawl, lambda: tuple(self.fleet.drivers), self.fleet.read, self.fleet.saw, now
         )
         self.inventory = InventorySources(config, store, self.network, now)
+        self.conversations = Conversations(config.impact.window, now())
         self.breaker = Breaker(store, self._automation_changed)
         self.alerts = Alerts(config, store, self.network, self.containments, self.breaker, now)
         self.approvals = Approvals(config, store, self.network, self.containments, now)
@@ -249,23 +251,34 @@ class Daemon:
 
     async def plan(self, request: ContainRequest) -> Preview:
         """The preview, with each device's own changes where the device can be asked."""
-        preview = self.containments.preview(request)
-        if preview.plan is None:
+        return await self._with_changes(self.containments.preview(request))
+
+    async def plan_proposal(self, id: str) -> Preview:
+        """As `plan`, for what the last approval of a proposal would do."""
+        return await self._with_changes(await self.approvals.preview(id))
+
+    async def _with_changes(self, preview: Preview) -> Preview:
+        plan = preview.plan
+        if plan is None:
             return preview
-        held = await self.store.open_for_endpoint(preview.plan.endpoint.id)
+        preview = replace(preview, impact=self.conversations.impact(plan, self._now()))
+        held = await self.store.open_for_endpoint(plan.endpoint.id)
         if held is not None:
             same = DiffLine(
                 " ", f"contained already, as {held.id}: it joins that, and only the time and the reasons change"
             )
-            joined = dict.fromkeys(preview.plan.rules, (same,))
+            joined = dict.fromkeys(plan.rules, (same,))
             return replace(preview, changes=joined)
         changes: dict[str, DeviceDiff] = {}
-        for device, rules in preview.plan.rules.items():
+        for device, rules in plan.rules.items():
             try:
                 changes[device] = await self.fleet.loops[device].would_change(rules)
             except DriverError as error:
                 changes[device] = (DiffLine(" ", f"the device cannot be asked now: {error}"),)
         return replace(preview, changes=changes)
+
+    def conversed(self, told: Conversation) -> None:
+        self.conversations.hear(told, self._now())
 
     async def take_alert(self, alert: Alert, raw: str) -> AlertAnswer:
         answer = await self.alerts.take(alert, raw)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from controller.conversations import Impact
 from controller.crawl import Crawl
 from controller.errors import RefusalCode
 from controller.freezes import InForce
@@ -41,7 +42,7 @@ class ContainRequest:
 @dataclass(frozen=True, slots=True)
 class Preview:
     """What `contain` would do, and nothing done. `notes`: what a person should know before the yes (a change freeze, a confirmation that
-    will be asked for). `refusal` is the guard's code and sentence; what was found out before
+    will be asked for), `impact` what it would end of what was seen. `refusal` is the guard's code and sentence; what was found out before
     it said no is still there. `changes` is the difference by device id, in the words of its driver."""
 
     location: Location
@@ -51,6 +52,7 @@ class Preview:
     refusal: tuple[RefusalCode, str] | None = None
     changes: Mapping[str, DeviceDiff] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    impact: Impact | None = None
 
 
 @dataclass(frozen=True, slots=True)

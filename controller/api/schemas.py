@@ -323,6 +323,26 @@ class RefusalView(View):
     hint: str
 
 
+class TalkView(View):
+    """`way`: from, the device opened it; to, the peer did. `service`: tcp 445."""
+
+    peer: str
+    way: str
+    service: str
+    times: int
+    last: datetime
+
+
+class ImpactView(View):
+    """Of the device's conversations that `sources` told of since `since`: which the plan would end, and which not. No sources: nothing is
+    known. What no sensor saw is not in it."""
+
+    since: datetime
+    sources: list[str]
+    lost: list[TalkView]
+    kept: list[TalkView]
+
+
 class PreviewView(View):
     """`changes` is the difference by device; `rules` what it should then hold because of this; `why` the plan's own
     words; `notes` what a person should know before the yes (a change freeze, a confirmation that will be asked for)."""
@@ -336,6 +356,7 @@ class PreviewView(View):
     refusal: RefusalView | None
     changes: dict[str, list[DiffLineView]]
     notes: tuple[str, ...] = ()
+    impact: ImpactView | None = None
 
 
 class Problem(View):

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from controller.automation import Automation
 from controller.config import OpenC2
+from controller.conversations import Conversation
 from controller.crawl import Crawl
 from controller.discovery.probes import SensorResults, SensorWork
 from controller.discovery.reports import DeviceReports
@@ -37,8 +38,14 @@ class Service(Protocol):
     async def plan(self, request: ContainRequest) -> Preview:
         """What `contain` would do. A guard's refusal is part of the answer, not raised."""
 
+    async def plan_proposal(self, id: str) -> Preview:
+        """As `plan`, for what the last approval would do. Raises NotFound, Refused where it names no device."""
+
     async def take_alert(self, alert: Alert, raw: str) -> AlertAnswer:
         """Keep the alert and act as far as policy lets it. A guard's refusal is a disposition, not raised."""
+
+    def conversed(self, told: Conversation) -> None:
+        """A sensor saw who talks to whom; it is remembered for a while."""
 
     async def release(self, target_or_id: str, *, by: str, reason: str, key: str | None) -> list[Containment]:
         """Raises NotFound when nothing holds it."""

@@ -43,6 +43,8 @@ async def _take_event(
             raise InvalidInput(event.error)
         read = source.read(event.fields, received_at)
     except NotAnAlert as error:
+        if error.told is not None:
+            service.conversed(error.told)
         return [AlertResult(index=index, status="ignored", reason=str(error))]
     except InvalidInput as error:
         kept = letter or await service.store.dead_letter(source.name, event.raw, str(error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from controller.api import listings, schemas
 from controller.api.hints import hint_for
 from controller.audit import AuditRecord
 from controller.automation import Automation
+from controller.conversations import Impact, Talk
 from controller.crawl import Crawl
 from controller.model import (
     Attachment,
@@ -197,6 +198,27 @@ def _decision_view(decision: Decision) -> schemas.DecisionView:
     )
 
 
+_PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}
+
+
+def _impact_view(impact: Impact) -> schemas.ImpactView:
+    def talks(found: Sequence[Talk]) -> list[schemas.TalkView]:
+        return [
+            schemas.TalkView(
+                peer=str(one.peer),
+                way=one.way.value,
+                service=f"{_PROTOCOLS[one.protocol]}{'' if one.port is None else f' {one.port}'}",
+                times=one.times,
+                last=moment(one.last),
+            )
+            for one in found
+        ]
+
+    return schemas.ImpactView(
+        since=moment(impact.since), sources=list(impact.sources), lost=talks(impact.lost), kept=talks(impact.kept)
+    )
+
+
 def preview_view(preview: Preview) -> schemas.PreviewView:
     plan, refusal = preview.plan, preview.refusal
     return schemas.PreviewView(
@@ -205,6 +227,7 @@ def preview_view(preview: Preview) -> schemas.PreviewView:
         why=[] if plan is None else [neutralize(line) for line in plan.why],
         weaker=None if plan is None else plan.weaker,
         notes=tuple(neutralize(line, _LONG) for line in preview.notes),
+        impact=None if preview.impact is None else _impact_view(preview.impact),
         rules={} if plan is None else _rules(_of_sets(plan.rules)),
         proof=None if preview.proof is None else proof_view(preview.proof),
         refusal=None

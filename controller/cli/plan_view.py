@@ -10,9 +10,17 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from controller.api.schemas import AttachmentView, DiffLineView, LocationView, PreviewView, ProofView, ReachView
+from controller.api.schemas import (
+    AttachmentView,
+    DiffLineView,
+    ImpactView,
+    LocationView,
+    PreviewView,
+    ProofView,
+    ReachView,
+)
 from controller.cli.endpoint_view import in_a_sentence
-from controller.cli.output import said
+from controller.cli.output import at, said
 from controller.cli.places import Names, place, switch
 from controller.durations import show_duration
 
@@ -48,6 +56,8 @@ def show_preview(console: Console, preview: PreviewView, names: Names, *, native
     console.print(Text(summary(changes), style="bold"))
     if preview.proof is not None:
         show_proof(console, preview.proof)
+    if preview.impact is not None:
+        show_impact(console, preview.impact)
 
 
 def show_location(console: Console, location: LocationView, names: Names) -> None:
@@ -135,6 +145,28 @@ def show_proof(console: Console, proof: ProofView) -> None:
     for device, survival in proof.management.items():
         style = "red" if "cut" in survival else "yellow" if survival == "unknown" else "green"
         console.print(Text.assemble("  management of ", said(device), ": ", said(survival, style)))
+
+
+def show_impact(console: Console, impact: ImpactView) -> None:
+    """Who talked to it lately, and would lose that."""
+    console.print()
+    if not impact.sources:
+        console.print(
+            said(
+                "Impact not known: no sensor tells who talks to whom (Suricata's flow events, Zeek's conn.log). That is not nobody.",
+                "yellow",
+            )
+        )
+        return
+    seen = f"since {at(impact.since)} by {', '.join(impact.sources)}; what no sensor saw is not in it"
+    console.print(Text.assemble(("Impact ", "bold"), said(f"on what was seen {seen}:")))
+    for name, talks, style in (("loses", impact.lost, "red"), ("keeps", impact.kept, "green")):
+        console.print(Text(f"  {name}: {len(talks) or 'nothing that was seen'}", style=style if talks else "dim"))
+        for one in talks[:_MOST_PAIRS]:
+            what = f"{one.service} of {one.peer}" if one.way == "from" else f"its {one.service}, used by {one.peer}"
+            console.print(said(f"    {what}: {one.times} times, last {at(one.last)}"))
+        if len(talks) > _MOST_PAIRS:
+            console.print(Text(f"    … and {len(talks) - _MOST_PAIRS} more (--json shows all)", style="dim"))
 
 
 def _kinds_in_words(kinds: Sequence[str]) -> str:

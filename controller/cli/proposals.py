@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from controller.api.listings import ProposalView
-from controller.cli import case_view, output
+from controller.cli import case_view, output, plan_view
+from controller.cli.exit_codes import ExitCode
 from controller.cli.options import Json, Limit, connect
 from controller.cli.places import switch_names
 from controller.cli.tables import Form
@@ -30,12 +31,21 @@ def proposals(limit: Limit = 100, as_json: Json = False) -> None:
         _show(found)
 
 
-def approve(proposal: Id, as_json: Json = False) -> None:
+def approve(
+    proposal: Id,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change and who would lose what, and say nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Say yes to a proposal. Once as many different people did as its policy rule asks for, the device is contained: the one of the
     alert's time, where it is now, and guarded as of now. Nobody approves what they proposed themselves.
 
     Example: netcordon approve p-0123456789ab
     """
+    if dry_run:
+        _plan(proposal, as_json)
+        return
     with connect() as client:
         answer = client.approve(proposal)
         names = switch_names(client) if answer.containment is not None and not as_json else {}
@@ -49,6 +59,19 @@ def approve(proposal: Id, as_json: Json = False) -> None:
         left = answer.proposal.approvals - len(answer.proposal.approved_by)
         people = "person" if left == 1 else "people"
         output.note(f"approved by {', '.join(answer.proposal.approved_by)}; {left} other {people} must approve it too")
+
+
+def _plan(proposal: str, as_json: bool) -> None:
+    with connect() as client:
+        preview = client.plan_proposal(proposal)
+        names = {} if as_json else switch_names(client)
+    if as_json:
+        output.print_json(preview)
+    else:
+        plan_view.show_preview(output.stdout(), preview, names, native=False)
+        output.note(f"Nothing was said and nothing was changed. To agree: netcordon approve {proposal}")
+    if preview.refusal is not None:
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 def refuse(

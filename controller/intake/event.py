@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, ValidationError
 
+from controller.conversations import Conversation
 from controller.errors import InvalidInput
 from controller.misfits import in_words
 from controller.model import Address
@@ -30,7 +31,11 @@ _TECHNIQUE = re.compile(r"T[0-9]{4}(?:\.[0-9]{3})?")
 
 class NotAnAlert(InvalidInput):
     """The source also reports other things (flows, DNS, statistics): this was one of them. It is counted, and is no
-    error."""
+    error. `told`: the conversation that it tells of, where it is one."""
+
+    def __init__(self, message: str, told: Conversation | None = None) -> None:
+        super().__init__(message)
+        self.told = told
 
 
 def aware_time(value: object) -> float:

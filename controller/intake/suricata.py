@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasPath, BaseModel, Field
 
+from controller.conversations import Conversation, protocol_number
 from controller.errors import InvalidInput
 from controller.intake.event import (
     UNSAID_SEVERITY,
@@ -24,7 +25,9 @@ from controller.intake.event import (
     NotAnAlert,
     Signature,
     Text,
+    aware_time,
     digest,
+    one_address,
     read_event,
 )
 from controller.model import Alert, End
@@ -74,7 +77,8 @@ def parse(raw: Mapping[str, Any], received_at: float) -> Alert:
     if not isinstance(kind, str):
         raise InvalidInput("suricata: no event_type: not an EVE record")
     if kind != "alert":
-        raise NotAnAlert(f"suricata: event type {neutralize(kind, 40)!r} is not an alert")
+        told = flow(raw) if kind == "flow" else None
+        raise NotAnAlert(f"suricata: event type {neutralize(kind, 40)!r} is not an alert", told)
     event = read_event(raw, _EveAlert, SOURCE)
     if not (event.src_ip or event.dest_ip or event.src_mac or event.dest_mac):
         raise InvalidInput("suricata: neither src_ip nor dest_ip nor an ether address: there is nobody to look for")
@@ -91,6 +95,19 @@ def parse(raw: Mapping[str, Any], received_at: float) -> Alert:
         category=event.alert.category or "",
         text=_text(event),
     )
+
+
+def flow(raw: Mapping[str, Any]) -> Conversation | None:
+    """What an event of type flow tells; its source opened it. None where it says too little: it is no alert that could be lost."""
+    try:
+        client, server = one_address(raw["src_ip"]), one_address(raw["dest_ip"])
+        protocol, at = protocol_number(str(raw["proto"])), aware_time(raw["timestamp"])
+        port = raw.get("dest_port")
+    except (KeyError, ValueError):
+        return None
+    if protocol is None or not (port is None or (isinstance(port, int) and 0 <= port <= 65535)):
+        return None
+    return Conversation(client, server, protocol, port, at, SOURCE)
 
 
 def _key(event: _EveAlert) -> str | None:

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from controller.conversations import Conversation, protocol_number
 from controller.errors import InvalidInput
 from controller.intake.body import RawEvent, limited, split_body
 from controller.intake.event import (
@@ -24,6 +25,8 @@ from controller.intake.event import (
     NotAnAlert,
     Signature,
     Text,
+    aware_time,
+    one_address,
     read_event,
     sentence,
 )
@@ -69,7 +72,8 @@ def parse(raw: Mapping[str, Any], received_at: float) -> Alert:
     InvalidInput for what is no notice."""
     log = raw.get("_path", "notice")
     if log not in _LOGS:
-        raise NotAnAlert(f"zeek: log {neutralize(str(log), 40)!r} is not the notice log")
+        told = connection(raw) if log == "conn" else None
+        raise NotAnAlert(f"zeek: log {neutralize(str(log), 40)!r} is not the notice log", told)
     event = read_event(raw, _Notice, SOURCE)
     src, dst = event.src or event.orig_h, event.dst or event.resp_h
     if src is None and dst is None:
@@ -88,6 +92,31 @@ def parse(raw: Mapping[str, Any], received_at: float) -> Alert:
         text=_text(event),
         time_doubt=event.ts.doubt,
     )
+
+
+def connection(raw: Mapping[str, Any]) -> Conversation | None:
+    """What a line of the connection log tells, JSON or tab-separated
+    (https://docs.zeek.org/en/master/logs/conn.html). None where it says too little."""
+    try:
+        client, server = one_address(raw["id.orig_h"]), one_address(raw["id.resp_h"])
+        protocol, port = protocol_number(str(raw["proto"])), int(raw["id.resp_p"])
+        at = _when(raw["ts"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    if protocol is None or not 0 <= port <= 65535:
+        return None
+    ports = port if protocol in (6, 17) else None
+    return Conversation(client, server, protocol, ports, at, SOURCE)
+
+
+def _when(written: object) -> float:
+    """As seconds, or as ISO 8601 (json_timestamps). Raises ValueError."""
+    if isinstance(written, str) and "T" in written:
+        return aware_time(written)
+    at = float(str(written))
+    if not 0 < at < _MILLISECONDS_FROM:
+        raise ValueError("not seconds since the epoch")
+    return at
 
 
 def _port(event: _Notice, end: Address | None) -> int | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from controller.config import FollowedFile
+from controller.conversations import Conversation
 from controller.errors import InvalidInput, NetcordonError, StoreUnavailable
 from controller.intake import NotAnAlert, RawEvent, Source
 from controller.neutralize import neutralize, storable
@@ -39,6 +40,7 @@ class _Read:
 
     part: Part
     events: Sequence[RawEvent]
+    told: Sequence[Conversation] = ()
 
 
 class Watch:
@@ -114,7 +116,10 @@ class Watch:
         """In a thread: what is no alert goes no further, and that is most of what a sensor writes."""
         with self._reading:
             part = self._tail.next() if self._begun else None
-        return None if part is None else _Read(part, [one for one in self._events(part) if self._tells(one)])
+        if part is None:
+            return None
+        told = list[Conversation]()
+        return _Read(part, [one for one in self._events(part) if self._tells(one, told)], told)
 
     def _events(self, part: Part) -> list[RawEvent]:
         """As a request's body is cut, except that each line that cannot be read is a dead letter of its own."""
@@ -133,18 +138,22 @@ class Watch:
             return events
         return [event for line in lines for event in self._source.split(line)]
 
-    def _tells(self, event: RawEvent) -> bool:
+    def _tells(self, event: RawEvent, told: list[Conversation]) -> bool:
         if event.fields is None:
             return True
         try:
             self._source.read(event.fields, 0.0)
-        except NotAnAlert:
+        except NotAnAlert as error:
+            if error.told is not None:
+                told.append(error.told)
             return False
         except InvalidInput:
             return True
         return True
 
     async def _take(self, read: _Read) -> None:
+        for conversation in read.told:
+            self._service.conversed(conversation)
         from controller.api.taking import take_all  # the daemon is to be up before the API's words are imported
 
         for result in await take_all(self._service, self._source, read.events, self._now()):

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from controller.api.service import Service
 from controller.automation import Automation, Cause
 from controller.config import OpenC2
+from controller.conversations import Conversation
 from controller.crawl import Crawl
 from controller.discovery.probes import SensorResults, SensorWork
 from controller.discovery.reports import DeviceReports
@@ -56,6 +57,7 @@ from controller.requests import (
     Status,
 )
 from controller.store import Accepted, Extension, Proposal, Store, Taken
+from controller.targets import parse_target
 from controller.webhooks import Webhook
 from drivers.base import DiffLine, Interface, Management, Neighbour
 from drivers.rules import Mac, PortName
@@ -79,6 +81,7 @@ class FakeService:
     live: Live = field(default_factory=lambda: _ended())
     reasons: list[str] = field(default_factory=list)
     freezes: tuple[InForce, ...] = ()
+    conversations: list[Conversation] = field(default_factory=list)
     results: list[tuple[str, SensorResults]] = field(default_factory=list)
     reported: list[tuple[str, DeviceReports]] = field(default_factory=list)
     requests: list[ContainRequest] = field(default_factory=list)
@@ -122,6 +125,10 @@ class FakeService:
         }
         return Preview(location, decision, planned, proof, changes=changes)
 
+    async def plan_proposal(self, id: str) -> Preview:
+        proposal = await self.store.proposal(id)
+        return await self.plan(ContainRequest(parse_target(proposal.target), "full", 3600.0, proposal.reason, "nobody"))
+
     async def take_alert(self, alert: Alert, raw: str) -> AlertAnswer:
         self._guard()
         self.taken.append(alert)
@@ -130,6 +137,9 @@ class FakeService:
         except AlertRepeated as again:
             id, duplicate = again.id, True
         return AlertAnswer(id, duplicate, Disposition.OBSERVED, f"only looked at {alert.signature}")
+
+    def conversed(self, told: Conversation) -> None:
+        self.conversations.append(told)
 
     async def release(self, target_or_id: str, *, by: str, reason: str, key: str | None) -> list[Containment]:
         self._guard()

@@ -47,6 +47,7 @@ ROUTES: Mapping[tuple[str, str], tuple[Permission | None, Any]] = {
     ("POST", "/api/v1/dead-letters/{id}/replay"): (Permission.ALERT, {}),
     ("GET", "/api/v1/proposals"): (Permission.READ, None),
     ("POST", "/api/v1/proposals"): (Permission.CONTAIN, {"target": "10.0.0.7", "reason": "it scans"}),
+    ("GET", "/api/v1/proposals/{id}/plan"): (Permission.READ, None),
     ("POST", "/api/v1/proposals/{id}/approve"): (Permission.APPROVE, {}),
     ("POST", "/api/v1/proposals/{id}/refuse"): (Permission.APPROVE, {"reason": "ours"}),
     ("POST", "/api/v1/containments"): (Permission.CONTAIN, {"target": "10.0.0.7"}),

@@ -363,6 +363,17 @@ def test_automatic_action_is_paused_shown_and_resumed(daemon: Daemon, command: C
     assert command("status", "--json").json["automation"]["reason"] == "release --all"
 
 
+def test_a_dry_run_of_an_approval_shows_its_plan_and_says_nothing(daemon: Daemon, command: Command) -> None:
+    proposed = command("contain", "10.0.0.1", "--propose", "--reason", "look", "--json").json
+    shown = command("approve", proposed["id"], "--dry-run")
+    assert (shown.code, "What would change" in shown.out) == (0, True)
+    assert "Nothing was said and nothing was changed" in shown.err
+    assert command("approve", proposed["id"], "--dry-run", "--json").json["decision"]["profile"] == "full"
+    assert command("proposals", "--json").json[0]["approved_by"] == []
+    daemon.service.refuse = Refused(RefusalCode.PROTECTED, "it is the domain controller")
+    assert command("approve", proposed["id"], "--dry-run").code == ExitCode.REFUSED
+
+
 def test_a_change_freeze_is_shown_with_its_end_and_what_it_refuses_has_its_own_word(
     daemon: Daemon, command: Command
 ) -> None:

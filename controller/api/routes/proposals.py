@@ -11,7 +11,7 @@ from controller.api import views
 from controller.api.auth import Approver, Container, Reader, TheService, allowed
 from controller.api.listings import ApprovalView, ProposalView
 from controller.api.routes.containments import wish
-from controller.api.schemas import ProposeBody, RefuseBody
+from controller.api.schemas import PreviewView, ProposeBody, RefuseBody
 from controller.errors import InvalidInput
 from controller.roles import Permission
 
@@ -31,6 +31,12 @@ async def propose(body: ProposeBody, service: TheService, token: Container) -> P
     if not body.reason:
         raise InvalidInput("a proposal needs a reason: whoever answers it reads that")
     return views.proposal_view(await service.propose(wish(body, token)))
+
+
+@router.get("/proposals/{id}/plan")
+async def plan(id: str, service: TheService, token: Reader) -> PreviewView:
+    """What the last approval would do just now, and what it would end of what was seen; nothing is done."""
+    return views.preview_view(await service.plan_proposal(id))
 
 
 @router.post("/proposals/{id}/approve")
