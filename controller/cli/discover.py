@@ -129,7 +129,8 @@ class _Ending:
     """True once the time is over, or SIGINT or SIGTERM came: what was heard until then is shown all the same."""
 
     def __init__(self, seconds: float | None) -> None:
-        self._until = None if seconds is None else time.monotonic() + seconds
+        self._seconds = seconds
+        self._until: float | None = None
         self._asked = False
         self._over: Callable[[], bool] = lambda: False
         self._before: dict[int, Any] = {}
@@ -148,6 +149,10 @@ class _Ending:
         self._over = over
 
     def __call__(self) -> bool:
+        if self._until is None and self._seconds is not None:
+            self._until = (
+                time.monotonic() + self._seconds
+            )  # from the first moment of listening, and not of this program
         return self._asked or self._over() or (self._until is not None and time.monotonic() >= self._until)
 
     def _ask(self, *_: object) -> None:

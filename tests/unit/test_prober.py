@@ -172,3 +172,18 @@ def test_a_wrong_command_line_sends_nothing(
     monkeypatch.setenv("NETCORDON_CONFIG", str(config))
     assert run(words) == 2
     assert re.search(says, capsys.readouterr().err)
+
+
+def test_for_counts_from_the_first_moment_of_listening(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scapy alone takes seconds to be read on a busy machine: a short span was over before anything was heard."""
+    from controller.cli import discover
+
+    now = 100.0
+    monkeypatch.setattr("controller.cli.discover.time.monotonic", lambda: now)
+    ending = discover._Ending(5.0)
+    now = 200.0
+    assert not ending()
+    now = 204.9
+    assert not ending()
+    now = 205.0
+    assert ending()
