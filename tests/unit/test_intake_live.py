@@ -36,13 +36,15 @@ def netcordon(certificate: Path, key: Path, syslog: int, where: Places) -> Itera
     settings = {
         "store": f"sqlite:///{where.folder / 'netcordon.db'}",
         "listen": {"address": HERE, "port": where.api_port},
+        # one apart, which ends with the test: what the killed daemon had started would outlive it
+        "openflow": {"speaker": {"socket": str(where.speaker_socket), "start": False}},
         "intake": {
             "files": [{"path": str(where.eve), "format": "suricata"}],
             "syslog": [{"protocol": "tls", "port": syslog, "format": "cef", "tls": tls}],
             "webhooks": [{"source": "generic", "secret_file": str(secret)}],
         },
     }
-    with installed_by(settings, where) as one:
+    with installed_by(settings, where, speaker_apart=True) as one:
         yield one
 
 
