@@ -31,7 +31,8 @@ START_PATIENCE = 60.0
 COMMAND_PATIENCE = 120.0
 HTTP_PATIENCE = 30.0
 FOLDER_PREFIX, OWNER_FILE = "netcordon-lab-", "owner"
-TOKEN_ROLES = ("admin", "approver", "operator", "intake", "sensor")
+OTHER_ROLES = ("approver", "operator", "intake", "sensor")
+"""Whose tokens the admin makes over HTTP: each start of the command line costs a second or more on a busy machine."""
 
 
 @dataclass
@@ -200,15 +201,24 @@ def installed_by(settings: Mapping[str, Any], where: Places, *, speaker_apart: b
     }
     with httpx.Client(base_url=where.url, timeout=HTTP_PATIENCE) as http:
         installation = Installation(where, environment, http)
-        for role in TOKEN_ROLES:
-            secret = installation.command("token", "add", f"lab-{role}", "--role", role, "--offline")["token"]
-            installation.tokens[role] = secret
-            _write_secret(where.token(role), secret)
+        first = installation.command("token", "add", "lab-admin", "--role", "admin", "--offline")["token"]
+        _keep_token(installation, "admin", first)
         with ExitStack() as stack:
             if speaker_apart:
                 stack.enter_context(installation.speaking())
             stack.enter_context(installation.serving())
+            for role in OTHER_ROLES:
+                body = {"name": f"lab-{role}", "role": role}
+                _keep_token(
+                    installation, role, installation.request("POST", "/api/v1/tokens", "admin", json=body)["token"]
+                )
             yield installation
+
+
+def _keep_token(installation: Installation, role: str, secret: str) -> None:
+    """Also in a file, for whoever looks around in a lab that was kept."""
+    installation.tokens[role] = secret
+    _write_secret(installation.places.token(role), secret)
 
 
 def _speaker(where: Places) -> list[str]:
@@ -224,7 +234,7 @@ def _write_secret(path: Path, secret: str) -> None:
 
 def _answers(installation: Installation) -> bool:
     try:
-        return bool(installation.get("/healthz"))
+        return bool(installation.request("GET", "/healthz", "admin"))
     except LabError:
         return False
 

@@ -56,6 +56,17 @@ class EdgeSwitch(OVSSwitch):
         quiet(self.name)
 
 
+class Box(EdgeSwitch):
+    """A switch that nobody manages: it has no controller, and forwards by the MACs that it has learnt."""
+
+    def __init__(self, name: str, owner: str = "", **params: Any) -> None:
+        super().__init__(name, owner, **params)
+        self.failMode = "standalone"
+
+    def start(self, controllers: Any) -> None:
+        super().start([])
+
+
 def quiet(interface: str) -> None:
     switch = Path("/proc/sys/net/ipv6/conf") / interface / "disable_ipv6"
     if switch.exists():
@@ -66,6 +77,8 @@ class PlanTopo(Topo):
     def build(self, plan: NetworkPlan, owner: str = "") -> None:
         for switch in plan.switches:
             self.addSwitch(switch.name, cls=EdgeSwitch, dpid=switch.datapath, owner=owner)
+        for box in plan.boxes:
+            self.addSwitch(box.name, cls=Box, dpid=box.datapath, owner=owner)
         for host in plan.hosts:
             ip = f"{host.ip}/{plan.prefix.prefixlen}"
             ips6 = (str(host.link_local), str(host.ip6))

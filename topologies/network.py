@@ -108,7 +108,7 @@ def _take_down(net: Any, plan: NetworkPlan) -> None:
     try:
         net.stop()
     finally:
-        names = [switch.name for switch in plan.switches]
+        names = [switch.name for switch in (*plan.switches, *plan.boxes)]
         _delete(names, [host.edge for host in plan.hosts] + [f"{link.a}-eth{link.a_port}" for link in plan.links])
 
 

@@ -98,13 +98,15 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class NetworkPlan:
-    """Raises PlanError when it could not be built: see `_check`."""
+    """`boxes` are switches that nobody manages: they forward by MACs, and no controller knows of them. Raises PlanError when it could not
+    be built: see `_check`."""
 
     name: str
     prefix: IPv4Network
     switches: tuple[Switch, ...]
     hosts: tuple[Host, ...]
     links: tuple[Link, ...]
+    boxes: tuple[Switch, ...] = ()
 
     def __post_init__(self) -> None:
         _check(self)
@@ -117,7 +119,32 @@ class NetworkPlan:
         return next(host for host in self.hosts if host.role is role)
 
     def switch(self, name: str) -> Switch:
+        """Of those that are managed."""
         return next(switch for switch in self.switches if switch.name == name)
+
+    def seen_at(self, host: Host) -> tuple[tuple[Switch, str], ...]:
+        """The managed switches' ports at which the host's frames first come in, each with its interface: its own, or those of the boxes
+        that it is behind."""
+        managed = {switch.name: switch for switch in self.switches}
+        if host.switch in managed:
+            return ((managed[host.switch], host.edge),)
+        found, known, waiting = [], {host.switch}, [host.switch]
+        while waiting:
+            for far, port in self._beyond(waiting.pop()):
+                if far in managed:
+                    found.append((managed[far], f"{far}-eth{port}"))
+                elif far not in known:
+                    known.add(far)
+                    waiting.append(far)
+        return tuple(sorted(found, key=lambda one: one[1]))
+
+    def _beyond(self, name: str) -> Iterable[tuple[str, int]]:
+        """The far ends of a switch's cables."""
+        for link in self.links:
+            if link.a == name:
+                yield link.b, link.b_port
+            if link.b == name:
+                yield link.a, link.a_port
 
     def unused_ip(self) -> IPv4Address:
         """The highest address of the prefix that nobody here has."""
@@ -132,6 +159,7 @@ class NetworkPlan:
             switches=tuple(replace(switch, name=before + switch.name) for switch in self.switches),
             hosts=tuple(replace(host, switch=before + host.switch) for host in self.hosts),
             links=tuple(replace(link, a=before + link.a, b=before + link.b) for link in self.links),
+            boxes=tuple(replace(box, name=before + box.name) for box in self.boxes),
         )
 
     def describe(self) -> list[str]:
@@ -140,6 +168,9 @@ class NetworkPlan:
             f"{switch.name} (of:{switch.datapath}): "
             + ", ".join(f"{port}={what}" for port, what in sorted(_plugged(self, switch.name)))
             for switch in self.switches
+        ] + [
+            f"{box.name} (unmanaged): " + ", ".join(f"{port}={what}" for port, what in sorted(_plugged(self, box.name)))
+            for box in self.boxes
         ]
 
 
@@ -156,8 +187,9 @@ def _plugged(plan: NetworkPlan, switch: str) -> Iterable[tuple[int, str]]:
 
 def _check(plan: NetworkPlan) -> None:
     """Everything is used once and fits where it goes, every actor is there, the switches form a tree."""
-    _once("names", [host.name for host in plan.hosts] + [switch.name for switch in plan.switches])
-    _once("datapath ids", [switch.dpid for switch in plan.switches])
+    switches = (*plan.switches, *plan.boxes)
+    _once("names", [host.name for host in plan.hosts] + [switch.name for switch in switches])
+    _once("datapath ids", [switch.dpid for switch in switches])
     _once("MACs", [host.mac for host in plan.hosts])
     _once("addresses", [host.ip for host in plan.hosts])
     ports = [(host.switch, host.port) for host in plan.hosts]
@@ -166,7 +198,7 @@ def _check(plan: NetworkPlan) -> None:
     _once("actors", [host.role for host in plan.hosts if host.role in ACTORS])
     if missing := set(ACTORS) - {host.role for host in plan.hosts}:
         raise PlanError(f"no host for {', '.join(sorted(missing))}")
-    names = {switch.name for switch in plan.switches}
+    names = {switch.name for switch in switches}
     for switch, port in ports:
         if switch not in names:
             raise PlanError(f"no switch {switch}")
@@ -179,7 +211,7 @@ def _check(plan: NetworkPlan) -> None:
 
 
 def _check_addresses(plan: NetworkPlan) -> None:
-    for switch in plan.switches:
+    for switch in (*plan.switches, *plan.boxes):
         if not 0 < switch.dpid < 1 << 64:
             raise PlanError(f"not a datapath id: {switch.dpid}")
     edges = {plan.prefix.network_address, plan.prefix.broadcast_address}
@@ -197,7 +229,8 @@ def _check_tree(plan: NetworkPlan) -> None:
     while len(reached) > before:
         before = len(reached)
         reached |= {name for link in plan.links if {link.a, link.b} & reached for name in (link.a, link.b)}
-    if len(reached) != len(plan.switches) or len(plan.links) != len(plan.switches) - 1:
+    switches = len(plan.switches) + len(plan.boxes)
+    if len(reached) != switches or len(plan.links) != switches - 1:
         raise PlanError("the links between the switches are not a tree")
 
 

@@ -6,15 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from labs.drill import critical, storm, worm
+from labs.drill import box, critical, storm, worm
 from labs.drill.stage import Stage
+from topologies.boxes import behind_a_port
 from topologies.office import office, server_room
 from topologies.plan import NetworkPlan, Role
 
 
 @dataclass(frozen=True)
 class Drill:
-    """`policy` is what Netcordon starts with, `settings` what its configuration has beside that. `detector`: it needs Suricata."""
+    """`policy` is what Netcordon starts with, `settings` what its configuration has beside that.
+    `detector`: it needs Suricata. `modelled`: it can be run on the model as well."""
 
     name: str
     title: str
@@ -24,6 +26,7 @@ class Drill:
     policy: Mapping[str, Any]
     settings: Mapping[str, Any] = field(default_factory=dict)
     detector: bool = False
+    modelled: bool = False
 
 
 DRILLS = {
@@ -61,6 +64,16 @@ DRILLS = {
             lambda: server_room(critical.SERVERS),
             critical.POLICY,
             critical.SETTINGS,
+        ),
+        Drill(
+            "hub",
+            "Three devices share one port by a box that nobody manages, and one of them is bad: what is held, and what the others keep",
+            "Somebody brought a small switch, and plugged a camera and two PCs into it. The camera is bad. It is held at the port that all"
+            " three share, whatever address it takes, and the two PCs go on working. What it can still do to these two is said, and seen.",
+            box.behind_a_port,
+            behind_a_port,
+            box.POLICY,
+            modelled=True,
         ),
     )
 }

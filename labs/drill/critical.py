@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from labs.drill.stage import Stage
@@ -61,19 +61,6 @@ def play(stage: Stage) -> None:
     stage.unchanged(before)
 
 
-def _accuse(stage: Stage, server: Host, signature: str) -> dict[str, Any]:
-    alert = {
-        "id": f"{signature.split()[0]}-{time.time_ns()}",
-        "signature": signature,
-        "observed_at": datetime.now(UTC).isoformat(),
-        "src": {"ip": str(server.ip)},
-        "severity": 5,
-    }
-    answer = stage.netcordon.request("POST", "/api/v1/alerts/generic", "intake", json=alert)
-    (taken,) = answer["results"]
-    return dict(taken)
-
-
 def _answers(stage: Stage, server: Host, client: Host) -> bool:
     """Over TCP, with what it was told."""
     return stage.reaches([client], server, PORT)[client.name]
@@ -81,7 +68,7 @@ def _answers(stage: Stage, server: Host, client: Host) -> bool:
 
 def _proposed(stage: Stage, server: Host, client: Host) -> str:
     with stage.story.step(f"A sensor accuses {server.name}"):
-        taken = _accuse(stage, server, "BEACON to a command server")
+        taken = stage.accuse(server, "BEACON to a command server")
     stage.holds("the alert is put to people", taken["disposition"] == "proposed", taken)
     stage.holds("and contains nobody: the server answers", _answers(stage, server, client))
     return str(taken["proposal"])
@@ -134,7 +121,7 @@ def _let_go(stage: Stage, server: Host, client: Host) -> None:
 
 def _asked_again(stage: Stage, server: Host, client: Host) -> str:
     """Policy would contain it by itself: but nobody stood by it the last time."""
-    taken = _accuse(stage, server, "WORM spreads")
+    taken = stage.accuse(server, "WORM spreads")
     stage.holds("the next alert contains nobody, and is put to people", taken["disposition"] == "proposed", taken)
     stage.holds("and says why", "nobody confirmed it in time" in taken["reason"], taken["reason"])
     stage.holds("the server answers", _answers(stage, server, client))

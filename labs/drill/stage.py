@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import yaml
 
-from labs import wiring
 from labs.closet.stage import Check
 from labs.configuration import Places, configured
 from labs.fabric import Fabric, Standing, SwitchState
@@ -67,16 +67,16 @@ class Stage:
         def known() -> bool:
             nonlocal announced
             if time.monotonic() - announced > BETWEEN_ANNOUNCEMENTS:
-                self._announce(missing.values())
+                self.announce(missing.values())
                 announced = time.monotonic()
             for host in list(missing.values()):
-                if self._place(host) == (f"of:{self.plan.switch(host.switch).datapath}", host.edge):
+                if self._place(host) in {(f"of:{switch.datapath}", port) for switch, port in self.plan.seen_at(host)}:
                     del missing[host.name]
             return not missing
 
         self.until(f"all {len(missing)} hosts are known: address, MAC and switch port", known, lambda: sorted(missing))
 
-    def _announce(self, hosts: Iterable[Host]) -> None:
+    def announce(self, hosts: Iterable[Host]) -> None:
         """Each asks once for the gateway's address."""
         gateway = station(self.plan.actor(Role.GATEWAY))
         asked = {
@@ -116,6 +116,19 @@ class Stage:
         names |= {host.mac: host.name for host in self.plan.hosts}
         return {names.get(one["target"], one["target"]): one["outcome"] for one in self.cases()}
 
+    def accuse(self, host: Host, signature: str, key: str | None = None) -> dict[str, Any]:
+        """A sensor's alert about this host; what it came to. `key`: the alert's id, where it matters."""
+        alert = {
+            "id": key or f"{signature.split()[0]}-{time.time_ns()}",
+            "signature": signature,
+            "observed_at": datetime.now(UTC).isoformat(),
+            "src": {"ip": str(host.ip)},
+            "severity": 5,
+        }
+        answer = self.netcordon.request("POST", "/api/v1/alerts/generic", "intake", json=alert)
+        (taken,) = answer["results"]
+        return dict(taken)
+
     def release_all(self) -> None:
         """By the panic button's other half, on the command line."""
         with self.story.step("All are released: netcordon release --all"):
@@ -149,21 +162,19 @@ class Stage:
 
     def reaches(self, sources: Sequence[Host], to: Host, port: int) -> dict[str, bool]:
         """Who of them gets an answer over TCP: what was said comes back as its digest."""
-        attempt = {
-            "ip": str(to.ip),
-            "port": port,
-            "udp": False,
-            "source_port": 0,
-            "say": secrets.token_hex(64),
-            "patience": 3.0,
-        }
-        told = self.standing.crew.ask_all("connect", {host.name: {"attempts": [attempt]} for host in sources})
+        asked = {host.name: {"attempts": [self.attempt(to, port)]} for host in sources}
+        told = self.standing.crew.ask_all("connect", asked)
         return {name: bool(result["exchanged"]) for name, (result,) in told.items()}
+
+    def attempt(self, to: Host, port: int) -> dict[str, Any]:
+        """One connection, for an agent's `connect`."""
+        said = secrets.token_hex(64)
+        return {"ip": str(to.ip), "port": port, "udp": False, "source_port": 0, "say": said, "patience": 3.0}
 
     # --- the switches -----------------------------------------------------------------------------------------------------
 
     def switches(self) -> SwitchState:
-        return wiring.state(self.plan)
+        return self.standing.hands.state(self.plan)
 
     def unchanged(self, before: SwitchState) -> None:
         """To the last flow, port flag and database row."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
 
 from labs.drill.stage import Stage
 from labs.frames import Phase
@@ -17,6 +15,7 @@ ALERTS, SECONDS, SERVERS = 500, 15.0, 12
 ALLOWED = 2
 """Servers that may be held by automatic action at a time, by the budget of the drill."""
 EVERY = 0.02
+SIGNATURE = "SCAN of the whole network"
 DENIED = 9
 """Exit code of a command that this token may not give (docs/exit-codes.md)."""
 POLICY = {
@@ -57,26 +56,13 @@ def _storm(stage: Stage, servers: Sequence[Host]) -> Counter[str]:
     began = time.monotonic()
     with stage.story.step(f"{ALERTS} alerts in {SECONDS:.0f} s accuse {len(servers)} servers, one after the other"):
         for number in range(ALERTS):
-            taken = _accuse(stage, servers[number % len(servers)], f"storm-{number}")
+            taken = stage.accuse(servers[number % len(servers)], SIGNATURE, f"storm-{number}")
             found[taken["disposition"] or taken["status"]] += 1
             time.sleep(max(0.0, began + (number + 1) * SECONDS / ALERTS - time.monotonic()))
     took = time.monotonic() - began
     stage.figures["storm"] = {"alerts": ALERTS, "seconds": round(took, 1), "became": dict(found)}
     stage.story.say(f"they came to: {', '.join(f'{number} {what}' for what, number in found.items())}")
     return found
-
-
-def _accuse(stage: Stage, server: Host, key: str) -> dict[str, Any]:
-    alert = {
-        "id": key,
-        "signature": "SCAN of the whole network",
-        "observed_at": datetime.now(UTC).isoformat(),
-        "src": {"ip": str(server.ip)},
-        "severity": 5,
-    }
-    answer = stage.netcordon.request("POST", "/api/v1/alerts/generic", "intake", json=alert)
-    (taken,) = answer["results"]
-    return dict(taken)
 
 
 def _kept_flowing(stage: Stage, servers: Sequence[Host], client: Host, held: dict[str, str]) -> None:
@@ -140,15 +126,15 @@ def _panic_button(stage: Stage, servers: Sequence[Host]) -> None:
     for name, server in _named(servers).items():
         if not stage.reaches([stage.plan.actor(Role.VICTIM)], server, PORT)[stage.plan.actor(Role.VICTIM).name]:
             stage.holds(f"{name} answers again", held=False)
-    taken = _accuse(stage, servers[0], "after-the-release")
+    taken = stage.accuse(servers[0], SIGNATURE, "after-the-release")
     stage.holds("an alert contains nobody while it is paused", taken["containment"] is None, taken)
     refused = stage.netcordon.command("resume", "--reason", "x", fine=(DENIED,))
     stage.holds("an operator may not resume it", "error" in refused or "message" in refused, refused)
     resumed = stage.netcordon.command("resume", "--reason", "the sensor is mended", role="approver")
     stage.holds("an approver resumes it", resumed["paused"] is False, resumed)
-    taken = _accuse(stage, servers[0], "after-the-resume")
+    taken = stage.accuse(servers[0], SIGNATURE, "after-the-resume")
     stage.holds("an alert contains again", taken["disposition"] == "contained", taken)
     paused = stage.netcordon.command("pause", "--reason", "not again")
     stage.holds("the panic button pauses it by hand", paused["paused"] is True, paused)
-    taken = _accuse(stage, servers[1], "after-the-panic-button")
+    taken = stage.accuse(servers[1], SIGNATURE, "after-the-panic-button")
     stage.holds("and the next alert contains nobody", taken["containment"] is None, taken)

@@ -74,16 +74,8 @@ def finish(process: subprocess.Popen[str]) -> Run:
 
 
 def on_both_fabrics(*arguments: str) -> Run:
-    """The lab on Mininet, and at the same time on the model, found to come to the same: the same traffic with the same verdicts, incidents
-    alike."""
-    started = [start(*arguments), start(*arguments, "--fabric", "model")]
-    try:
-        run, model = [finish(process) for process in started]
-    finally:
-        for process in started:
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)  # a lab that is interrupted takes down what it built
-                process.wait(PATIENCE)
+    """The lab on Mininet, once the model was found to come to the same: the same traffic with the same verdicts, incidents alike."""
+    run, model = finish(start(*arguments)), finish(start(*arguments, "--fabric", "model"))
     assert (run.result["fabric"], model.result["fabric"]) == ("mininet", "model")
     assert verdicts(model) == verdicts(run)
     return run
@@ -161,6 +153,16 @@ def test_a_critical_server_takes_two_people_and_one_who_stands_by_it() -> None:
     assert_drilled(run)
     print(run.result["figures"])  # noqa: T201  # the figures
     assert run.result["figures"]["answers_after_dead_man_seconds"] < 4
+
+
+def test_who_shares_a_port_by_a_box_is_held_and_its_neighbours_go_on() -> None:
+    """On both fabrics, with the same checks."""
+    run, model = finish(start("hub")), finish(start("hub", "--fabric", "model"))
+    for one in (run, model):
+        assert_drilled(one)
+        assert one.result["figures"]["innocent_frames"] > 300
+    assert [check["what"] for check in model.result["checks"]] == [check["what"] for check in run.result["checks"]]
+    print(run.result["figures"])  # noqa: T201  # the figures
 
 
 def assert_drilled(run: Run) -> None:
@@ -359,6 +361,7 @@ UNDER_FIRE = {
     "flood": ["flood"],
 }
 ON_BOTH = {"rogue-host", "undo", "dual-stack", "granular", *UNDER_FIRE}
+"""And the drill `hub`."""
 
 
 def test_every_lab_runs_on_both_fabrics_or_says_why_not() -> None:

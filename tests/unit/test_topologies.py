@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from topologies.boxes import behind_a_port
 from topologies.buffers import ROOM, give_room, make_room
 from topologies.campus import campus
 from topologies.office import office, server_room
@@ -137,3 +138,25 @@ def test_without_an_open_vswitch_no_room_is_made(tmp_path: Path, monkeypatch: py
     assert make_room() == 0
     (tmp_path / "ovs-vswitchd.pid").write_text("4194305\n")  # above the most that there can be
     assert make_room() == 0
+
+
+def test_who_is_behind_a_box_is_seen_at_the_managed_ports_that_lead_to_it() -> None:
+    def seen(plan: NetworkPlan, name: str) -> list[tuple[str, str]]:
+        return [(switch.name, port) for switch, port in plan.seen_at(plan.host(name))]
+
+    plan = behind_a_port().with_switch_names("nc0af")
+    assert seen(plan, "camera") == seen(plan, "pc3") == [("nc0afs2", "nc0afs2-eth1")]
+    assert seen(plan, "pc1") == [("nc0afs2", "nc0afs2-eth2")]
+    assert [line for line in behind_a_port().describe() if "unmanaged" in line] == [
+        "b1 (unmanaged): 1=camera 10.20.50.66, 2=pc2 10.20.50.102, 3=pc3 10.20.50.103, 50=to s2"
+    ]
+
+
+def test_a_box_counts_when_a_plan_is_checked() -> None:
+    plan = behind_a_port()
+    with pytest.raises(PlanError, match="no switch b1"):
+        replace(plan, boxes=())
+    with pytest.raises(PlanError, match="names used twice: s1"):
+        replace(plan, boxes=(*plan.boxes, plan.switches[0]))
+    with pytest.raises(PlanError, match="not a tree"):
+        replace(plan, links=(*plan.links, Link("s1", 51, "s2", 51)))

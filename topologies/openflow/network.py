@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from topologies.openflow.box import Box
 from topologies.openflow.session import PORT_ADDED, PORT_DELETED, Session
 from topologies.openflow.switch import Port, Switch
 from topologies.openflow.table import twice
@@ -29,6 +30,7 @@ class ModelNetwork:
     controller: tuple[str, int]
     lock: threading.RLock = field(default_factory=threading.RLock)
     switches: dict[str, Switch] = field(default_factory=dict)
+    boxes: dict[str, Box] = field(default_factory=dict)
     _sessions: dict[str, Session] = field(default_factory=dict)
     _cables: dict[Place, Place] = field(default_factory=dict)
     _hosts: dict[Place, str] = field(default_factory=dict)
@@ -42,22 +44,28 @@ class ModelNetwork:
             switch = self.switches[one.name] = Switch(one.name, one.dpid)
             switch.deliver = lambda port, frame, name=one.name: self._come_out((name, port), frame)  # type: ignore[misc]
             self._sessions[one.name] = Session(switch, self.lock, self.controller)
+        for box in self.plan.boxes:
+            made = self.boxes[box.name] = Box(box.name, box.dpid)
+            made.deliver = lambda port, frame, name=box.name: self._come_out((name, port), frame)  # type: ignore[misc]
         for host in self.plan.hosts:
             self._plug_in(host.name, (host.switch, host.port))
         for link in self.plan.links:
             a, b = (link.a, link.a_port), (link.b, link.b_port)
             self._cables |= {a: b, b: a}
             for end in (a, b):
-                self.switches[end[0]].add_port(self._port(end))
+                self._at(end[0]).add_port(self._port(end))
+
+    def _at(self, name: str) -> Switch | Box:
+        return self.switches.get(name) or self.boxes[name]
 
     def _port(self, place: Place, address: str | None = None) -> Port:
         name, number = place
-        made = (b"\x02\x4e" + self.switches[name].dpid.to_bytes(8, "big")[-2:] + number.to_bytes(2, "big")).hex(":")
+        made = (b"\x02\x4e" + self._at(name).dpid.to_bytes(8, "big")[-2:] + number.to_bytes(2, "big")).hex(":")
         return Port(number, f"{name}-eth{number}", address or made)
 
     def _plug_in(self, host: str, place: Place) -> None:
         self._sit(host, place)
-        self.switches[place[0]].add_port(self._port(place))
+        self._at(place[0]).add_port(self._port(place))
 
     def _sit(self, host: str, place: Place) -> None:
         self._hosts[place], self._places[host] = host, place
@@ -79,7 +87,7 @@ class ModelNetwork:
             return True
 
     def _enter(self, place: Place, frame: bytes) -> None:
-        self._under_way.append(lambda: self.switches[place[0]].receive(place[1], frame))
+        self._under_way.append(lambda: self._at(place[0]).receive(place[1], frame))
         if self._delivering:
             return
         self._delivering = True
