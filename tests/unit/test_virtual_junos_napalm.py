@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
+import ncclient.transport.session
 import pytest
 from napalm.base import models
 from napalm.base.exceptions import CommitConfirmException, LockError, MergeConfigException
@@ -101,6 +102,8 @@ class TestNapalmConformance(unittest.TestCase, suite.TestConfigNetworkDriver):
     @classmethod
     def setUpClass(cls) -> None:
         cls.stack = ExitStack()
+        patched = cls.stack.enter_context(pytest.MonkeyPatch.context())
+        patched.setattr(ncclient.transport.session, "TICK", 0.005)  # how long each request waits until it is sent
         folder = Path(cls.stack.enter_context(tempfile.TemporaryDirectory()))
         cls.vendor = str(folder)
         files = {"initial.conf": INITIAL, "new_good.conf": GOOD, "merge_good.conf": MERGE, "merge_typo.conf": TYPO}
