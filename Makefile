@@ -22,6 +22,8 @@ fuzz: setup ## Ten thousand inputs for each reader of what comes in (SHORT=1: mi
 bench: setup ## Measure it beside Ryu's rest_firewall (as root; SHORT=1 takes two minutes; ARGS='--json FILE')
 	@.venv/bin/python -m tests.bench $(if $(SHORT),--short) $(ARGS)
 	@.venv/bin/python -m tests.bench.scale $(if $(SHORT),--short)
+	@.venv/bin/python -m tests.bench.discover $(if $(SHORT),--short)
+	@.venv/bin/python -m tests.bench.command_lines
 
 check: setup ## Lint, format, types, import arrows
 	@.ci/check

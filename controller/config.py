@@ -377,6 +377,24 @@ def _age(text: object) -> float | None:
 Age = Annotated[float | None, BeforeValidator(_age)]
 
 
+class Probing(Section):
+    """What `discover --probe` may ask: only within `ranges` (none: it is off), less what is in `exclude`, at most `rate` frames a second;
+    whoever is there is asked on these TCP `ports`."""
+
+    ranges: tuple[Network, ...] = ()
+    exclude: tuple[Network, ...] = ()
+    rate: float = Field(default=50.0, gt=0, le=1000)
+    ports: Annotated[tuple[Annotated[int, Field(ge=1, le=65535)], ...], Field(max_length=32)] = (
+        22, 80, 88, 443, 445, 554, 631, 3389, 8006, 9100,
+    )  # fmt: skip
+
+
+class DiscoverySection(Section):
+    """`probe`: the active part of it."""
+
+    probe: Probing = Probing()
+
+
 class Crawling(Section):
     """`every`: how often each device's own tables (ARP, MAC, VLANs, interfaces, links) are read; `never`: only when somebody asks."""
 
@@ -504,6 +522,7 @@ class Config(Section):
     verify: Verifying = Verifying()
     reconcile: Reconciling = Reconciling()
     crawl: Crawling = Crawling()
+    discovery: DiscoverySection = DiscoverySection()
     metrics: MetricsSection = MetricsSection()
     duration: Seconds = 4 * 3600.0
     remediation: Remediation = Remediation()

@@ -53,6 +53,9 @@ WITNESS = "witness:"
 """What a driver puts in to count with, and no containment asked for."""
 SEEN_WHOLE = frozenset({Outcome.INSTALLED, Outcome.PROVEN, Outcome.DRIFTED})
 """Outcomes of a containment all of whose rules were once read back."""
+GATHER, GATHER_MORE, GATHER_MOST = 0.03, 0.15, 0.6
+"""Seconds for which a push to a configured switch waits for more to come in: at first, once more came, and at most. A push takes half a
+second there."""
 
 
 class DeviceLoop:
@@ -206,7 +209,21 @@ class DeviceLoop:
             if not self._woken.is_set():
                 self._quiet.set()
             self.on_pass()
-            await self._rest()
+            if await self._rest() and self.driver.capabilities.dead_man is not None:
+                await self._gather()
+
+    async def _gather(self) -> None:
+        """Let more come in, for a moment, or for as long as more is asked for: a push takes a switch that is configured nearly as long for
+        one as for many, and whoever comes meanwhile has to wait for the next."""
+        ends, patience = self._monotonic() + GATHER_MOST, GATHER
+        while (left := ends - self._monotonic()) > 0:
+            self._woken.clear()
+            try:
+                async with asyncio.timeout(min(patience, left)):
+                    await self._woken.wait()
+            except TimeoutError:
+                return
+            patience = GATHER_MORE
 
     async def converge(self) -> None:
         """One pass. Raises the driver's or the store's error after recording what it means for each containment."""
@@ -470,8 +487,8 @@ class DeviceLoop:
             self._claimed_at = self._monotonic()
         return self._epoch
 
-    async def _rest(self) -> None:
-        """Until woken, or until the next try is due; a due resync forgets what was known."""
+    async def _rest(self) -> bool:
+        """Until woken, which it says, or until the next try is due; a due resync forgets what was known."""
         if self._failures:
             backoff = min(self._settings.backoff * 2 ** (self._failures - 1), self._settings.backoff_most)
             due = self._monotonic() + min(self._settings.resync, backoff) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
@@ -485,8 +502,9 @@ class DeviceLoop:
                 with contextlib.suppress(StoreUnavailable):
                     await self._claimed()
             else:
-                return
+                return True
         self._known, self._resync_at = None, None
+        return False
 
 
 def _new_baseline(desired: Desired, observed: ObservedState, change: Change) -> dict[PortName, dict[str, Setting]]:

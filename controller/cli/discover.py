@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from controller.cli import arguments, output
+from controller.cli.discover_probe import prepared
 from controller.cli.exit_codes import ExitCode
 from controller.cli.options import Config, Json, connect
 from controller.cli.tables import Form
@@ -47,11 +48,16 @@ def discover(
     write: _Write = None,
     name: Annotated[str, typer.Option(help="What this sensor is called in its alarms.")] = socket.gethostname()[:63],
     realm: Annotated[str, typer.Option(help="With --send: the realm whose link this is.")] = DEFAULT_REALM,
+    probe: Annotated[
+        bool,
+        typer.Option("--probe", help="Ask as well, within discovery.probe.ranges and its rate: ARP, ND, echo, SYN."),
+    ] = False,
+    within: Annotated[list[str] | None, typer.Option(help="With --probe: only this prefix or address.")] = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """List the devices that are heard, what each is by what it does and says, and whether it is onboarded. It listens
-    only, and sends nothing into the network. Alarms: devices that are not in the inventory, DHCP servers and routers
+    """List the devices that are heard, what each is by what it does and says, and whether it is onboarded. Without
+    --probe it listens only, and sends nothing into the network. Alarms: devices that are not in the inventory, DHCP servers and routers
     that are none of ours, ARP spoofing, MAC flooding.
 
     Example: netcordon discover capture.pcap --inventory devices.csv
@@ -60,24 +66,39 @@ def discover(
         raise InvalidInput("name a capture to read, or --interface to listen on: one of them")
     if span is not None and file is not None:
         raise InvalidInput("--for is how long to listen: a capture is read to its end")
+    if probe and interface is None:
+        raise InvalidInput("--probe asks on a link: name its --interface")
+    if within and not probe:
+        raise InvalidInput("--within says what to probe: it goes with --probe")
     from controller.discovery.listener import Listener  # with Scapy, which costs more than most commands
 
     listener = Listener(_known(config, inventory or []))
     tell = _Teller(name, send=send, write=write)
     report = _Reporter(listener, name, realm) if send else None
     with _Ending(None if span is None else arguments.seconds(span, "--for")) as ending:
+        asking = prepared(config, interface, within or [], ending) if probe and interface is not None else None
+        if asking is not None:
+            begin = asking.begin  # first called when there is somebody to hear the answers
+            ending.also(lambda: begin() and span is None)
         for frame, at in _frames(file, interface, ending):
+            if asking is not None:
+                asking.hear(frame)
             for alarm in listener.hear(frame, at):
                 tell(alarm)
             if report is not None:
                 report.when_due()
+    if asking is not None:
+        output.note(
+            f"{asking.sent} questions were sent" + (f", and no more: {asking.trouble}" if asking.trouble else "")
+        )
     if report is not None:
         report()
     if as_json:
         output.print_json(_as_json(listener, tell.told))
     else:
         _show(listener)
-    raise typer.Exit(ExitCode.PARTIAL if tell.failed or (report is not None and report.failed) else ExitCode.OK)
+    failed = tell.failed or (report is not None and report.failed) or (asking is not None and asking.trouble)
+    raise typer.Exit(ExitCode.PARTIAL if failed else ExitCode.OK)
 
 
 def _frames(file: Path | None, interface: str | None, ending: Callable[[], bool]) -> Iterator[tuple[bytes, float]]:
@@ -108,8 +129,10 @@ class _Ending:
     """True once the time is over, or SIGINT or SIGTERM came: what was heard until then is shown all the same."""
 
     def __init__(self, seconds: float | None) -> None:
-        self._until = None if seconds is None else time.monotonic() + seconds
+        self._seconds = seconds
+        self._until: float | None = None
         self._asked = False
+        self._over: Callable[[], bool] = lambda: False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> _Ending:
@@ -121,8 +144,16 @@ class _Ending:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def also(self, over: Callable[[], bool]) -> None:
+        """It ends by that as well, which is asked from the first moment of listening on."""
+        self._over = over
+
     def __call__(self) -> bool:
-        return self._asked or (self._until is not None and time.monotonic() >= self._until)
+        if self._until is None and self._seconds is not None:
+            self._until = (
+                time.monotonic() + self._seconds
+            )  # from the first moment of listening, and not of this program
+        return self._asked or self._over() or (self._until is not None and time.monotonic() >= self._until)
 
     def _ask(self, *_: object) -> None:
         self._asked = True

@@ -164,7 +164,8 @@ def show_impact(console: Console, impact: ImpactView) -> None:
         console.print(Text(f"  {name}: {len(talks) or 'nothing that was seen'}", style=style if talks else "dim"))
         for one in talks[:_MOST_PAIRS]:
             what = f"{one.service} of {one.peer}" if one.way == "from" else f"its {one.service}, used by {one.peer}"
-            console.print(said(f"    {what}: {one.times} times, last {at(one.last)}"))
+            often = f"once, {at(one.last)}" if one.times == 1 else f"{one.times} times, last {at(one.last)}"
+            console.print(said(f"    {what}: {often}"))
         if len(talks) > _MOST_PAIRS:
             console.print(Text(f"    … and {len(talks) - _MOST_PAIRS} more (--json shows all)", style="dim"))
 

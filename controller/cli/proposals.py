@@ -27,8 +27,10 @@ def proposals(limit: Limit = 100, as_json: Json = False) -> None:
         found = client.proposals(limit)
     if as_json:
         output.print_json(found)
-    else:
-        _show(found)
+        return
+    _show(found)
+    if waiting := [one for one in found if one.state == "open" and one.target]:
+        output.note(f"what it would change, and who would lose what: netcordon approve {waiting[0].id} --dry-run")
 
 
 def approve(

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
 from controller.model import Address, Attachment, Binding
-from controller.network.spans import Key, Span, put, without
+from controller.network.spans import Key, Span, lengthened, put, without
 from drivers.base import BELIED, ROUTER_ADVERTISEMENT, Sighting
 from drivers.rules import Mac, Network, PortName
 
@@ -54,13 +54,13 @@ class Bindings:
         if key not in self.by_mac and not self._room_at(here, sighting.at):
             return False
         name = self._worth_keeping(key, sighting)
-        span, changed = put(self.by_mac.setdefault(key, []), _span(sighting, ""))
+        span, changed = _put(self.by_mac.setdefault(key, []), sighting, "")
         self.by_mac.move_to_end(key)
         if sighting.source == ROUTER_ADVERTISEMENT:
             self.advertisers[key] = sighting.at
         if name:
             self._vlans.add(sighting.vlan)
-            span, moved = put(self.by_ip.setdefault((realm, name), []), _span(sighting, str(sighting.ip)))
+            span, moved = _put(self.by_ip.setdefault((realm, name), []), sighting, name.partition("%")[0])
             changed = changed or moved
             self.ips_of[key][name] = max(sighting.at, self.ips_of[key].get(name, 0.0))
             self._hold((realm, name), span)
@@ -262,8 +262,11 @@ def _address(name: str) -> Address:
     return ip_address(name.partition("%")[0])
 
 
-def _span(seen: Sighting, ip: str) -> Span:
-    return Span(ip, seen.mac, seen.device, seen.port, seen.vlan, seen.at, seen.source, seen.lease)
+def _put(history: list[Span], seen: Sighting, ip: str) -> tuple[Span, bool]:
+    """The span that the sighting belongs to, and whether it is a new present."""
+    if (known := lengthened(history, seen)) is not None:
+        return known, False
+    return put(history, Span(ip, seen.mac, seen.device, seen.port, seen.vlan, seen.at, seen.source, seen.lease))
 
 
 def _sighting(binding: Binding, at: float) -> Sighting:

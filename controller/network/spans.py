@@ -7,7 +7,7 @@ from collections.abc import MutableMapping
 from sys import intern
 
 from controller.model import Attachment
-from drivers.base import BELIED
+from drivers.base import BELIED, Sighting
 from drivers.rules import PortName
 
 Key = tuple[str, str]
@@ -50,6 +50,23 @@ class Span:
 
     def goes_on_with(self, other: Span) -> bool:
         return self.same_holder(other) and self.belied == other.belied
+
+
+def lengthened(history: list[Span], seen: Sighting) -> Span | None:
+    """The newest span, when this sighting does no more than go on with it, as nearly all do; else None, and nothing is changed."""
+    if not history:
+        return None
+    newest = history[-1]
+    if (
+        newest.last > seen.at
+        or newest.mac != seen.mac
+        or not newest.at(seen.device, seen.port)
+        or newest.belied != (seen.source == BELIED)
+    ):
+        return None
+    newest.last = seen.at
+    newest.lease = newest.lease or seen.lease
+    return newest
 
 
 def put(history: list[Span], span: Span) -> tuple[Span, bool]:

@@ -75,6 +75,5 @@ def _not_held(transaction: Transaction, realm: str, macs: Iterable[Mac]) -> None
         if held.realm == realm and held.macs & wanted:
             mac = min(held.macs & wanted)
             raise Conflict(
-                f"{mac} is held by {row.id}: release that first (`netcordon release {row.id}`), and contain the device again afterwards; or"
-                " contain its other MAC as well"
+                f"{mac} is held by {row.id}: release that first (`netcordon release {row.id}`), and contain the device again afterwards"
             )

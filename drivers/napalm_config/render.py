@@ -35,7 +35,8 @@ def change(device: str, desired: RuleSet, seen: Seen, baseline: PreState) -> Cha
     for port, state in sorted(seen.ports.items()):
         on_port = [rule for rule in desired if rule.match.port == port and rule.id not in refusals]
         refusals |= _over_others(on_port, seen, port, state, baseline)
-        needed = _entries_made(seen, port, state, [r for r in on_port if r.id not in refusals], baseline)
+        mine = [rule for rule in on_port if rule.id not in refusals]
+        needed = _entries_made(seen, port, state, mine, baseline) if room else Counter[str]()
         if why := _too_many(port, needed, room):
             refusals |= {rule.id: why for rule in on_port if rule.id not in standing}
         else:

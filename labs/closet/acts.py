@@ -125,25 +125,29 @@ def colleague(stage: Stage) -> None:
 
 def follow(stage: Stage) -> None:
     """By what each platform has, wherever it is plugged in."""
-    before, (here, there) = stage.configurations(), stage.guest("rogue").cables
+    before, cables = stage.configurations(), stage.guest("rogue").cables
     with unattended(stage), stage.stream("printer", "server"):
-        stage.located("rogue", here)
+        stage.located("rogue", cables[0])
         case = stage.contain("rogue", "full")
         stage.reach("rogue", SERVER, "the server", wanted=False)
-        stage.running.plug("rogue", 1)
-        subnet = f"{OFFICE}66/24"
-        stage.run("rogue", "ip", "address", "add", subnet, "dev", "rogue-eth1")
-        stage.until(
-            f"it is held at {there.port} of {there.unit.name}, and no more at {here.port} of {here.unit.name}",
-            lambda: stage.speaks("rogue") and _ours(stage, there) and not _ours(stage, here),
-            lambda: [stage.outcome(case), stage.running.section(here), stage.running.section(there)],
-        )
-        stage.until("it reaches the server no more", lambda: not stage.reaches("rogue", SERVER))
+        for former, number in ((0, 2), (2, 1)):
+            _moved(stage, case, cables[former], cables[number], number)
         stage.reach("fellow", SERVER, "the server", wanted=True)
         stage.release(case, "rogue")
         stage.reach("rogue", SERVER, "the server", wanted=True)
         stage.running.plug("rogue", 0)
     stage.unchanged(before)
+
+
+def _moved(stage: Stage, case: str, here: Cable, there: Cable, number: int) -> None:
+    stage.running.plug("rogue", number)
+    stage.run("rogue", "ip", "address", "add", f"{OFFICE}66/24", "dev", f"rogue-eth{number}")
+    stage.until(
+        f"it is held at {there.port} of {there.unit.name}, and no more at {here.port} of {here.unit.name}",
+        lambda: stage.speaks("rogue") and _ours(stage, there) and not _ours(stage, here),
+        lambda: [stage.outcome(case), stage.running.section(here), stage.running.section(there)],
+    )
+    stage.until(f"at {there.unit.name} it reaches the server no more", lambda: not stage.reaches("rogue", SERVER))
 
 
 def lost_management(stage: Stage) -> None:
@@ -207,9 +211,9 @@ ACTS = {
         ),
         Act(
             "mixed-vendor-campus",
-            "A held device is pulled from the Cisco access switch and plugged into the Arista core: it is held there, by its own means",
-            "The rogue is contained where it is. Then its cable is pulled, and it appears on the switch of another vendor. It is"
-            " followed, and what held it at the old port goes; after the release both configurations are what they were.",
+            "A held device goes from the Cisco access switch to the Juniper one and to the Arista core: it is held at each, by its means",
+            "The rogue is contained where it is. Then its cable is pulled, twice, and it appears on the switch of another vendor. It is"
+            " followed, and what held it at the old port goes; after the release all configurations are what they were.",
             follow,
         ),
         Act(

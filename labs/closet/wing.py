@@ -1,4 +1,5 @@
-"""The closet of these labs: an Arista core, a Cisco access switch behind a trunk, an office VLAN and a quarantine VLAN on both. Pure."""
+"""The closet of these labs: an Arista core, a Cisco and a Juniper access switch behind trunks, an office VLAN and a quarantine VLAN on all.
+Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import Any
 from labs.configuration import HERE, Places
 from topologies.vendor.closet import Cable, Closet, Guest, RunningCloset, Unit
 
-CORE, ACCESS = Unit("core-1", "eos"), Unit("access-1", "ios")
+CORE, ACCESS, OTHER_ACCESS = Unit("core-1", "eos"), Unit("access-1", "ios"), Unit("access-2", "junos")
 OFFICE_VLAN, QUARANTINE_VLAN = 10, 999
 SERVER, REMEDIATION, COLLEAGUE = "10.0.0.2", "10.99.0.4", "10.0.0.7"
 OWN_ADDRESS = "10.0.0.250"
@@ -25,17 +26,17 @@ def _mac(number: int) -> str:
 
 
 WING = Closet(
-    units=(CORE, ACCESS),
+    units=(CORE, ACCESS, OTHER_ACCESS),
     guests=(
         Guest("server", _mac(2), SERVER, OFFICE_VLAN, (Cable(CORE, 2),)),
         Guest("mender", _mac(4), REMEDIATION, QUARANTINE_VLAN, (Cable(CORE, 4),)),
-        Guest("rogue", _mac(1), "", OFFICE_VLAN, (Cable(ACCESS, 1), Cable(CORE, 5))),
+        Guest("rogue", _mac(1), "", OFFICE_VLAN, (Cable(ACCESS, 1), Cable(CORE, 5), Cable(OTHER_ACCESS, 1))),
         Guest("fellow", _mac(3), "", OFFICE_VLAN, (Cable(CORE, 3),)),
         Guest("manager", _mac(6), "10.0.0.6", OFFICE_VLAN, (Cable(CORE, 6),)),
         Guest("core-svi", _mac(8), OWN_ADDRESS, OFFICE_VLAN, (Cable(CORE, 7),)),
         Guest("printer", _mac(7), COLLEAGUE, OFFICE_VLAN, (Cable(ACCESS, 2),)),
     ),
-    trunks=((Cable(CORE, 1), Cable(ACCESS, 9)),),
+    trunks=((Cable(CORE, 1), Cable(ACCESS, 9)), (Cable(CORE, 8), Cable(OTHER_ACCESS, 9))),
     vlans={OFFICE_VLAN: "office", QUARANTINE_VLAN: "quarantine"},
 )
 
@@ -81,4 +82,6 @@ def _options(running: RunningCloset, unit: Unit, where: Places) -> dict[str, Any
     if unit.kind == "eos":
         return {"platform": "eos", "port": node.eapi.port, "ca": str(node.certificate)}
     known = node.ssh.write_known_hosts(where.folder / f"{unit.name}.known_hosts")
+    if unit.kind == "junos":
+        return {"platform": "junos", "port": node.ssh.port, "known_hosts": str(known)}
     return {"platform": "ios", "port": node.ssh.port, "known_hosts": str(known), "port_lists_out": False}

@@ -1,6 +1,6 @@
 """How fast a capture is read: `netcordon discover` beside Scapy's bare readers, on one made-up capture.
 
-python -m tests.bench.discover [--packets NUMBER] [--seed NUMBER]
+python -m tests.bench.discover [--packets NUMBER | --short | --smoke] [--seed NUMBER]
 
 Each reader is a process of its own, whose peak memory is its own too. PcapReader reads the first twenty thousand packets.
 """
@@ -102,6 +102,8 @@ def _rows(path: Path) -> Iterator[str]:
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--packets", type=int, default=1_000_000)
+    options.add_argument("--short", dest="packets", action="store_const", const=100_000)
+    options.add_argument("--smoke", dest="packets", action="store_const", const=2_000)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--read", choices=READERS)
     options.add_argument("--capture", type=Path)

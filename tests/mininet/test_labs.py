@@ -74,8 +74,16 @@ def finish(process: subprocess.Popen[str]) -> Run:
 
 
 def on_both_fabrics(*arguments: str) -> Run:
-    """The lab on Mininet, once the model was found to come to the same: the same traffic with the same verdicts, incidents alike."""
-    run, model = finish(start(*arguments)), finish(start(*arguments, "--fabric", "model"))
+    """The lab on Mininet, and at the same time on the model, found to come to the same: the same traffic with the same verdicts, incidents
+    alike."""
+    started = [start(*arguments), start(*arguments, "--fabric", "model")]
+    try:
+        run, model = [finish(process) for process in started]
+    finally:
+        for process in started:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)  # a lab that is interrupted takes down what it built
+                process.wait(PATIENCE)
     assert (run.result["fabric"], model.result["fabric"]) == ("mininet", "model")
     assert verdicts(model) == verdicts(run)
     return run

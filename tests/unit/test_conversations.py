@@ -158,9 +158,10 @@ def shown(known: Conversations, profile: str) -> str:
 def test_a_person_reads_what_it_would_lose_and_that_no_sensor_is_not_nobody() -> None:
     assert "Impact not known" in shown(heard(), "full")
     assert "That is not nobody" in shown(heard(), "full")
-    text = shown(heard(SMB, WEB, DNS), "lateral")
+    text = shown(heard(SMB, WEB, WEB, DNS), "lateral")
+    assert "its tcp 443, used by 10.0.0.77: 2 times, last " in text
     assert "by suricata, zeek; what no sensor saw is not in it" in text
-    assert "its tcp 445, used by 10.0.0.77: 1 times" in text
-    assert "udp 53 of 10.0.0.10: 1 times" in text
+    assert "its tcp 445, used by 10.0.0.77: once, " in text
+    assert "udp 53 of 10.0.0.10: once, " in text
     assert "loses: nothing that was seen" in shown(heard(DNS), "lateral")
     assert mac(6) not in text

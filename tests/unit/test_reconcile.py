@@ -21,6 +21,7 @@ from controller.reconcile import DeviceLoop
 from controller.store import Desired, Draft, Store
 from drivers.base import (
     Change,
+    DeadMan,
     DeviceRefused,
     DeviceUnreachable,
     DiffLine,
@@ -383,6 +384,22 @@ async def test_installed_only_after_a_read_back_in_one_push(bench: Bench) -> Non
     record = await bench.store.device(SWITCH)
     assert not record.dirty
     assert bench.loop.up
+
+
+async def test_what_is_asked_of_a_configured_switch_in_quick_succession_goes_in_one_push(bench: Bench) -> None:
+    timed = replace(MemoryDriver.capabilities, dead_man=DeadMan(shortest=60, longest=60))
+    bench.driver.capabilities = timed  # type: ignore[misc]  # this one's own
+    async with bench.running():
+        await until(lambda: bench.driver.calls, "the first look")
+        for number in range(1, 6):
+            await bench.accept(number)
+            bench.loop.wake()
+
+        async def all_installed() -> bool:
+            return {await bench.outcome(number) for number in range(1, 6)} == {Outcome.INSTALLED}
+
+        await until(all_installed, "all to be installed")
+    assert bench.pushes() == 1
 
 
 async def test_nothing_to_change_means_nothing_sent(bench: Bench) -> None:

@@ -17,16 +17,18 @@ from topologies import ownership
 from topologies.mininet_topo import EdgeHost
 from topologies.network import NetworkError, unused_prefix
 from topologies.vendor.eos_grammar import GRAMMAR
-from topologies.vendor.node import EosNode, IosNode
+from topologies.vendor.junos_grammar import ROOT
+from topologies.vendor.junos_tree import as_set
+from topologies.vendor.node import EosNode, IosNode, JunosNode
 
-PORTS = {"eos": "Ethernet", "ios": "GigabitEthernet1/0/"}
-_NODES: Mapping[str, type[Any]] = {"eos": EosNode, "ios": IosNode}
+PORTS = {"eos": "Ethernet", "ios": "GigabitEthernet1/0/", "junos": "ge-0/0/"}
+_NODES: Mapping[str, type[Any]] = {"eos": EosNode, "ios": IosNode, "junos": JunosNode}
 _TAKES_FILES = ("ip scp server enable", "archive", "path flash:archive")
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A switch: how the controller knows it, and whose it is (`eos`, `ios`)."""
+    """A switch: how the controller knows it, and whose it is (`eos`, `ios`, `junos`)."""
 
     name: str
     kind: str
@@ -64,6 +66,8 @@ class Closet:
 
     def lines(self, unit: Unit) -> list[str]:
         """What is configured on a switch before anything happens."""
+        if unit.kind == "junos":
+            return self._statements(unit)
         said = list(_TAKES_FILES) if unit.kind == "ios" else []
         for number, name in self.vlans.items():
             said += [f"vlan {number}", f"name {name}"]
@@ -78,6 +82,17 @@ class Closet:
                 ]
         for cable in (one for trunk in self.trunks for one in trunk if one.unit == unit):
             said += [f"interface {cable.port}", "switchport mode trunk"]
+        return said
+
+    def _statements(self, unit: Unit) -> list[str]:
+        said = [f"set vlans {name} vlan-id {number}" for number, name in self.vlans.items()]
+        for guest in self.guests:
+            for cable in (one for one in guest.cables if one.unit == unit):
+                port = f"set interfaces {cable.port} unit 0 family ethernet-switching"
+                said += [f"{port} interface-mode access", f"{port} vlan members {self.vlans[guest.vlan]}"]
+        for name in self.uplinks(unit):
+            port = f"set interfaces {name} unit 0 family ethernet-switching"
+            said += [f"{port} interface-mode trunk", f"{port} vlan members all"]
         return said
 
     def uplinks(self, unit: Unit) -> list[str]:
@@ -106,11 +121,16 @@ class RunningCloset:
         switch = _switch(self.nodes[unit.name])
         if unit.kind == "eos":
             return str(switch.running.text(GRAMMAR))
+        if unit.kind == "junos":
+            return str(switch.text())
         with switch.lock:
             return str(switch.text()) + "".join(f"{one}\n" for one in sorted(switch.running.of("vlan")))
 
     def section(self, cable: Cable) -> list[str]:
-        """What is configured on a port."""
+        """What is configured on a port; on a Junos switch, its statements."""
+        if cable.unit.kind == "junos":
+            told = as_set(_switch(self.nodes[cable.unit.name]).committed, ROOT)
+            return [line for line in told if line.startswith(f"set interfaces {cable.port} ")]
         return list(_switch(self.nodes[cable.unit.name]).running.section(f"interface {cable.port}"))
 
     def plug(self, name: str, number: int) -> None:
@@ -127,7 +147,7 @@ class RunningCloset:
 
 
 def _switch(node: Any) -> Any:
-    return node.ios if isinstance(node, IosNode) else node.eos
+    return node.ios if isinstance(node, IosNode) else node.junos if isinstance(node, JunosNode) else node.eos
 
 
 @contextmanager

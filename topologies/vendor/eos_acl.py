@@ -13,6 +13,7 @@ What they mean is taken from Arista's documents:
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
 from topologies.vendor.acl_words import Entry, Words, action, mac, ports
@@ -41,16 +42,17 @@ ANY_MAC, EVERY_BIT = "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"
 
 
 def read_ip(words: list[str], offset: int = 0) -> Entry:
-    return _read_l3(words, offset, 4)
+    return _read_l3(tuple(words), offset, 4)
 
 
 def read_ipv6(words: list[str], offset: int = 0) -> Entry:
-    return _read_l3(words, offset, 6)
+    return _read_l3(tuple(words), offset, 6)
 
 
-def _read_l3(remaining: list[str], offset: int, version: int) -> Entry:
-    words = Words(remaining, offset)
-    verdict = action(words, remaining)
+@lru_cache(maxsize=4096)  # hundreds of ports have the same entries
+def _read_l3(remaining: tuple[str, ...], offset: int, version: int) -> Entry:
+    words = Words(list(remaining), offset)
+    verdict = action(words, list(remaining))
     if isinstance(verdict, Entry):
         return verdict
     protocol, number = _protocol(words, version)

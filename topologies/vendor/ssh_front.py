@@ -298,7 +298,8 @@ class _Fault:
         self._due = self._faults.due()
         if self._due is Sever.BEFORE:
             self._hang_up()
-        time.sleep(self._faults.delay)
+        if self._faults.delay:
+            time.sleep(self._faults.delay)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
