@@ -1,4 +1,4 @@
-"""A network with a switch that nobody manages, behind one port of a managed one.
+"""Two networks with a switch that nobody manages: at the edge behind one port, and in the middle between two managed switches.
 
 mn --custom topologies/boxes.py --topo behind-a-port --controller remote,ip=127.0.0.1,port=6653
 """
@@ -28,6 +28,12 @@ def behind_a_port() -> NetworkPlan:
     return NetworkPlan("behind-a-port", PREFIX, _SWITCHES, _hosts(), links, _BOXES)
 
 
+def in_the_middle() -> NetworkPlan:
+    """The box joins core and access switch, and the camera and two PCs are plugged into it."""
+    links = (Link("s1", UPLINK, BOX, UPLINK), Link("s2", UPLINK, BOX, UPLINK + 1))
+    return NetworkPlan("in-the-middle", PREFIX, _SWITCHES, _hosts(), links, _BOXES)
+
+
 def _hosts() -> tuple[Host, ...]:
     core = (_host(name, role, last, ("s1", 1 + place)) for place, (name, role, last) in enumerate(_CORE))
     return (
@@ -50,4 +56,10 @@ def behind_a_port_topo() -> Any:
     return PlanTopo(behind_a_port())
 
 
-topos = {"behind-a-port": behind_a_port_topo}
+def in_the_middle_topo() -> Any:
+    from topologies.mininet_topo import PlanTopo
+
+    return PlanTopo(in_the_middle())
+
+
+topos = {"behind-a-port": behind_a_port_topo, "in-the-middle": in_the_middle_topo}

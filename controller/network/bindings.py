@@ -78,6 +78,14 @@ class Bindings:
         self._unsaved = {span: realm for span, realm in self._unsaved.items() if not span.at(device, port)}
         self.revision += 1
 
+    def forget_at(self, realm: str, mac: Mac, place: Attachment) -> None:
+        """It was never attached there: its frames only passed."""
+        key, there = (realm, str(mac)), (place.device, str(place.port))
+        self._forget_at(key, there)
+        self.on_port.get(there, {}).pop(key, None)
+        self._unsaved = {span: of for span, of in self._unsaved.items() if span.mac != mac or not span.at(*there)}
+        self.revision += 1
+
     def forget_before(self, at: float) -> int:
         """Drop every device that has not been heard of since `at`; how many. The store keeps its own history."""
         old = []

@@ -10,7 +10,7 @@ from itertools import islice
 
 from controller.config import Config
 from controller.model import DEFAULT_REALM, Attachment, Endpoint, Peers
-from controller.network.bindings import Bindings
+from controller.network.bindings import MACS_ON_PORT, Bindings
 from controller.network.graph import NetworkGraph
 from controller.network.guarded import may_be_protected
 from controller.network.inventory import UNKNOWN_ASSET, Inventory
@@ -21,6 +21,9 @@ from controller.network.spans import Span
 from controller.network.virtual_macs import shared_by
 from drivers.base import Sighting
 from drivers.rules import Mac, Network, PortName
+
+CROSSING = 2.0
+"""Seconds within which two switches tell of the same frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class NetworkView:
     held: dict[tuple[str, PortName], Holding] = field(default_factory=dict)
     looks: LooksBook = field(default_factory=LooksBook)
     joined: JoinedMacs = field(default_factory=JoinedMacs)
+    _at_boxes_first: dict[tuple[str, Mac], Sighting] = field(default_factory=dict)
 
     @classmethod
     def from_config(cls, config: Config) -> NetworkView:
@@ -64,7 +68,26 @@ class NetworkView:
         if not self.graph.segments:
             self.bindings.see(realm, sighting)
         elif not self._comes_across(realm, sighting):
-            self.bindings.see(realm, self.at_one_place(sighting))
+            self._see_among_segments(realm, sighting)
+
+    def _see_among_segments(self, realm: str, sighting: Sighting) -> None:
+        """A frame that crosses boxes is told of by two switches, and the far one may be the first to do so. When its own edge port is told
+        of then, in the same moment, the other was no place of it. Had its frames come out of the boxes at this switch as well, they would
+        have come from behind them: then it stays in doubt."""
+        key = (realm, sighting.mac)
+        new, first = not self.bindings.history_of_mac(*key), self._at_boxes_first.get(key)
+        transit = self.graph.is_transit(Attachment(sighting.device, sighting.port))
+        if not transit:
+            self._at_boxes_first.pop(key, None)
+            if first is not None and first.device != sighting.device and abs(first.at - sighting.at) <= CROSSING:
+                there = self.at_one_place(first)
+                self.bindings.forget_at(realm, sighting.mac, Attachment(there.device, there.port))
+        elif first is not None and first.device != sighting.device:
+            del self._at_boxes_first[key]
+        if self.bindings.see(realm, self.at_one_place(sighting)) and new and transit:
+            self._at_boxes_first[key] = sighting
+            if len(self._at_boxes_first) > MACS_ON_PORT:
+                del self._at_boxes_first[next(iter(self._at_boxes_first))]
 
     def at_one_place(self, sighting: Sighting) -> Sighting:
         """The same at the first port of the segment that it was seen at: between the cables of a bundle nobody moves."""

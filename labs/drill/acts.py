@@ -8,7 +8,7 @@ from typing import Any
 
 from labs.drill import box, critical, storm, worm
 from labs.drill.stage import Stage
-from topologies.boxes import behind_a_port
+from topologies.boxes import behind_a_port, in_the_middle
 from topologies.office import office, server_room
 from topologies.plan import NetworkPlan, Role
 
@@ -73,6 +73,18 @@ DRILLS = {
             box.behind_a_port,
             behind_a_port,
             box.POLICY,
+            modelled=True,
+        ),
+        Drill(
+            "unknown-place",
+            "The edge is a switch that nobody manages, between two that are: a device there is held at the nearest places that take rules",
+            "A camera and two PCs are plugged into a switch that nobody manages and that joins two managed ones. It is listed among the"
+            " boxes: the camera is held on both sides of it, and what remains is said, and seen. Then it is listed no more: the camera is"
+            " heard at two switches at once, and containing it is refused.",
+            box.in_the_middle,
+            in_the_middle,
+            box.POLICY,
+            box.box_of(in_the_middle()),
             modelled=True,
         ),
     )

@@ -1,4 +1,4 @@
-"""The lab `hub`: who is plugged into a box that nobody manages is contained at the port that it shares with others there."""
+"""The labs `hub` and `unknown-place`: who is plugged into a box that nobody manages is contained at the nearest place that takes rules."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from labs.drill.stage import Stage
+from labs.drill.stage import Stage, settings
 from labs.frames import Kind, Phase
 from labs.infection import PORT
 from labs.scenario import Means, Trial
 from labs.traffic import SETTLED, Tally
-from topologies.plan import Host, Role
+from topologies.boxes import BOX
+from topologies.plan import Host, NetworkPlan, Role
 
 EVERY = 0.005
 FIRST_TRIAL = 100
@@ -21,12 +22,20 @@ FIRST_TRIAL = 100
 PLAIN = (Kind.ARP, Kind.UDP, Kind.BROADCAST_UDP, Kind.NON_IP)
 DISGUISES = (Kind.CHANGED_IP, Kind.GATEWAY_IP)
 BROADCAST = (Kind.ARP, Kind.BROADCAST_UDP)
+REFUSED = 3
 POLICY = {
     "incriminate": [{"name": "the sensor's source", "match": {"source": "generic"}, "culprit": "source"}],
     "rules": [
         {"name": "contain whom the sensor accuses", "match": {"source": "generic"}, "mode": "contain", "for": "4h"}
     ],
 }
+
+
+def box_of(plan: NetworkPlan) -> Mapping[str, Any]:
+    """The configuration's section that lists it, by datapath and port number."""
+    places = plan.seen_at(plan.actor(Role.ROGUE))
+    links = [f"of:{switch.datapath}:{port.rpartition('eth')[2]}" for switch, port in places]
+    return {"network": {"boxes": [{"name": BOX, "kind": "switch", "links": links}]}}
 
 
 def behind_a_port(stage: Stage) -> None:
@@ -40,16 +49,56 @@ def behind_a_port(stage: Stage) -> None:
     _rehearse(stage, stopped=(*PLAIN, *DISGUISES, Kind.CHANGED_MAC))
 
 
+def in_the_middle(stage: Stage) -> None:
+    """The box is between two switches: whoever is plugged into it comes in at a port of each."""
+    _listen(stage)
+    stage.everyone_known()
+    told = stage.netcordon.command("plan", str(_rogue(stage).ip))
+    stage.holds("the plan has rules on both switches around the box", len(told["rules"]) == 2, told["rules"])
+    said = str(told["weaker"])
+    honest = f"switch {BOX}" in said and "under another MAC than its own it passes" in said
+    stage.holds("and says that it is weaker than at the device's own port, and how", honest, said)
+    _rehearse(stage, stopped=(*PLAIN, *DISGUISES), told=(Kind.CHANGED_MAC,))
+    stage.configure(settings(stage.plan, stage.netcordon.places, POLICY))
+    _refused(stage)
+
+
+def _refused(stage: Stage) -> None:
+    """Nobody says any more that a box is there: whoever is behind it is seen at two switches at once, and might be at either."""
+    rogue = _rogue(stage)
+
+    def contested() -> bool:
+        stage.announce(stage.plan.hosts)
+        return _located(stage) == "ambiguous"
+
+    stage.until("unlisted, it is heard at two switches at once", contested, lambda: _located(stage))
+    before = stage.switches()
+    words = ("contain", str(rogue.ip), "--reason", "it is bad", "--for", "1h", "--yes")
+    with stage.story.step("An operator contains it nevertheless"):
+        refused = stage.netcordon.command(*words, fine=(REFUSED,))
+    stage.story.say(f"{refused['message']} ({refused['hint']})")
+    both = all(port in refused["message"] for _, port in stage.plan.seen_at(rogue))
+    stage.holds("it is refused, and both places are named", refused["error"] == "ambiguous" and both, refused)
+    stage.holds("nobody is held", not stage.cases(), stage.held())
+    stage.unchanged(before)
+
+
+def _located(stage: Stage) -> str:
+    found = stage.netcordon.get("/api/v1/locate", target=str(_rogue(stage).ip))
+    return str(found["status"])
+
+
 @dataclass(frozen=True)
 class _Tries:
-    """`out` and `back` must stop at the managed switches."""
+    """`out` and `back` must stop at the managed switches; `told` is what the plan says that it will not stop."""
 
     out: list[Trial]
     back: list[Trial]
+    told: list[Trial]
 
     @property
     def all(self) -> list[Trial]:
-        return [*self.out, *self.back]
+        return [*self.out, *self.back, *self.told]
 
     @property
     def plain(self) -> list[Trial]:
@@ -57,19 +106,19 @@ class _Tries:
         return [one for one in self.all if one.kind in PLAIN]
 
 
-def _tries(stage: Stage, stopped: Sequence[Kind]) -> _Tries:
+def _tries(stage: Stage, stopped: Sequence[Kind], told: Sequence[Kind]) -> _Tries:
     rogue, files, victim = _rogue(stage), stage.plan.actor(Role.FILE_SERVER), stage.plan.actor(Role.VICTIM)
     number = count(FIRST_TRIAL)
 
     def some(kinds: Sequence[Kind], source: Host, to: Host) -> list[Trial]:
         return [Trial(next(number), Means(kind), source, to, must_stop=True) for kind in kinds]
 
-    return _Tries(some(stopped, rogue, victim), some(PLAIN, files, rogue))
+    return _Tries(some(stopped, rogue, victim), some(PLAIN, files, rogue), some(told, rogue, victim))
 
 
-def _rehearse(stage: Stage, stopped: Sequence[Kind]) -> None:
+def _rehearse(stage: Stage, stopped: Sequence[Kind], told: Sequence[Kind] = ()) -> None:
     before = stage.switches()
-    tries = _tries(stage, stopped)
+    tries = _tries(stage, stopped, told)
     _flow(stage)
     _all_arrive(stage, tries.plain, Phase.BEFORE, "before, all that it sends, and is sent, arrives")
     _contained(stage)
@@ -145,6 +194,9 @@ def _stopped(stage: Stage, tries: _Tries, tally: Tally) -> None:
     stage.holds("nothing that was addressed to it came to it", not any(back.values()), back)
     heard = {one.name: came(one, [one.to]) for one in tries.back if one.kind in BROADCAST}
     stage.holds("it hears broadcasts, as was said", all(heard.values()), heard)
+    if tries.told:
+        passed = {one.name: came(one, [one.to]) for one in tries.told}
+        stage.holds("under another MAC it passes, as was said", all(passed.values()), passed)
 
 
 def _what_remains(stage: Stage) -> None:

@@ -203,4 +203,6 @@ def standing_stage(
 def settings(
     plan: NetworkPlan, where: Places, policy: Mapping[str, Any], more: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    return configured(plan, where, policy, PROTECTED, detector="suricata") | dict(more or {})
+    """`more` is added to what it has, section by section; of `network` key by key."""
+    settings, added = configured(plan, where, policy, PROTECTED, detector="suricata"), dict(more or {})
+    return {**settings, **added, "network": settings["network"] | added.get("network", {})}

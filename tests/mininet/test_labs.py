@@ -73,9 +73,8 @@ def finish(process: subprocess.Popen[str]) -> Run:
     return Run(process.returncode, json.loads(lines[0]), progress)
 
 
-def on_both_fabrics(*arguments: str) -> Run:
-    """The lab on Mininet, and at the same time on the model, found to come to the same: the same traffic with the same verdicts, incidents
-    alike."""
+def both_runs(*arguments: str) -> tuple[Run, Run]:
+    """On Mininet, and at the same time on the model."""
     started = [start(*arguments), start(*arguments, "--fabric", "model")]
     try:
         run, model = [finish(process) for process in started]
@@ -84,6 +83,13 @@ def on_both_fabrics(*arguments: str) -> Run:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)  # a lab that is interrupted takes down what it built
                 process.wait(PATIENCE)
+    return run, model
+
+
+def on_both_fabrics(*arguments: str) -> Run:
+    """The lab on Mininet, and at the same time on the model, found to come to the same: the same traffic with the same verdicts, incidents
+    alike."""
+    run, model = both_runs(*arguments)
     assert (run.result["fabric"], model.result["fabric"]) == ("mininet", "model")
     assert verdicts(model) == verdicts(run)
     return run
@@ -163,9 +169,10 @@ def test_a_critical_server_takes_two_people_and_one_who_stands_by_it() -> None:
     assert run.result["figures"]["answers_after_dead_man_seconds"] < 4
 
 
-def test_who_shares_a_port_by_a_box_is_held_and_its_neighbours_go_on() -> None:
+@pytest.mark.parametrize("name", ["hub", "unknown-place"])
+def test_who_is_behind_a_box_is_held_at_the_nearest_place_and_what_remains_is_said(name: str) -> None:
     """On both fabrics, with the same checks."""
-    run, model = finish(start("hub")), finish(start("hub", "--fabric", "model"))
+    run, model = both_runs(name)
     for one in (run, model):
         assert_drilled(one)
         assert one.result["figures"]["innocent_frames"] > 300
@@ -369,7 +376,7 @@ UNDER_FIRE = {
     "flood": ["flood"],
 }
 ON_BOTH = {"rogue-host", "undo", "dual-stack", "granular", *UNDER_FIRE}
-"""And the drill `hub`."""
+"""And the drills `hub` and `unknown-place`."""
 
 
 def test_every_lab_runs_on_both_fabrics_or_says_why_not() -> None:

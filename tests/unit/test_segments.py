@@ -101,6 +101,44 @@ def test_a_device_at_an_edge_port_whose_frames_come_across_boxes_stays_where_it_
     assert location.endpoint.attachment.same_port(place(1, 2))
 
 
+@pytest.mark.parametrize(("far", "home"), [(20.0, 19.9), (20.0, 20.1)], ids=["earlier", "later"])
+def test_the_far_switch_may_be_the_first_to_tell_of_a_frame_that_came_across(far: float, home: float) -> None:
+    net = net_of(RING)
+    told(net, 8, 5, ago=far)
+    told(net, 8, 1, switch=2, ago=home)
+    told(net, 8, 5, ago=10)
+    location = net.locate(Target(mac=mac(8)))
+    assert location.status is Located.FOUND, location.against
+    assert location.endpoint is not None
+    assert location.endpoint.attachment.same_port(place(1, 2))
+    (span,) = net.network.bindings.history_of_mac("default", mac(8))
+    assert [binding.attachment for binding in net.network.bindings.take_unsaved()] == [span.place]
+    assert net.network.bindings.on_place("default", place(5), 0) == {}
+
+
+def test_who_was_heard_behind_the_boxes_long_before_is_in_doubt_at_an_edge_port() -> None:
+    net = net_of(RING)
+    told(net, 8, 5, ago=30)
+    told(net, 8, 1, switch=2, ago=20)
+    assert net.locate(Target(mac=mac(8))).status is Located.AMBIGUOUS
+
+
+def test_who_came_out_of_the_boxes_at_the_switch_of_the_edge_port_too_is_in_doubt() -> None:
+    """A frame from the edge port does not come back to its own switch: somebody behind the boxes copies it."""
+    net = net_of(RING)
+    told(net, 8, 5, ago=20.0)
+    told(net, 8, 6, switch=2, ago=19.9)
+    told(net, 8, 1, switch=2, ago=19.8)
+    assert net.locate(Target(mac=mac(8))).status is Located.AMBIGUOUS
+
+
+def test_a_flood_of_macs_behind_boxes_leaves_no_more_behind_than_a_port_keeps() -> None:
+    net = net_of(RING)
+    for who in range(2000):  # the first ones make room, being stale
+        told(net, 1000 + who, 5, ago=20_000 if who < 1000 else 1)
+    assert len(net.network._at_boxes_first) <= 1024
+
+
 def test_a_device_that_was_plugged_out_of_its_edge_port_may_be_behind_the_boxes() -> None:
     net = net_of(RING)
     told(net, 8, 1, switch=2, ago=30)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topologies.boxes import behind_a_port
+from topologies.boxes import behind_a_port, in_the_middle
 from topologies.buffers import ROOM, give_room, make_room
 from topologies.campus import campus
 from topologies.office import office, server_room
@@ -147,13 +147,14 @@ def test_who_is_behind_a_box_is_seen_at_the_managed_ports_that_lead_to_it() -> N
     plan = behind_a_port().with_switch_names("nc0af")
     assert seen(plan, "camera") == seen(plan, "pc3") == [("nc0afs2", "nc0afs2-eth1")]
     assert seen(plan, "pc1") == [("nc0afs2", "nc0afs2-eth2")]
-    assert [line for line in behind_a_port().describe() if "unmanaged" in line] == [
-        "b1 (unmanaged): 1=camera 10.20.50.66, 2=pc2 10.20.50.102, 3=pc3 10.20.50.103, 50=to s2"
+    assert seen(in_the_middle(), "camera") == [("s1", "s1-eth50"), ("s2", "s2-eth50")]
+    assert [line for line in in_the_middle().describe() if "unmanaged" in line] == [
+        "b1 (unmanaged): 1=camera 10.20.50.66, 2=pc2 10.20.50.102, 3=pc3 10.20.50.103, 50=to s1, 51=to s2"
     ]
 
 
 def test_a_box_counts_when_a_plan_is_checked() -> None:
-    plan = behind_a_port()
+    plan = in_the_middle()
     with pytest.raises(PlanError, match="no switch b1"):
         replace(plan, boxes=())
     with pytest.raises(PlanError, match="names used twice: s1"):
