@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from labs.drill import box, critical, storm, worm
+from labs.drill import box, critical, framed, storm, worm
 from labs.drill.stage import Stage
 from topologies.boxes import behind_a_port, in_the_middle
+from topologies.campus import campus
 from topologies.office import office, server_room
 from topologies.plan import NetworkPlan, Role
 
@@ -64,6 +65,18 @@ DRILLS = {
             lambda: server_room(critical.SERVERS),
             critical.POLICY,
             critical.SETTINGS,
+        ),
+        Drill(
+            "framed-victim",
+            "An attacker speaks in the domain controller's name to have it contained: it is not, and the evidence names both",
+            "A camera claims the domain controller's address and attacks under it; a sensor accuses that address. Policy would contain, and"
+            " nobody has listed the domain controller as protected. It contains nobody; a person is shown the two claimants, and holds the"
+            " one that does not belong there. Then it copies the MAC as well.",
+            framed.play,
+            campus,
+            framed.POLICY,
+            framed.SETTINGS,
+            modelled=True,
         ),
         Drill(
             "hub",

@@ -180,6 +180,14 @@ def test_who_is_behind_a_box_is_held_at_the_nearest_place_and_what_remains_is_sa
     print(run.result["figures"])  # noqa: T201  # the figures
 
 
+def test_who_speaks_in_the_domain_controllers_name_does_not_get_it_contained() -> None:
+    run, model = both_runs("framed-victim")
+    for one in (run, model):
+        assert_drilled(one)
+        assert one.result["figures"]["innocent_frames"] > 400
+    assert [check["what"] for check in model.result["checks"]] == [check["what"] for check in run.result["checks"]]
+
+
 def assert_drilled(run: Run) -> None:
     assert [check for check in run.result["checks"] if not check["held"]] == []
     assert (run.code, run.result["passed"], run.result["error"]) == (0, True, None)
@@ -376,7 +384,7 @@ UNDER_FIRE = {
     "flood": ["flood"],
 }
 ON_BOTH = {"rogue-host", "undo", "dual-stack", "granular", *UNDER_FIRE}
-"""And the drills `hub` and `unknown-place`."""
+"""And the drills `hub`, `unknown-place` and `framed-victim`."""
 
 
 def test_every_lab_runs_on_both_fabrics_or_says_why_not() -> None:
