@@ -9,12 +9,16 @@ from dataclasses import replace
 
 from controller import guardrails, policy
 from controller.breaker import Breaker
+from controller.conditions import Circumstances, circumstances_at
 from controller.config import Config
 from controller.containment import Containments, new_id
 from controller.errors import AlertRepeated, NotFound, RefusalCode, Refused, StoreUnavailable
+from controller.explanation import Explanation, Trial, dump
 from controller.incrimination import LATELY, EndKnown, Ends
 from controller.model import Alert, Culprit, Decision, End, Endpoint, Located, Location, Mode, Stage, Target
 from controller.network.view import NetworkView
+from controller.policy import PolicyFile
+from controller.policy_in_force import PolicyInForce
 from controller.random_names import RandomNames
 from controller.requests import AlertAnswer, Disposition
 from controller.role_match import by_role
@@ -41,8 +45,10 @@ class Alerts:
         containments: Containments,
         breaker: Breaker,
         now: Callable[[], float],
+        in_force: PolicyInForce | None = None,
     ) -> None:
         self._config = config
+        self._in_force = in_force or PolicyInForce(config.policy)
         self._store = store
         self._network = network
         self._containments = containments
@@ -82,39 +88,66 @@ class Alerts:
                     await self._store.save_alert(alert, raw)
 
     async def _answer(self, alert: Alert, raw: str) -> AlertAnswer:
-        rules = self._config.policy
-        ends = await self._ends(alert) if policy.asks_of_ends(rules, alert) else None
-        culprit, why = policy.incriminate(rules, alert, ends)
-        end = policy.culprit_end(alert, culprit)
-        target = None if end is None else target_of(end, alert.realm)
-        if culprit is Culprit.UNDECIDED or end is None or target is None:
-            return await self._ask(alert, raw, None, None, Disposition.UNDECIDED, RefusalCode.UNDECIDED, why)
+        rules = self._in_force.policy
+        told, end, target = await self._accused(alert, rules)
+        why = told.why
+        if end is None or target is None:
+            return await self._ask(alert, raw, told, None, None, Disposition.UNDECIDED, RefusalCode.UNDECIDED, why)
         location = await self._locate_when_settled(target, alert, raw)
         decision = endpoint = None
         try:
             endpoint = guardrails.placed(checked_against(end, location, self._network))
-            decision = policy.decide(self._config.policy, alert, endpoint, why, self._config.catalogue)
-            decision = by_role(decision, endpoint, self._config.roles)
+            decision = await self._decided(alert, endpoint, why, rules)
             if decision.mode is Mode.OBSERVE:
-                taken = Taken(alert, raw, _words(Disposition.OBSERVED, decision.reason))
+                words = _words(Disposition.OBSERVED, decision.reason)
+                taken = Taken(alert, raw, words, decision=dump(told.decided(decision)))
                 return AlertAnswer(await self._store.take_alert(taken), False, Disposition.OBSERVED, decision.reason)
             stages = {Stage.RECEIVED: alert.received_at, Stage.LOCATED: self._now()}
             prepared = self._containments.plan_and_prove(location, endpoint, decision, stages)
             if decision.mode is Mode.PROPOSE:
                 return await self._ask(
-                    alert, raw, target, decision, Disposition.PROPOSED, None, decision.reason, prepared.endpoint
+                    alert, raw, told, target, decision, Disposition.PROPOSED, None, decision.reason, prepared.endpoint
                 )
             contained, joined = (_words(one, decision.reason) for one in (Disposition.CONTAINED, Disposition.JOINED))
             accepted = await self._containments.commit(
-                prepared, str(target), taken=Taken(alert, raw, contained, joined)
+                prepared, str(target), taken=Taken(alert, raw, contained, joined, dump(told.decided(decision)))
             )
         except Refused as refusal:
             if refusal.code is RefusalCode.BUDGET:
                 await self._breaker.trip(refusal.reason)
             why = _PUT_TO_PEOPLE.get(refusal.code, Disposition.REFUSED)
-            return await self._ask(alert, raw, target, decision, why, refusal.code, refusal.reason, endpoint)
+            return await self._ask(alert, raw, told, target, decision, why, refusal.code, refusal.reason, endpoint)
         disposition = Disposition.JOINED if accepted.joined else Disposition.CONTAINED
         return AlertAnswer(accepted.alert_id or "", False, disposition, decision.reason, accepted.containment)
+
+    async def explain(self, alert: Alert, rules: PolicyFile) -> Trial:
+        """What these rules would make of it, with what is known now of where its device was then. Nothing is stored, and nobody is held."""
+        told, end, target = await self._accused(alert, rules)
+        if end is None or target is None:
+            return Trial(told)
+        location = self._containments.locate_as_seen(target, alert)
+        decision, refused = None, ""
+        try:
+            endpoint = guardrails.placed(checked_against(end, location, self._network))
+            decision = await self._decided(alert, endpoint, told.why, rules)
+            if decision.mode is not Mode.OBSERVE:
+                self._containments.plan_and_prove(location, endpoint, decision, {})
+        except Refused as refusal:
+            refused = refusal.reason
+        return Trial(told if decision is None else told.decided(decision), str(target), refused)
+
+    async def _accused(self, alert: Alert, rules: PolicyFile) -> tuple[Explanation, End | None, Target | None]:
+        """Who is the culprit and why, the end that it is, and what that names; None where a person is to say."""
+        ends = await self._ends(alert) if policy.asks_of_ends(rules, alert) else None
+        culprit, why = policy.incriminate(rules, alert, ends)
+        told = Explanation(rules.version, culprit.value, why, tuple(policy.why_not(rules, alert, ends)))
+        end = None if culprit is Culprit.UNDECIDED else policy.culprit_end(alert, culprit)
+        return told, end, None if end is None else target_of(end, alert.realm)
+
+    async def _decided(self, alert: Alert, endpoint: Endpoint, why: str, rules: PolicyFile) -> Decision:
+        known = await self._circumstances(endpoint, alert, rules.memory)
+        decision = policy.decide(rules, alert, endpoint, why, self._config.catalogue, known)
+        return by_role(decision, endpoint, self._config.roles)
 
     async def _ends(self, alert: Alert) -> Ends:
         """What is known of both, as of the alert's time."""
@@ -140,6 +173,16 @@ class Alerts:
             protected=self._network.inventory.protection(endpoint.macs, ips, places, endpoint.role) or "",
         )
 
+    async def _circumstances(self, endpoint: Endpoint, alert: Alert, memory: float) -> Circumstances:
+        """What policy asks besides; earlier offences only where a rule asks for them."""
+        place, graph = endpoint.attachment, self._network.graph
+        node = graph.devices.get(place.device)
+        offences: tuple[float, ...] = ()
+        if memory:
+            names = {endpoint.id, *(f"{endpoint.realm}/{mac}" for mac in endpoint.macs)}
+            offences = await self._store.offences(names, alert.observed_at - memory)
+        return circumstances_at(place.device, node.description if node else "", graph.names(place), offences)
+
     async def _locate_when_settled(self, target: Target, alert: Alert, raw: str) -> Location:
         """Where it is; an alert about a port whose neighbour may still show itself waits for that, rather than being refused. It is kept
         before it waits. Raises AlertRepeated."""
@@ -157,6 +200,7 @@ class Alerts:
         self,
         alert: Alert,
         raw: str,
+        told: Explanation,
         target: Target | None,
         decision: Decision | None,
         disposition: Disposition,
@@ -178,8 +222,13 @@ class Alerts:
             created_at=self._now(),
             approvals=1 if decision is None else decision.approvals,
             expires_at=self._now() + self._config.proposal_expires,
+            on_expiry=None if decision is None else decision.on_expiry,
+            policy=told.policy,
         )
-        made = await self._store.save_proposal(proposal, Taken(alert, raw, _words(disposition, reason)))
+        told = told if decision is None else told.decided(decision)
+        made = await self._store.save_proposal(
+            proposal, Taken(alert, raw, _words(disposition, reason), decision=dump(told))
+        )
         return AlertAnswer(made.alert_id, False, disposition, reason, None, made.proposal, code)
 
     def _remember(self, alert: Alert, alert_id: str) -> None:

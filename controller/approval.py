@@ -144,7 +144,6 @@ class Approvals:
             raise Refused(RefusalCode.CHANGED, f"there is no profile {proposal.profile!r} any more: contain by hand")
         people = ", ".join(proposal.approvers)
         asked = f"proposed by {proposal.proposed_by}" if proposal.proposed_by else ""
-        now = next((one for one in self._config.policy.rules if one.name == proposal.rule), None)
         return Decision(
             Mode.CONTAIN,
             profile,
@@ -154,7 +153,8 @@ class Approvals:
             people,
             automatic=False,
             override=proposal.override,
-            on_expiry=proposal.on_expiry if now is None else now.on_expiry,
+            on_expiry=proposal.on_expiry,
+            policy=proposal.policy,
         )
 
 

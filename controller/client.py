@@ -150,6 +150,24 @@ class Client:
     def status(self) -> listings.StatusView:
         return self._get("/api/v1/status", listings.StatusView)
 
+    def policy(self, version: str = "") -> listings.PolicyView:
+        """What is in force, or was by its version."""
+        return self._get("/api/v1/policy", listings.PolicyView, {"version": version} if version else None)
+
+    def reload_policy(self) -> listings.ReloadView:
+        """Have the daemon read its policy again."""
+        return _read(self._send("POST", "/api/v1/policy/reload", repeatable=True), listings.ReloadView)
+
+    def test_policy(self, source: str, body: bytes) -> list[listings.TrialView]:
+        """What policy would make of what a sensor wrote, without any effect."""
+        answer = self._send("POST", f"/api/v1/policy/test/{_segment(source)}", content=body, repeatable=True)
+        return _items(answer, listings.TrialView)
+
+    def replay_policy(self, text: str, since: float) -> list[listings.ReplayRow]:
+        """What this policy would have made of the alerts of the last `since` seconds."""
+        answer = self._send("POST", "/api/v1/policy/replay", json={"policy": text, "since": since}, repeatable=True)
+        return _items(answer, listings.ReplayRow)
+
     def pause(self, reason: str) -> listings.AutomationView:
         """Stop all automatic action until `resume`."""
         answer = self._send("POST", "/api/v1/pause", json={"reason": reason}, repeatable=True)
@@ -186,6 +204,10 @@ class Client:
 
     def alerts(self, limit: int = 100) -> list[listings.AlertView]:
         return self._list("/api/v1/alerts", listings.AlertView, {"limit": limit})
+
+    def alert(self, id: str) -> listings.AlertDetail:
+        """With how policy decided about it."""
+        return self._get(f"/api/v1/alerts/{_segment(id)}", listings.AlertDetail)
 
     def alert_sources(self) -> list[listings.SourceView]:
         return self._list("/api/v1/alert-sources", listings.SourceView, {})

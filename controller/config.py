@@ -4,7 +4,6 @@ but reading that file. Every span of time may be written 90s, 15m, 4h, 7d."""
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -25,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from controller.datapath_id import whole_datapath_id
 from controller.durations import parse_duration, show_duration
 from controller.errors import ConfigError, InvalidInput
 from controller.freezes import Freeze
@@ -32,8 +32,9 @@ from controller.mapping_file import NAME as SOURCE_NAME
 from controller.mapping_file import MappingFile
 from controller.model import DEFAULT_REALM, Address, Managed, OnExpiry, Profile
 from controller.policy import PolicyFile
+from controller.policy_file import misfits, read_policy
 from controller.profile_file import NAME, ProfileFile, resolve
-from controller.profiles import catalogue, quarantine, unknown
+from controller.profiles import catalogue, quarantine
 from controller.role_match import BY_ROLE, PROFILES, RoleMatching
 from controller.targets import parse_address, parse_target, unmapped
 from controller.webhooks import WebhookFile
@@ -50,7 +51,6 @@ MacField = Annotated[Mac, BeforeValidator(lambda text: parse_mac(str(text)))]
 AddressField = Annotated[Address, BeforeValidator(lambda text: parse_address(str(text)))]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(unmapped)]
 NEVER = "never"
-_DATAPATH_ID = re.compile(r"of:([0-9a-f]{1,16})(?![0-9a-f])", re.IGNORECASE)
 
 
 def _expand(path: Path) -> Path:
@@ -60,14 +60,7 @@ def _expand(path: Path) -> Path:
 PathField = Annotated[Path, AfterValidator(_expand)]
 
 
-def _whole_datapath_id(text: object) -> object:
-    """of:1 is written out as of:0000000000000001, as the switch itself is called; anything else stays as it is."""
-    if isinstance(text, str) and (short := _DATAPATH_ID.match(text)):
-        return f"of:{short[1].lower():0>16}{text[short.end() :]}"
-    return text
-
-
-DeviceField = Annotated[str, BeforeValidator(_whole_datapath_id)]
+DeviceField = Annotated[str, BeforeValidator(whole_datapath_id)]
 
 
 class Section(BaseModel):
@@ -158,7 +151,7 @@ class Router(Section):
 def _written_port(text: object) -> object:
     """switch:port, as its two parts; the switch by its id or its name, the port by its name or number."""
     try:
-        place = parse_target(str(_whole_datapath_id(text))).place
+        place = parse_target(str(whole_datapath_id(text))).place
     except InvalidInput:
         place = None
     if place is None:
@@ -618,11 +611,9 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def _profiles_known(self) -> Self:
-        known = self.catalogue
-        for index, rule in enumerate(self.policy.rules):
-            if rule.profile not in known:
-                raise LocatedError(("policy", "rules", index, "profile"), unknown(rule.profile, known))
+    def _policy_fits(self) -> Self:
+        for error in misfits(self.policy, self.catalogue, self.retention.containments):
+            raise LocatedError(("policy", *error.where), str(error))
         return self
 
     @property
@@ -649,11 +640,7 @@ def load_config(path: Path | None = None, environment: Mapping[str, str] = os.en
     config = _with_inventory(read_model(chosen, Config), chosen.parent)
     if config.policy_file is None:
         return config
-    policy = read_model(chosen.parent / config.policy_file, PolicyFile)
-    for rule in policy.rules:
-        if rule.profile not in config.catalogue:
-            problem = unknown(rule.profile, config.catalogue)
-            raise ConfigError(f"{chosen.parent / config.policy_file}: rule {rule.name!r}: {problem}")
+    policy = read_policy(chosen.parent / config.policy_file, config.catalogue, config.retention.containments)
     return config.model_copy(update={"policy": policy, "policy_file": None})
 
 

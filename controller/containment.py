@@ -309,6 +309,7 @@ class Containments:
             by=decision.by,
             reason=decision.reason,
             policy_rule=decision.rule,
+            policy=decision.policy,
             automatic=decision.automatic,
             override=decision.override,
             rules=prepared.plan.rules,

@@ -35,7 +35,7 @@ from controller.discovery.reports import DeviceReports
 from controller.doctor.finding import Finding
 from controller.doctor.host import gateways, resolvers
 from controller.doctor.network import Seen, examine
-from controller.errors import NetcordonError, Refused, StoreUnavailable
+from controller.errors import InvalidInput, NetcordonError, Refused, StoreUnavailable
 from controller.expiry import Expiry
 from controller.fleet import Fleet
 from controller.follow import Follower
@@ -63,6 +63,9 @@ from controller.network.joined import Joined
 from controller.network.looks import LOOKS_MOST
 from controller.network.paths import path
 from controller.network.view import NetworkView
+from controller.policy import PolicyFile
+from controller.policy_desk import PolicyDesk
+from controller.policy_in_force import PolicyInForce
 from controller.reach import between
 from controller.requests import (
     AlertAnswer,
@@ -112,7 +115,13 @@ time, many times a read: with Python's default of 5 ms each of these waits for a
 class Daemon:
     """Implements `controller.api.service.Service`. Made by `start`, ended by `close`."""
 
-    def __init__(self, config: Config, store: Store, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        now: Callable[[], float],
+        read_policy: Callable[[], PolicyFile] | None = None,
+    ) -> None:
         self.config = config
         self.store = store
         self.network = NetworkView.from_config(config)
@@ -163,7 +172,9 @@ class Daemon:
         self.inventory = InventorySources(config, store, self.network, now)
         self.conversations = Conversations(config.impact.window, now())
         self.breaker = Breaker(store, self._automation_changed)
-        self.alerts = Alerts(config, store, self.network, self.containments, self.breaker, now)
+        in_force_now = PolicyInForce(config.policy)
+        self.alerts = Alerts(config, store, self.network, self.containments, self.breaker, now, in_force_now)
+        self.policy = PolicyDesk(config, store, self.alerts, in_force_now, read_policy or (lambda: config.policy), now)
         self.approvals = Approvals(config, store, self.network, self.containments, now)
         self.follower = Follower(
             store, self.network, self.containments, self._wake, self._changed, self.fleet.stands, now
@@ -178,12 +189,20 @@ class Daemon:
         ]
         self.pruning = Pruning(store, config.retention, now, self._metrics.pruned)
         self._tasks: list[asyncio.Task[None]] = []
+        self._rereading: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, config: Config, now: Callable[[], float] = time.time) -> Daemon:
-        """Open the store, load what is known, and begin to converge. Raises StoreUnavailable or ConfigError."""
-        daemon = cls(config, await Store.open(config.store, now=now), now)
+    async def start(
+        cls,
+        config: Config,
+        now: Callable[[], float] = time.time,
+        read_policy: Callable[[], PolicyFile] | None = None,
+    ) -> Daemon:
+        """Open the store, load what is known, and begin to converge. `read_policy` reads a changed policy, for `reload`. Raises
+        StoreUnavailable or ConfigError."""
+        daemon = cls(config, await Store.open(config.store, now=now), now, read_policy)
         daemon.network.bindings.load(await daemon.store.load_bindings(now() - config.locate.too_old))
+        await daemon.policy.start()
         await daemon.inventory.start()
         await daemon.joining.load()
         daemon.network.looks.load(await daemon.store.load_looks(LOOKS_MOST))
@@ -343,6 +362,15 @@ class Daemon:
         if pause:
             await self.breaker.pause(by, f"release --all: {reason}" if reason else "release --all")
         return self._told(await self.containments.release_all(by=by, reason=reason))
+
+    def hang_up(self) -> None:
+        """SIGHUP: read again what may have changed, the inventory and the policy."""
+        self.inventory.read_now()
+        self._rereading = asyncio.create_task(self._reread_policy(), name="policy")
+
+    async def _reread_policy(self) -> None:
+        with contextlib.suppress(InvalidInput):  # it is in the log, and the policy stays as it was
+            await self.policy.reload("SIGHUP")
 
     async def status(self) -> Status:
         budget = self.config.budget
@@ -585,10 +613,14 @@ async def _forever(work: Callable[[], Coroutine[Any, Any, None]], name: str) -> 
             await asyncio.sleep(1.0)
 
 
-async def run(config: Config, ready: Callable[[str], None] = lambda url: None) -> None:
+async def run(
+    config: Config,
+    ready: Callable[[str], None] = lambda url: None,
+    read_policy: Callable[[], PolicyFile] | None = None,
+) -> None:
     """Converge, then serve the API until SIGTERM or SIGINT. The API takes as long to import as all else: what is wanted of the devices
     does not wait for it, and is sent while a thread imports it."""
-    daemon = await Daemon.start(config)
+    daemon = await Daemon.start(config, read_policy=read_policy)
     servers = await asyncio.to_thread(_api, daemon)
     gc.freeze()  # what was loaded stays: no collection needs to walk it again
     gc.enable()  # see cli/serve.py
@@ -596,7 +628,7 @@ async def run(config: Config, ready: Callable[[str], None] = lambda url: None) -
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    loop.add_signal_handler(signal.SIGHUP, daemon.inventory.read_now)
+    loop.add_signal_handler(signal.SIGHUP, daemon.hang_up)
     try:
         await servers.start()
         log.info("serving", url=servers.url, socket=str(config.listen.socket))
@@ -627,4 +659,4 @@ def serve(config_path: Path | None = None, ready: Callable[[str], None] = lambda
     sys.setswitchinterval(SWITCH_EVERY)
     gc.set_threshold(*COLLECT_EVERY)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(config, ready))
+        runner.run(run(config, ready, lambda: load_config(config_path).policy))

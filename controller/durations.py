@@ -29,3 +29,11 @@ def show_duration(seconds: float) -> str:
         if count:
             parts.append(f"{count}{unit}")
     return " ".join(parts[:2]) or "0s"
+
+
+def written_duration(seconds: float) -> str:
+    """As `parse_duration` reads it back, exactly: 90m, 36h, 7d."""
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds % size == 0:
+            return f"{round(seconds / size)}{unit}"
+    return f"{seconds:.12g}s"

@@ -267,8 +267,17 @@ FULL = Profile("full", 100, "nothing in or out", built_in=True)
 
 
 @dataclass(frozen=True, slots=True)
+class Considered:
+    """A policy rule that was looked at, and what spoke `against` it, as a sentence; "": it matched, and no rule before it did."""
+
+    rule: str
+    against: str
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
-    """What policy says of an alert, or an operator of a target. `rule` is the policy rule's name, or 'operator'.
+    """What policy says of an alert, or an operator of a target. `rule` is the policy rule's name, or 'operator'. `policy` is the version of
+    the policy that says so, and `considered` what it came to for each of its rules ("" and none for an operator's word).
     `on_expiry` None is the configuration's default. `override`: a person who may insists, whatever is protected; `insisted`: somebody
     did so when this very device was contained, which says nothing of other places and devices."""
 
@@ -283,6 +292,8 @@ class Decision:
     insisted: bool = False
     on_expiry: OnExpiry | None = None
     approvals: int = 1
+    policy: str = ""
+    considered: tuple[Considered, ...] = ()
 
 
 class OnExpiry(StrEnum):
@@ -409,7 +420,7 @@ class Containment:
     """The case as the store holds it. `revision` grows with every accepted change of what is wanted.
     `waiting_since`: its time was over then, it stays held, and a person is asked. `automatic`: nobody asked for it by name. `override`: a
     person insisted although it is protected. `confirm_by`: it is released then, unless a person confirms it before (None: it needs no
-    confirmation, or has one: `confirmed_by`)."""
+    confirmation, or has one: `confirmed_by`). `policy` is the version of the policy that decided it ("": a person did)."""
 
     id: str
     endpoint: Endpoint
@@ -438,6 +449,7 @@ class Containment:
     override: bool = False
     confirm_by: float | None = None
     confirmed_by: str | None = None
+    policy: str = ""
 
     @property
     def places(self) -> frozenset[tuple[str, PortName]]:

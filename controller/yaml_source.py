@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,18 +40,25 @@ _Loader.add_implicit_resolver(
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+\.[0-9]+$"), list("-+0123456789"))
 
 
-def read_model(path: Path, model: type[Model]) -> Model:
-    """The file as `model`. Raises ConfigError for a file that is missing, is not YAML, repeats a key, or does not fit."""
+def _fits(read: object) -> Iterable[LocatedError]:
+    return ()
+
+
+def read_model(path: Path, model: type[Model], misfits: Callable[[Model], Iterable[LocatedError]] = _fits) -> Model:
+    """The file as `model`. `misfits` says what is wrong with what was read, beyond the model itself. Raises ConfigError for a file that is
+    missing, is not YAML, repeats a key, or does not fit."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text, from byte {error.start} on") from error
-    return parse_model(text, model, str(path))
+    return parse_model(text, model, str(path), misfits)
 
 
-def parse_model(text: str, model: type[Model], name: str) -> Model:
+def parse_model(
+    text: str, model: type[Model], name: str, misfits: Callable[[Model], Iterable[LocatedError]] = _fits
+) -> Model:
     """`text` as `model`; `name` is how errors call it. An empty text is an empty mapping."""
     try:
         node = yaml.compose(text, Loader=_Loader)
@@ -60,10 +67,17 @@ def parse_model(text: str, model: type[Model], name: str) -> Model:
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{name}: {_yaml_problem(error)}") from error
     try:
-        return model.model_validate({} if data is None else data)
+        read = model.model_validate({} if data is None else data)
     except ValidationError as error:
         problems = [_problem(lines, (*item["loc"], *_further(item)), in_words(item, model)) for item in error.errors()]
-        raise ConfigError("\n".join(f"{name}:{line}: {what}" for line, what in sorted(problems))) from error
+        raise _refused(name, problems) from error
+    if problems := [_problem(lines, one.where, str(one)) for one in misfits(read)]:
+        raise _refused(name, problems)
+    return read
+
+
+def _refused(name: str, problems: Iterable[tuple[int, str]]) -> ConfigError:
+    return ConfigError("\n".join(f"{name}:{line}: {what}" for line, what in sorted(problems)))
 
 
 def _lines(node: yaml.Node, path: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], int]]:

@@ -183,6 +183,80 @@ class AlertView(View):
     proposal: str | None = None
 
 
+class ConsideredView(View):
+    """A policy rule, and what spoke against it as a sentence; "": it is the one that matched."""
+
+    rule: str
+    against: str
+
+
+class ExplanationView(View):
+    """How policy came to what became of an alert. `policy` is its version; `why` says who the culprit is, `accusers` and `rules` what each
+    rule came to. Without `mode`, nothing was decided: the culprit is not known, or not where it is."""
+
+    policy: str
+    culprit: str
+    why: str
+    accusers: list[ConsideredView]
+    rule: str
+    mode: str
+    profile: str
+    duration: float | None
+    rules: list[ConsideredView]
+
+
+class TrialView(View):
+    """What policy would make of an alert: `would` is contain, propose, observe, refuse or ask; "": `problem` says why it cannot be read.
+    `refused` is what guard it would not come to that."""
+
+    index: int
+    would: str
+    signature: str = ""
+    observed_at: datetime | None = None
+    target: str = ""
+    refused: str = ""
+    explanation: ExplanationView | None = None
+    problem: str = ""
+
+
+class ReplayRow(View):
+    """An alert that came, what was made of it then, and what another policy would. `forgotten`: where its device was then is not kept any
+    more; it was looked up as of now."""
+
+    alert: str
+    observed_at: datetime
+    signature: str
+    target: str
+    then: str
+    now: str
+    differs: bool
+    why: str
+    forgotten: bool
+
+
+class PolicyView(View):
+    """A version of policy, as it could be written."""
+
+    version: str
+    in_force: bool
+    first_at: datetime
+    policy: dict[str, Any]
+
+
+class ReloadView(View):
+    """The versions before and after; the same one where the file says nothing new."""
+
+    before: str
+    now: str
+
+
+class AlertDetail(View):
+    """One alert; `explanation` is missing where policy never came to it, or an earlier version took it."""
+
+    alert: AlertView
+    explanation: ExplanationView | None
+
+
 class SourceView(View):
     """An alert source that this daemon takes: what follows /api/v1/alerts/, and what it is."""
 
@@ -228,6 +302,7 @@ class ProposalView(View):
     proposed_by: str
     override: bool
     on_expiry: str | None
+    policy: str = ""
 
 
 class ApprovalView(View):

@@ -71,6 +71,13 @@ class AutomationBody(Body):
     reason: str = Field(min_length=1, max_length=1000)
 
 
+class PolicyReplayBody(Body):
+    """A policy as its file has it, and for how long back: 30d."""
+
+    policy: str = Field(max_length=1_000_000)
+    since: Span = 30 * 86400.0
+
+
 class JoinBody(Body):
     """MACs or addresses of one device, and how one knows: it is audited."""
 
@@ -268,6 +275,7 @@ class ContainmentView(View):
     override: bool = False
     confirm_by: datetime | None = None
     confirmed_by: str | None = None
+    policy: str = ""
 
 
 class AcceptedView(View):

@@ -18,6 +18,7 @@ from controller.live import Live
 from controller.model import Address, Alert, Binding, Containment, Endpoint, Location, Profile, Target
 from controller.network.chart import Chart
 from controller.network.joined import Joined
+from controller.policy_desk import PolicyDesk
 from controller.requests import AlertAnswer, Approval, ContainRequest, DeviceView, PathAnswer, Preview, Status
 from controller.store import Accepted, Extension, Proposal, Store
 from controller.webhooks import Webhook
@@ -27,6 +28,10 @@ from drivers.rules import Mac
 class Service(Protocol):
     @property
     def store(self) -> Store: ...
+
+    @property
+    def policy(self) -> PolicyDesk:
+        """What is in force, and what another one would do."""
 
     @property
     def live(self) -> Live:

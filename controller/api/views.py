@@ -158,6 +158,7 @@ def containment_view(case: Containment, now: float) -> schemas.ContainmentView:
         override=case.override,
         confirm_by=None if case.confirm_by is None else moment(case.confirm_by),
         confirmed_by=None if case.confirmed_by is None else neutralize(case.confirmed_by),
+        policy=case.policy,
     )
 
 
@@ -415,6 +416,7 @@ def proposal_view(proposal: Proposal) -> listings.ProposalView:
         proposed_by=proposal.proposed_by,
         override=proposal.override,
         on_expiry=None if proposal.on_expiry is None else proposal.on_expiry.value,
+        policy=proposal.policy,
     )
 
 

@@ -123,6 +123,25 @@ def list_(limit: Limit = 20, as_json: Json = False) -> None:
     )
 
 
+@alert_app.command()
+def show(
+    alert: Annotated[str, typer.Argument(help="The alert's id: `netcordon alert list --json`, or a case's alerts.")],
+    as_json: Json = False,
+) -> None:
+    """Show one alert, what became of it, and how policy decided that: which rule matched, and why each other did not.
+
+    Example: netcordon alert show 0123456789abcdef
+    """
+    from controller.cli.policy_view import show_alert
+
+    with connect() as client:
+        found = client.alert(alert)
+    if as_json:
+        output.print_json(found)
+    else:
+        show_alert(found)
+
+
 @alert_app.command("dead-letters")
 def dead_letters(
     limit: Limit = 20,

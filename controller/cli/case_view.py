@@ -62,7 +62,7 @@ def show_case(console: Console, case: ContainmentView, names: Names) -> None:
         ("by", case.by),
         ("override", "it is protected, and somebody insisted" if case.override else ""),
         ("reason", case.reason),
-        ("policy rule", case.policy_rule),
+        ("policy rule", _rule(case)),
         ("released by", case.released_by or ""),
         ("alerts", ", ".join(case.alerts)),
     ]
@@ -82,6 +82,10 @@ def show_case(console: Console, case: ContainmentView, names: Names) -> None:
         console.print(Text.assemble("  evidence    ", said(line)))
     if case.proof is not None:
         show_proof(console, case.proof)
+
+
+def _rule(case: ContainmentView) -> str:
+    return f"{case.policy_rule} (policy {case.policy})" if case.policy else case.policy_rule
 
 
 def _expires(case: ContainmentView) -> str:

@@ -61,6 +61,7 @@ COMMANDS: Mapping[str, Entry] = {
         "controller.cli.commands", "commands", "Print every command that may be sent to a switch's platform."
     ),
     "alert": Entry("controller.cli.alert", "alert_app", "Send alerts, and look at what came in."),
+    "policy": Entry("controller.cli.policy", "policy_app", "Show, try, reload and replay what decides about alerts."),
     "audit": Entry("controller.cli.audit", "audit_app", "Who did what, and whether the record of it is whole."),
     "token": Entry("controller.cli.token", "token_app", "Make, list and revoke the API's tokens."),
     "discover": Entry(

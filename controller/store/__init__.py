@@ -3,6 +3,7 @@
 from controller.store.audit_log import verify_file
 from controller.store.dead_letters import replayed_before
 from controller.store.desired import Steps
+from controller.store.policies import KeptPolicy
 from controller.store.retention import Prunable, Size
 from controller.store.store import Store
 from controller.store.totals import Totals
@@ -35,6 +36,7 @@ __all__ = [
     "DeviceRecord",
     "Draft",
     "Extension",
+    "KeptPolicy",
     "Move",
     "Proposal",
     "ProposalState",

@@ -210,6 +210,7 @@ def _create(transaction: Transaction, draft: Draft) -> Containment:
         automatic=draft.automatic,
         override=draft.override,
         confirm_by=draft.confirm_by,
+        policy=draft.policy,
     )
 
 
@@ -234,6 +235,7 @@ def _row(draft: Draft) -> dict[str, Any]:
         "waiting_since": None,
         "confirm_by": draft.confirm_by,
         "confirmed_by": None,
+        "policy": draft.policy,
         "evidence": codec.dump_words(draft.evidence),
         "stages": codec.dump_stages(draft.stages),
     }
@@ -329,6 +331,7 @@ def _audit(transaction: Transaction, draft: Draft, action: str, containment: str
             "expires_at": draft.expires_at,
             "reason": draft.reason,
             "policy_rule": draft.policy_rule,
+            "policy": draft.policy,
             "automatic": draft.automatic,
             "override": draft.override,
             "on_expiry": draft.on_expiry.value,

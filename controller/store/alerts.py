@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from controller import explanation
 from controller.errors import AlertRepeated, NotFound
 from controller.model import Alert
 from controller.store import codec
@@ -39,11 +40,11 @@ _RECORD = select(
 def take(transaction: Transaction, taken: Taken, disposition: str) -> str:
     """Save it with what becomes of it in this very transaction; its id. One that a crash cut short, or that had to wait, is there already
     without a disposition, and gets it. Raises AlertRepeated."""
-    id, known = save(transaction, taken.alert, taken.raw, disposition)
+    id, known = save(transaction, taken.alert, taken.raw, disposition, taken.decision)
     if known is not None:
         if known:
             raise AlertRepeated(id)
-        dispose(transaction, id, disposition)
+        dispose(transaction, id, disposition, taken.decision)
     return id
 
 
@@ -60,7 +61,7 @@ def take_all(transaction: Transaction, every: Sequence[Taken]) -> list[str | Exc
 
 
 def _take_together(transaction: Transaction, every: Sequence[Taken]) -> list[str | Exception]:
-    rows = [_row(taken.alert, taken.raw, taken.disposition) for taken in every]
+    rows = [_row(taken.alert, taken.raw, taken.disposition, taken.decision) for taken in every]
     ids = [str(row["id"]) for row in rows]
     if transaction.put_together(_SAVE, rows) == len(rows):
         return [*ids]
@@ -87,16 +88,18 @@ def keep(transaction: Transaction, new: Alert, raw: str) -> str:
     return id
 
 
-def save(transaction: Transaction, new: Alert, raw: str, disposition: str = "") -> tuple[str, str | None]:
+def save(
+    transaction: Transaction, new: Alert, raw: str, disposition: str = "", decision: str | None = None
+) -> tuple[str, str | None]:
     """The alert's id, and None; where (source, key) was known already the first one's id and disposition, and nothing is written."""
-    row = _row(new, raw, disposition)
+    row = _row(new, raw, disposition, decision)
     if transaction.put(_SAVE, row) == 1:
         return str(row["id"]), None
     known = transaction.execute(_KNOWN, {"source": row["source"], "key": row["key"]}).one()
     return str(known.id), str(known.disposition)
 
 
-def _row(new: Alert, raw: str, disposition: str) -> dict[str, Any]:
+def _row(new: Alert, raw: str, disposition: str, decision: str | None) -> dict[str, Any]:
     return {
         "id": new.id or _new_id(),
         "source": codec.short(new.source),
@@ -105,17 +108,19 @@ def _row(new: Alert, raw: str, disposition: str) -> dict[str, Any]:
         "body": codec.dump_alert(new),
         "raw": raw[:RAW_LIMIT],
         "disposition": disposition,
+        "decision": decision,
     }
 
 
-def dispose(transaction: Transaction, id: str, disposition: str) -> None:
-    if transaction.execute(_DISPOSE, {"which": id, "disposition": disposition}).rowcount != 1:
+def dispose(transaction: Transaction, id: str, disposition: str, decision: str | None = None) -> None:
+    change = {"which": id, "disposition": disposition, "decision": decision}
+    if transaction.execute(_DISPOSE, change).rowcount != 1:
         raise NotFound(f"no alert {id!r}")
 
 
-def listed(connection: Connection, limit: int) -> list[AlertRecord]:
-    """Newest first."""
-    query = _RECORD.order_by(alert.c.received_at.desc(), alert.c.id).limit(limit)
+def listed(connection: Connection, limit: int, since: float) -> list[AlertRecord]:
+    """Those received at or after `since`, newest first."""
+    query = _RECORD.where(alert.c.received_at >= since).order_by(alert.c.received_at.desc(), alert.c.id).limit(limit)
     return [_record(row) for row in connection.execute(query)]
 
 
@@ -127,9 +132,9 @@ def one(connection: Connection, id: str) -> AlertRecord:
 
 
 def _record(row: Row[Any]) -> AlertRecord:
-    return AlertRecord(
-        codec.load_alert(row.id, row.body), row.raw, row.disposition, row.containment_id, row.proposal_id
-    )
+    explained = None if row.decision is None else explanation.load(row.decision)
+    alert = codec.load_alert(row.id, row.body)
+    return AlertRecord(alert, row.raw, row.disposition, row.containment_id, row.proposal_id, explained)
 
 
 def dispositions(connection: Connection, ids: Sequence[str]) -> Mapping[str, str]:

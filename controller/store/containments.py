@@ -153,6 +153,7 @@ def _load(connection: Connection, rows: Sequence[Row[Any]]) -> list[Containment]
             waiting_since=found.waiting_since,
             confirm_by=found.confirm_by,
             confirmed_by=found.confirmed_by,
+            policy=found.policy,
         )
         for found in rows
     ]

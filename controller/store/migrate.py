@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, text
 
 from controller.errors import StoreUnavailable
 
-SCHEMA = "0017"
+SCHEMA = "0018"
 """The newest migration: what this release reads and writes."""
 
 _LOCK_KEY = 0x6E6574636F72

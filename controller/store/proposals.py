@@ -205,6 +205,7 @@ def _row(new: Proposal) -> dict[str, Any]:
         "as_of": new.as_of,
         "override": new.override,
         "on_expiry": None if new.on_expiry is None else new.on_expiry.value,
+        "policy": new.policy,
     }
 
 
@@ -243,4 +244,5 @@ def _proposal(row: Row[Any], votes: tuple[Vote, ...], now: float) -> Proposal:
         as_of=row.as_of,
         override=row.override,
         on_expiry=None if row.on_expiry is None else OnExpiry(row.on_expiry),
+        policy=row.policy,
     )

@@ -39,6 +39,7 @@ from controller.store import (
     leases,
     looks,
     moves,
+    policies,
     proposals,
     release,
     retention,
@@ -51,6 +52,7 @@ from controller.store.engines import READERS, Engines, open_engines
 from controller.store.failures import translated
 from controller.store.gathered import Gathered
 from controller.store.migrate import upgrade
+from controller.store.policies import KeptPolicy
 from controller.store.proposals import Proposed
 from controller.store.retention import Prunable, Size
 from controller.store.totals import Totals, totals
@@ -353,8 +355,22 @@ class Store:
     async def alert(self, id: str) -> AlertRecord:
         return await self._read(lambda c: alerts.one(c, id))
 
-    async def alerts(self, limit: int = 100) -> list[AlertRecord]:
-        return await self._read(lambda c: alerts.listed(c, limit))
+    async def alerts(self, limit: int = 100, since: float = 0.0) -> list[AlertRecord]:
+        """Those received since then, newest first."""
+        return await self._read(lambda c: alerts.listed(c, limit, since))
+
+    async def offences(self, endpoints: Iterable[str], since: float) -> tuple[float, ...]:
+        """When each containment of these endpoints (by id) began that began after `since` and is released."""
+        ids = list(endpoints)
+        return await self._read(lambda c: policies.offences(c, ids, since))
+
+    async def keep_policy(self, version: str, written: Mapping[str, Json]) -> None:
+        """That this version of policy is in force: it can be shown ever after."""
+        await self._write(lambda t: policies.keep(t, version, written))
+
+    async def policy(self, version: str) -> KeptPolicy:
+        """One that was in force at some time. Raises NotFound."""
+        return await self._read(lambda c: policies.one(c, version))
 
     async def dead_letter(self, source: str, raw: str, reason: str) -> str:
         return await self._write(lambda t: dead_letters.bury(t, source, raw, reason))

@@ -80,6 +80,8 @@ containment = Table(
     # When it is released unless a person confirms it before; NULL where nobody has to, and once somebody did.
     Column("confirm_by", Double),
     Column("confirmed_by", Words),
+    # The version of the policy that decided it; '' where no policy did.
+    Column("policy", Text, nullable=False, server_default=""),
     # An endpoint has at most one open containment.
     # On PostgreSQL too, by the migration: to say so here would import that dialect at each start, 60 ms of it.
     Index("containment_open", "endpoint_id", unique=True, sqlite_where=HELD),
@@ -88,6 +90,7 @@ containment = Table(
     Index("containment_let_go", "endpoint_id", "confirm_by", sqlite_where=LET_GO),
     Index("containment_recent", "created_at"),
     Index("containment_automatic", "automatic", "want"),
+    Index("containment_of_endpoint", "endpoint_id", "created_at"),
 )
 
 containment_device = Table(
@@ -171,6 +174,8 @@ alert = Table(
     Column("body", Text, nullable=False),
     Column("raw", Words, nullable=False),
     Column("disposition", Words, nullable=False),
+    # What policy made of it, rule by rule; NULL where it did not come to that.
+    Column("decision", Words),
     UniqueConstraint("source", "key", name="alert_once"),
     Index("alert_recent", "received_at"),
 )
@@ -257,6 +262,15 @@ automation = Table(
     Column("since", Double, nullable=False),
 )
 
+# Every version of policy that was ever in force, as JSON.
+policy = Table(
+    "policy",
+    metadata,
+    Column("version", Text, primary_key=True),
+    Column("text", Words, nullable=False),
+    Column("first_at", Double, nullable=False),
+)
+
 proposal = Table(
     "proposal",
     metadata,
@@ -280,6 +294,7 @@ proposal = Table(
     Column("as_of", Double),
     Column("override", Boolean, nullable=False, server_default=false()),
     Column("on_expiry", Text),
+    Column("policy", Text, nullable=False, server_default=""),
     Index("proposal_recent", "created_at"),
     Index("proposal_open", "state", "target"),
     Index("proposal_of_containment", "containment_id"),

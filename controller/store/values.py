@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from controller.errors import RefusalCode
+from controller.explanation import Explanation
 from controller.model import Alert, Containment, Endpoint, OnExpiry, Proof, Stage
 from controller.roles import Role
 from drivers.base import PreState
@@ -26,12 +27,13 @@ class AlertOutcome:
 @dataclass(frozen=True, slots=True)
 class Taken:
     """An alert, to be saved as it came (`raw`) together with what became of it. `joined` is what became of it where its device is
-    contained already."""
+    contained already. `decision` is how policy explains it, as `controller.explanation` writes it."""
 
     alert: Alert
     raw: str
     disposition: str
     joined: str = ""
+    decision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Draft:
     baseline: Mapping[str, Mapping[PortName, Mapping[str, Setting]]] = field(default_factory=dict)
     on_expiry: OnExpiry = OnExpiry.RELEASE
     confirm_by: float | None = None
+    policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,7 @@ class AlertRecord:
     disposition: str
     containment: str | None = None
     proposal: str | None = None
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +215,10 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A containment that waits for people: policy said `propose`, a guard refused (`refusal`), or somebody asked (`proposed_by`, about the
-    device `as_of` then, and on terms of their own: `override`, `on_expiry`). `duration` is in seconds. It needs `approvals` of different
-    people before `expires_at`, and was proposed so many `times`. `containment`: what came of it."""
+    """A containment that waits for people: policy (of that version) said `propose`, a guard refused (`refusal`), or somebody asked
+    (`proposed_by`, about the device `as_of` then, and on terms of their own: `override`). `duration` is in seconds; `on_expiry` None is the
+    configuration's. It needs `approvals` of different people before `expires_at`, and was proposed so many `times`. `containment`: what
+    came of it."""
 
     id: str
     alert_id: str | None
@@ -235,6 +240,7 @@ class Proposal:
     as_of: float | None = None
     override: bool = False
     on_expiry: OnExpiry | None = None
+    policy: str = ""
 
     @property
     def approvers(self) -> list[str]:

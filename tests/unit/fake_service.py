@@ -6,16 +6,19 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
+from typing import cast
 
+from controller.alerts import Alerts
 from controller.api.service import Service
 from controller.automation import Automation, Cause
-from controller.config import OpenC2
+from controller.config import Config, OpenC2
 from controller.conversations import Conversation
 from controller.crawl import Crawl
 from controller.discovery.probes import SensorResults, SensorWork
 from controller.discovery.reports import DeviceReports
 from controller.doctor.finding import Finding
 from controller.errors import AlertRepeated, InvalidInput, NetcordonError, NotFound, RefusalCode, Refused
+from controller.explanation import Explanation, Trial
 from controller.freezes import InForce
 from controller.intake import SOURCES, Source
 from controller.live import Live
@@ -25,6 +28,7 @@ from controller.model import (
     Alert,
     Attachment,
     Binding,
+    Considered,
     Containment,
     Decision,
     Endpoint,
@@ -44,6 +48,9 @@ from controller.model import (
 from controller.network.chart import Chart, Link, Node, NodeKind
 from controller.network.joined import Joined
 from controller.network.paths import Hop
+from controller.policy import PolicyFile
+from controller.policy_desk import PolicyDesk
+from controller.policy_in_force import PolicyInForce
 from controller.profiles import LATERAL, MONITOR
 from controller.reach import Between, Passage, Stop, Traffic
 from controller.requests import (
@@ -65,6 +72,12 @@ from tests.unit.store_cases import START, converge, draft, endpoint, nothing, ru
 
 HOSTILE = "\x1b[31mred\u202e [bold]not markup[/bold]\nnext"
 """What an attacker might call itself."""
+
+
+class Trying:
+    async def explain(self, alert: Alert, rules: PolicyFile) -> Trial:
+        told = Explanation(rules.version, "source", HOSTILE, (Considered("who", ""),))
+        return Trial(replace(told, mode="observe", profile="full", rules=(Considered("what", HOSTILE),)), "10.0.0.1")
 
 
 @dataclass
@@ -128,6 +141,14 @@ class FakeService:
     async def plan_proposal(self, id: str) -> Preview:
         proposal = await self.store.proposal(id)
         return await self.plan(ContainRequest(parse_target(proposal.target), "full", 3600.0, proposal.reason, "nobody"))
+
+    @property
+    def policy(self) -> PolicyDesk:
+        """Over the store; the alerts that are tried would all be observed."""
+        nothing = PolicyFile()
+        return PolicyDesk(
+            Config(), self.store, cast(Alerts, Trying()), PolicyInForce(nothing), lambda: nothing, lambda: START
+        )
 
     async def take_alert(self, alert: Alert, raw: str) -> AlertAnswer:
         self._guard()

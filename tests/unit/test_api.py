@@ -41,7 +41,12 @@ ALIVE = {
 ROUTES: Mapping[tuple[str, str], tuple[Permission | None, Any]] = {
     ("POST", "/api/v1/alerts/{source}"): (Permission.ALERT, GENERIC),
     ("GET", "/api/v1/alerts"): (Permission.READ, None),
+    ("GET", "/api/v1/alerts/{id}"): (Permission.READ, None),
     ("GET", "/api/v1/alert-sources"): (Permission.READ, None),
+    ("GET", "/api/v1/policy"): (Permission.READ, None),
+    ("POST", "/api/v1/policy/reload"): (Permission.RESUME, None),
+    ("POST", "/api/v1/policy/test/{source}"): (Permission.READ, GENERIC),
+    ("POST", "/api/v1/policy/replay"): (Permission.READ, {"policy": "rules: []"}),
     ("GET", "/api/v1/dead-letters"): (Permission.READ, None),
     ("POST", "/api/v1/dead-letters/replay"): (Permission.ALERT, {}),
     ("POST", "/api/v1/dead-letters/{id}/replay"): (Permission.ALERT, {}),

@@ -148,13 +148,14 @@ def test_every_command_has_help(command: Command, name: str) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        *([name] for name in COMMANDS if name not in ("alert", "audit", "token", "sensor", "serve")),
+        *([name] for name in COMMANDS if name not in ("alert", "audit", "policy", "token", "sensor", "serve")),
         ["alert", "send"],
         ["alert", "list"],
         ["alert", "dead-letters"],
         ["alert", "replay"],
         ["audit", "verify"],
         ["audit", "list"],
+        *(["policy", name] for name in ("show", "test", "reload", "replay")),
         ["serve"],
         ["token", "add"],
         ["token", "list"],
@@ -168,9 +169,10 @@ def test_every_command_speaks_json(command: Command, words: list[str]) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        *([name] for name in COMMANDS if name not in ("alert", "audit", "token", "sensor")),
+        *([name] for name in COMMANDS if name not in ("alert", "audit", "policy", "token", "sensor")),
         *(["alert", name] for name in ("send", "list", "dead-letters", "replay")),
         *(["audit", name] for name in ("verify", "list")),
+        *(["policy", name] for name in ("show", "test", "reload", "replay")),
         *(["token", name] for name in ("add", "list", "revoke")),
         ["sensor", "run"],
         *(["endpoints", name] for name in ("join", "split")),

@@ -24,6 +24,7 @@ from controller.errors import Conflict, NotFound, RefusalCode, Refused, StoreUna
 from controller.intake import SOURCES
 from controller.intake.discovery import event_of
 from controller.model import Containment, End, OnExpiry, Outcome, Stage, Target, Want
+from controller.policy import PolicyFile
 from controller.requests import Approval, ContainRequest, Disposition
 from controller.store import Accepted, Proposal, ProposalState, Store
 from drivers.base import Sighting
@@ -112,7 +113,7 @@ async def test_an_alert_contains_its_culprit(spine: Spine) -> None:
 async def test_an_alarm_of_our_own_sensor_contains_who_sent_the_frame(spine: Spine, kind: AlarmKind) -> None:
     told = {"incriminate": [{"name": "ours", "match": {"source": "discovery"}, "culprit": "source"}]}
     told |= {"rules": [{"name": "rogues", "match": {"signature_id": [kind.value]}, "mode": "contain"}]}
-    spine.alerts._config = Config.model_validate({**CONFIG, "policy": told})
+    spine.alerts._in_force.replace(PolicyFile.model_validate(told))
     controller = ip("10.0.0.10").ip
     (taken,) = SOURCES["discovery"].read(event_of(Alarm(kind, NOW, mac(6), "why", controller, mac(1)), "s"), NOW)
     answer = await spine.alerts.take(taken, "{}")
@@ -389,8 +390,7 @@ async def test_what_was_released_is_woken_although_a_later_release_fails(
 def _proposing(spine: Spine, **more: Any) -> None:
     (rule,) = CONFIG["policy"]["rules"]
     policy = CONFIG["policy"] | {"rules": [rule | {"mode": "propose"} | more]}
-    for part in (spine.containments, spine.alerts, spine.approvals):
-        part._config = Config.model_validate(CONFIG | {"policy": policy})
+    spine.alerts._in_force.replace(PolicyFile.model_validate(policy))
 
 
 async def test_what_is_proposed_is_contained_once_somebody_approves(spine: Spine) -> None:
@@ -694,3 +694,56 @@ async def test_one_flow_is_closed_one_way_and_the_rest_is_left(spine: Spine) -> 
     await spine.store.pause_automation("ann", "looking", Cause.PERSON)
     with pytest.raises(Refused, match="paused by ann"):
         await spine.containments.contain(replace(request, target=ip("10.0.0.77"), profile="full"))
+
+
+# --- policy: limits that escalate, and what is kept of why -----------------------------------------------------------
+
+
+async def _offend(spine: Spine, number: int) -> Containment:
+    answer = await spine.alerts.take(alert(key=f"k{number}", observed_at=spine.net.now), "{}")
+    assert answer.containment is not None, answer.reason
+    return answer.containment
+
+
+async def test_a_device_that_offends_again_is_held_for_longer(spine: Spine) -> None:
+    (rule,) = CONFIG["policy"]["rules"]
+    spine.alerts._in_force.replace(
+        PolicyFile.model_validate(CONFIG["policy"] | {"rules": [rule | {"for": ["10m", "1h", "24h"]}]})
+    )
+    held = []
+    for number in range(4):
+        case = await _offend(spine, number)
+        assert case.expires_at is not None
+        held.append(case.expires_at - case.created_at)
+        joined = await _offend(spine, 10 + number)
+        assert joined.id == case.id
+        assert joined.expires_at == case.expires_at, "another alert of the same offence is no further one"
+        await spine.store.release(case.id, by="ann", reason="mended")
+        spine.net.now += 1
+    assert held == [600, 3600, 86400, 86400]
+
+
+async def test_an_alert_keeps_why_each_rule_matched_or_did_not(spine: Spine) -> None:
+    case = await _offend(spine, 1)
+    record = await spine.store.alert(case.alerts[0])
+    told = record.explanation
+    assert told is not None
+    assert (told.policy, told.rule, told.mode, told.duration) == (case.policy, "scanners", "contain", 3600)
+    assert [(one.rule, one.against) for one in told.rules] == [("scanners", "")]
+    assert case.policy == PolicyFile.model_validate(CONFIG["policy"]).version
+    undecided = await spine.alerts.take(alert(key="other", signature="GPL ICMP"), "{}")
+    kept = (await spine.store.alert(undecided.alert_id)).explanation
+    assert kept is not None
+    assert (kept.culprit, kept.mode, kept.rules) == ("undecided", "", ())
+    assert kept.accusers[0].against == "its signature is GPL ICMP, and the rule asks for ET SCAN *"
+
+
+async def test_what_is_approved_ends_as_the_rule_of_that_time_said(spine: Spine) -> None:
+    """A rule of the same name in a newer policy says something else by now."""
+    id = await spine.propose(on_expiry="ask")
+    was = spine.alerts._in_force.policy.version
+    _proposing(spine, on_expiry="release")
+    _, case = await spine.approve(id)
+    assert case is not None
+    assert (case.on_expiry, case.policy) == (OnExpiry.ASK, was)
+    assert spine.alerts._in_force.policy.version != was

@@ -131,7 +131,7 @@ def test_a_policy_file_names_no_other_profiles_either(tmp_path: Path) -> None:
     main = tmp_path / "netcordon.yaml"
     main.write_text("policy_file: policy.yaml\n")
     with pytest.raises(
-        ConfigError, match=r"policy.yaml: rule 'r': no profile 'yours'; known are full, role, lateral, monitor"
+        ConfigError, match=r"policy.yaml:2: rules.0.profile: no profile 'yours'; known are full, role, lateral, monitor"
     ):
         load_config(main, {})
     main.write_text(

@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 
-from controller.api import views
+from controller.api import policy_views, views
 from controller.api.auth import BEARER, Reader, TheService, service_of, signed_or_sent
 from controller.api.direct import Direct
-from controller.api.listings import AlertResult, AlertsTaken, AlertView, SourceView
+from controller.api.listings import AlertDetail, AlertResult, AlertsTaken, AlertView, SourceView
 from controller.api.taking import take_all
 from controller.errors import InvalidInput, NotFound
 from controller.neutralize import storable
@@ -55,6 +55,12 @@ async def take(request: Request, source: str) -> JSONResponse:
 async def alerts(service: TheService, token: Reader, limit: Limit = 100) -> list[AlertView]:
     """Newest first."""
     return [views.alert_view(record) for record in await service.store.alerts(limit)]
+
+
+@router.get("/alerts/{id}")
+async def alert(id: str, service: TheService, token: Reader) -> AlertDetail:
+    """One alert, and how policy came to what became of it."""
+    return policy_views.alert_detail(await service.store.alert(id))
 
 
 @router.get("/alert-sources")
