@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from labs.drill import box, critical, framed, storm, worm
+from labs.drill import box, critical, framed, roaming, storm, worm
 from labs.drill.stage import Stage
 from topologies.boxes import behind_a_port, in_the_middle
 from topologies.campus import campus
@@ -76,6 +76,16 @@ DRILLS = {
             campus,
             framed.POLICY,
             framed.SETTINGS,
+            modelled=True,
+        ),
+        Drill(
+            "roaming",
+            "A held device moves port twice, takes another address, then another MAC: it is followed each time, and how soon is told",
+            "A camera is held. Somebody plugs it into another port of its switch, then into another switch; then it takes another address,"
+            " and another MAC. It speaks all the while. Each time the case follows it, and a port that it left is freed.",
+            roaming.play,
+            campus,
+            roaming.POLICY,
             modelled=True,
         ),
         Drill(

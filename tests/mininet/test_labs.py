@@ -188,6 +188,15 @@ def test_who_speaks_in_the_domain_controllers_name_does_not_get_it_contained() -
     assert [check["what"] for check in model.result["checks"]] == [check["what"] for check in run.result["checks"]]
 
 
+def test_a_device_that_roams_is_followed_and_its_old_places_are_freed() -> None:
+    run, model = both_runs("roaming")
+    for one in (run, model):
+        assert_drilled(one)
+        print(one.result["figures"])  # noqa: T201  # the figures
+        assert len(one.result["figures"]["followed_seconds"]) == 6
+    assert [check["what"] for check in model.result["checks"]] == [check["what"] for check in run.result["checks"]]
+
+
 def assert_drilled(run: Run) -> None:
     assert [check for check in run.result["checks"] if not check["held"]] == []
     assert (run.code, run.result["passed"], run.result["error"]) == (0, True, None)
@@ -384,7 +393,7 @@ UNDER_FIRE = {
     "flood": ["flood"],
 }
 ON_BOTH = {"rogue-host", "undo", "dual-stack", "granular", *UNDER_FIRE}
-"""And the drills `hub`, `unknown-place` and `framed-victim`."""
+"""And the drills `hub`, `unknown-place`, `framed-victim` and `roaming`."""
 
 
 def test_every_lab_runs_on_both_fabrics_or_says_why_not() -> None:
