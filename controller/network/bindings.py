@@ -15,6 +15,7 @@ of them: one device on each link may rightly have it.
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
@@ -175,11 +176,43 @@ class Bindings:
                 yield from (_binding(realm, span) for span in spans)
 
     def load(self, bindings: Iterable[Binding]) -> None:
-        """Take in stored history, in the order in which it happened; nothing of it counts as unsaved."""
-        moments = [(at, binding) for binding in bindings for at in (binding.first_seen, binding.last_seen)]
-        for at, binding in sorted(moments, key=lambda moment: moment[0]):
-            self.see(binding.realm, _sighting(binding, at))
+        """Take in stored history, in the order in which it happened; nothing of it counts as unsaved. The same as to `see` each when it
+        began and when it ended, but that most of the latter say nothing that takes a whole look."""
+        stored, times = [], array("d")
+        for one in bindings:
+            stored.append(one)
+            times.extend((one.first_seen, one.last_seen))
+        for n in sorted(range(len(times)), key=times.__getitem__):
+            ended, binding = n & 1, stored[n >> 1]
+            if ended and (times[n - 1] == times[n] or self._went_on(binding)):
+                continue  # seen in one moment alone: these two are neighbours in any order of time
+            self.see(binding.realm, _sighting(binding, times[n]))
         self._unsaved.clear()
+
+    def _went_on(self, binding: Binding) -> bool:
+        """Lengthen the spans in which a stored binding ended, where it does no more than that; else False, and nothing is changed."""
+        if binding.source in (BELIED, ROUTER_ADVERTISEMENT):
+            return False
+        key, place, at = (binding.realm, str(binding.mac)), binding.attachment, binding.last_seen
+        plugged = _newest(self.by_mac.get(key), binding)
+        if plugged is None:
+            return False
+        spans = [plugged]
+        if binding.ip is not None:
+            name = _name(binding.ip, place.vlan)
+            claim = _newest(self.by_ip.get((binding.realm, name)), binding)
+            known = self.ips_of.get(key, {})
+            if claim is None or name not in known or self._holder.get((binding.realm, name)) is not claim:
+                return False
+            spans.append(claim)
+            self._vlans.add(place.vlan)
+            known[name] = max(at, known[name])
+        for span in spans:
+            span.last, span.lease = at, span.lease or binding.lease
+        self.by_mac.move_to_end(key)
+        there = self.on_port.setdefault((place.device, str(place.port)), {})
+        there[key] = max(at, there.pop(key, 0.0))
+        return True
 
     def take_unsaved(self) -> list[Binding]:
         """What changed since the last call, for the store."""
@@ -275,6 +308,15 @@ def _put(history: list[Span], seen: Sighting, ip: str) -> tuple[Span, bool]:
     if (known := lengthened(history, seen)) is not None:
         return known, False
     return put(history, Span(ip, seen.mac, seen.device, seen.port, seen.vlan, seen.at, seen.source, seen.lease))
+
+
+def _newest(history: list[Span] | None, binding: Binding) -> Span | None:
+    """The newest span, where the binding's end only lengthens it."""
+    if not history:
+        return None
+    newest, place = history[-1], binding.attachment
+    goes_on = newest.last <= binding.last_seen and newest.mac == binding.mac and newest.at(place.device, place.port)
+    return newest if goes_on and not newest.belied else None
 
 
 def _sighting(binding: Binding, at: float) -> Sighting:

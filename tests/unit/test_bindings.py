@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.model import Attachment, Binding
 from controller.network import bindings as module
+from controller.network import spans as spans_module
 from controller.network.bindings import Bindings
 from controller.network.spans import SPANS_KEPT, Span
-from drivers.base import Sighting
+from drivers.base import BELIED, ROUTER_ADVERTISEMENT, Sighting
 from drivers.rules import Mac, PortName
 from tests.campus import S1, mac, place
 
@@ -99,6 +101,62 @@ def test_what_was_stored_is_the_same_after_loading(seen: list[Sighting]) -> None
         ]
     assert loaded.take_unsaved() == []
     assert known.take_unsaved() == []
+
+
+stored = st.builds(
+    lambda realm, ip, who, where, vlan, first, lasted, source, lease: Binding(
+        realm, ip, mac(who), Attachment(S1, PortName(f"s1-eth{where}"), vlan), first, first + lasted, source, lease
+    ),
+    st.sampled_from((REALM, "other")),
+    st.none() | st.sampled_from((*IPS, ip_address("fe80::1"))),
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.sampled_from((None, 10, 20)),
+    st.integers(0, 60).map(float),
+    st.just(0.0) | st.integers(0, 60).map(float),
+    st.sampled_from(("arp", "dhcp", BELIED, ROUTER_ADVERTISEMENT)),
+    st.booleans(),
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(stored, max_size=40), st.sampled_from((2, 1000)))
+def test_loading_is_the_same_as_seeing_one_by_one(known: list[Binding], bound: int) -> None:
+    """To the order in which things are forgotten, and where no more is kept."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "MACS_ON_PORT", bound)
+        patch.setattr(module, "IPS_OF_MAC", bound)
+        patch.setattr(spans_module, "SPANS_KEPT", bound + 1)
+        loaded, seen = Bindings(max_age=20), Bindings(max_age=20)
+        loaded.load(known)
+        moments = [(at, one) for one in known for at in (one.first_seen, one.last_seen)]
+        for at, one in sorted(moments, key=lambda moment: moment[0]):
+            place = one.attachment
+            seen.see(
+                one.realm,
+                Sighting(place.device, at, one.mac, place.port, one.ip, place.vlan, one.source, one.lease),
+            )
+        seen.take_unsaved()
+    assert everything(loaded) == everything(seen)
+
+
+def everything(known: Bindings) -> list[object]:
+    """All that it holds, spans by what they say."""
+
+    def told(span: Span) -> tuple[object, ...]:
+        return tuple(getattr(span, name) for name in Span.__slots__)
+
+    indexes = (known.by_ip, known.by_mac)
+    return [
+        *([(key, [told(span) for span in history]) for key, history in index.items()] for index in indexes),
+        {key: told(span) for key, span in known._holder.items()},
+        {port: list(there.items()) for port, there in known.on_port.items()},
+        {key: there for key, there in known.ips_of.items() if there},
+        known.advertisers,
+        known.revision,
+        known._vlans,
+        known.take_unsaved(),
+    ]
 
 
 def test_after_loading_a_device_is_where_it_was_last() -> None:
