@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from controller.model import Attachment
 from controller.network.graph import NetworkGraph
+from drivers.rules import PortName
 
 _Half = tuple[str, bool]
 """A vertex where flow comes in (False) or goes out (True)."""
@@ -33,23 +34,39 @@ def minimum_cut(
 ) -> Cut | None:
     """Separate `source` (ids of devices and names of segments) from the devices `protected`; what is at one of these is separated when that
     is cut itself. None when nothing that may be cut lies between."""
-    topology, start, beyond = graph.topology(), frozenset(source), frozenset(protected)
-    near = {vertex: tuple(topology.adj[vertex]) for vertex in topology}
-    cuttable = {v for v, kind in topology.nodes(data="kind") if kind == "device" and v not in start and may_cut(v)}
+    start, beyond, near = frozenset(source), frozenset(protected), _adjacent(graph)
+    cuttable = {device for device in graph.devices if device not in start and may_cut(device)}
     flow = _Flow(near, cuttable, start & near.keys(), beyond & near.keys())
     if flow.unbounded():
         return None
     reached = flow.maximum()
     cut = {v for v in cuttable if (v, False) in reached and (v, True) not in reached}
-    side = {v for v in topology if (v, True) in reached}
-    ports = [
-        Attachment(one, data["ends"][one])
-        for one in cut
-        for other, several in topology[one].items()
-        if other in side
-        for data in several.values()
-    ]
-    return Cut(tuple(sorted(set(ports), key=str)), tuple(sorted(side - start)))
+    side = {v for v in near if (v, True) in reached}
+    ports = {Attachment(one, port) for one, other, port in _cables(graph) if one in cut and other in side}
+    return Cut(tuple(sorted(ports, key=str)), tuple(sorted(side - start)))
+
+
+def _cables(graph: NetworkGraph) -> Iterator[tuple[str, str, PortName]]:
+    """Each cable from a device's end of it: the device, what is at its other end, the port. As `NetworkGraph.topology` has them, which
+    is a copy and takes longer to make."""
+    for device, node in graph.devices.items():
+        for port, (far, far_port) in node.links.items():
+            yield device, far, port
+            yield far, device, far_port
+    for segment in graph.segments.all:
+        if not segment.is_bundle:
+            for place in graph.places_of(segment):
+                yield place.device, segment.name, place.port
+
+
+def _adjacent(graph: NetworkGraph) -> dict[str, tuple[str, ...]]:
+    """What is next to each device and each segment."""
+    near: dict[str, dict[str, None]] = {vertex: {} for vertex in graph.devices}
+    near |= {segment.name: {} for segment in graph.segments.all if not segment.is_bundle}
+    for one, other, _ in _cables(graph):
+        near.setdefault(one, {})[other] = None
+        near.setdefault(other, {})[one] = None
+    return {vertex: tuple(others) for vertex, others in near.items()}
 
 
 class _Flow:
