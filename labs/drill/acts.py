@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from labs.drill import box, critical, framed, roaming, storm, worm
+from labs.drill import box, critical, framed, repeat, roaming, storm, worm
 from labs.drill.stage import Stage
 from topologies.boxes import behind_a_port, in_the_middle
 from topologies.campus import campus
@@ -54,6 +54,16 @@ DRILLS = {
             lambda: server_room(storm.SERVERS),
             storm.POLICY,
             {"budget": {"per_minute": 10, "total": 50, "per_role": {Role.SERVER.value: storm.ALLOWED}}},
+        ),
+        Drill(
+            "repeat-offender",
+            f"A device offends again and again, and is held for longer each time: {', '.join(repeat.LIMITS)}",
+            "A camera scans; a sensor accuses it, and policy holds it for ten minutes. Somebody lets it go early, each time, because it is"
+            " clean now. It never is.",
+            repeat.play,
+            campus,
+            repeat.POLICY,
+            modelled=True,
         ),
         Drill(
             "critical-server",

@@ -162,6 +162,14 @@ def test_a_storm_of_false_alerts_leaves_production_flowing() -> None:
     assert figures["innocent_frames"] > 5000
 
 
+def test_who_offends_again_is_held_for_longer() -> None:
+    run, model = both_runs("repeat-offender")
+    for one in (run, model):
+        assert_drilled(one)
+        held = list(one.result["figures"]["held_for_seconds"].values())
+        assert held == pytest.approx([600, 3600, 86400, 7 * 86400, 7 * 86400], abs=1)
+
+
 def test_a_critical_server_takes_two_people_and_one_who_stands_by_it() -> None:
     run = finish(start("critical-server"))
     assert_drilled(run)
