@@ -5,6 +5,7 @@ goes down or nobody answers. Nobody tells it that its port was moved.
 
     python -m labs.dhcp serve INTERFACE SERVER-IP FIRST-IP
     python -m labs.dhcp watch INTERFACE
+    python -m labs.dhcp ask INTERFACE TIMES         (prints each lease, and takes none)
 """
 
 from __future__ import annotations
@@ -90,6 +91,15 @@ def watch(interface: str) -> None:
         time.sleep(LOOK)
 
 
+def ask(interface: str, times: int) -> None:
+    """An address in each line, "" where nobody gave one. The host's own stays."""
+    wire = _socket(interface, 68)
+    mac = fcntl.ioctl(wire, SIOCGIFHWADDR, struct.pack("256s", interface.encode()))[18:24]
+    for _ in range(times):
+        lease = _lease(wire, mac)
+        sys.stdout.write(f"{lease.ip if lease else ''}\n")
+
+
 def _flags(wire: socket.socket, interface: str) -> int:
     answer = fcntl.ioctl(wire, SIOCGIFFLAGS, struct.pack("256s", interface.encode()))
     return int(struct.unpack_from("H", answer, 16)[0])
@@ -133,5 +143,7 @@ if __name__ == "__main__":
             serve(at, IPv4Address(server), IPv4Address(first))
         case ["watch", at]:
             watch(at)
+        case ["ask", at, times]:
+            ask(at, int(times))
         case _:
             sys.exit(__doc__)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from labs.drill import box, critical, framed, repeat, roaming, storm, worm
+from labs.drill import box, critical, framed, repeat, roaming, rogue_dhcp, storm, worm
 from labs.drill.stage import Stage
 from topologies.boxes import behind_a_port, in_the_middle
 from topologies.campus import campus
@@ -97,6 +97,15 @@ DRILLS = {
             campus,
             roaming.POLICY,
             modelled=True,
+        ),
+        Drill(
+            "rogue-dhcp",
+            "A DHCP server that is none of ours: Netcordon's own discovery hears it, and policy holds it with nobody told",
+            "A camera hands out leases beside the right server. netcordon discover listens at a mirror of its switch, and the daemon"
+            " follows what it writes: the alarm contains the camera by itself, and clients get their leases from the right server.",
+            rogue_dhcp.play,
+            campus,
+            rogue_dhcp.POLICY,
         ),
         Drill(
             "hub",

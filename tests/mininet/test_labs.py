@@ -205,6 +205,12 @@ def test_a_device_that_roams_is_followed_and_its_old_places_are_freed() -> None:
     assert [check["what"] for check in model.result["checks"]] == [check["what"] for check in run.result["checks"]]
 
 
+def test_a_rogue_dhcp_server_is_held_by_what_our_own_discovery_hears() -> None:
+    run = finish(start("rogue-dhcp"))
+    assert_drilled(run)
+    print(run.result["figures"])  # noqa: T201  # the figures
+
+
 def assert_drilled(run: Run) -> None:
     assert [check for check in run.result["checks"] if not check["held"]] == []
     assert (run.code, run.result["passed"], run.result["error"]) == (0, True, None)
