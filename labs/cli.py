@@ -90,7 +90,7 @@ def run(
     from labs.fabric import fabric as fabric_of
     from labs.story import Story
 
-    story = Story(Console(stderr=as_json))
+    story = Story(Console(stderr=as_json, emoji=False))
     _end_by_signal()
     grown = secrets.randbelow(MOST_SEED) if random and seed is None else seed
     try:
@@ -127,7 +127,7 @@ def clean(as_json: Json = False) -> None:
     from labs.story import Story
     from topologies.network import leftovers, sweep
 
-    story = Story(Console(stderr=as_json))
+    story = Story(Console(stderr=as_json, emoji=False))
     try:
         check()
     except LabError as error:

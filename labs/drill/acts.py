@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from labs.drill import box, critical, framed, repeat, roaming, rogue_dhcp, storm, worm
+from labs.drill import box, critical, defender, framed, repeat, roaming, rogue_dhcp, storm, worm
 from labs.drill.stage import Stage
 from topologies.boxes import behind_a_port, in_the_middle
 from topologies.campus import campus
@@ -54,6 +54,16 @@ DRILLS = {
             lambda: server_room(storm.SERVERS),
             storm.POLICY,
             {"budget": {"per_minute": 10, "total": 50, "per_role": {Role.SERVER.value: storm.ALLOWED}}},
+        ),
+        Drill(
+            "defender-contain-ip",
+            "Microsoft Defender accuses a device that nobody manages: its role is known by what it does, and only the rest is closed",
+            "A camera that no inventory has is taken over, and tries to run code on a PC over SMB. Defender on that PC sees an address and"
+            " no more. Netcordon knows at which port it is, and from a passive sensor what it is there for: its video goes on, and all else"
+            " stops. A person looks at why, and undoes it.",
+            defender.play,
+            campus,
+            defender.POLICY,
         ),
         Drill(
             "repeat-offender",

@@ -162,6 +162,12 @@ def test_a_storm_of_false_alerts_leaves_production_flowing() -> None:
     assert figures["innocent_frames"] > 5000
 
 
+def test_defender_accuses_and_only_what_the_role_does_not_need_is_closed() -> None:
+    run = finish(start("defender-contain-ip"))
+    assert_drilled(run)
+    assert run.result["figures"]["innocent_frames"] > 500
+
+
 def test_who_offends_again_is_held_for_longer() -> None:
     run, model = both_runs("repeat-offender")
     for one in (run, model):
