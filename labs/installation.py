@@ -21,7 +21,7 @@ import httpx
 import yaml
 
 from labs.configuration import HERE, Places, configuration
-from labs.process import LabError, process, wait
+from labs.process import STOP_PATIENCE, LabError, process, wait
 from labs.scenario import Scenario
 from topologies import ownership
 from topologies.network import RunningNetwork
@@ -97,6 +97,13 @@ class Installation:
     def kill(self) -> None:
         """With SIGKILL, by its process id; it is gone when this returns."""
         _kill(self.daemon)
+
+    def stop(self) -> None:
+        """With SIGTERM: it ends its speaker as well, which a killed one leaves running. It is gone when this returns."""
+        if self.daemon is None:
+            raise LabError("there is no process to stop")
+        self.daemon.terminate()
+        self.daemon.wait(STOP_PATIENCE)
 
     def kill_speaker(self) -> None:
         _kill(self.speaker)

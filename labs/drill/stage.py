@@ -96,7 +96,7 @@ class Stage:
     def configure(self, settings: Mapping[str, Any]) -> None:
         """The daemon is ended, and started with this configuration."""
         with self.story.step("Netcordon starts anew, with another policy"):
-            self.netcordon.kill()
+            self.netcordon.stop()
             self.netcordon.places.configuration.write_text(yaml.safe_dump(dict(settings), sort_keys=False))
             self.netcordon.start()
         self.until("it has its switches again", lambda: not self._not_adopted(), self._not_adopted)
