@@ -20,6 +20,8 @@ from controller.store import AlertRecord, KeptPolicy, Store
 from controller.yaml_source import LocatedError
 
 log = structlog.get_logger("policy")
+LONGEST = 1000
+"""Characters of an error that the audit log keeps."""
 MOST_REPLAYED = 10_000
 """Alerts of one replay, the newest."""
 
@@ -85,6 +87,7 @@ class PolicyDesk:
                 raise _misfit(error)
         except ConfigError as error:
             log.error("the policy stays as it was", policy=before, error=str(error))
+            await self._store.audit_append(by, "policy-refused", before, {"error": str(error)[:LONGEST]})
             raise InvalidInput(f"the policy in force stays as it was ({before}): {error}") from error
         if policy.version != before:
             await self._store.keep_policy(policy.version, policy.written)

@@ -90,6 +90,7 @@ async def test_a_broken_file_changes_nothing_and_is_told_with_its_line(
         await desk.reload("ann")
     assert told in str(caught.value)
     assert desk.present is before
+    assert [one.actor for one in await spine.store.audit_records() if one.action == "policy-refused"] == ["ann"]
     assert (await spine.alerts.take(alert(), "{}")).containment is not None
 
 
