@@ -58,6 +58,7 @@ from controller.model import (
     Target,
     Want,
 )
+from controller.network.bindings import Bindings
 from controller.network.chart import Chart, chart
 from controller.network.joined import Joined
 from controller.network.looks import LOOKS_MOST
@@ -174,7 +175,9 @@ class Daemon:
         self.breaker = Breaker(store, self._automation_changed)
         in_force_now = PolicyInForce(config.policy)
         self.alerts = Alerts(config, store, self.network, self.containments, self.breaker, now, in_force_now)
-        self.policy = PolicyDesk(config, store, self.alerts, in_force_now, read_policy or (lambda: config.policy), now)
+        self.policy = PolicyDesk(
+            config, store, self.alerts, in_force_now, read_policy or (lambda: config.policy), self._as_it_was, now
+        )
         self.approvals = Approvals(config, store, self.network, self.containments, now)
         self.follower = Follower(
             store, self.network, self.containments, self._wake, self._changed, self.fleet.stands, now
@@ -362,6 +365,21 @@ class Daemon:
         if pause:
             await self.breaker.pause(by, f"release --all: {reason}" if reason else "release --all")
         return self._told(await self.containments.release_all(by=by, reason=reason))
+
+    def _as_it_was(self, bindings: Sequence[Binding], now: Callable[[], float]) -> Alerts:
+        """Who would decide if that were known of who is where; for `PolicyDesk.replay`, which only asks."""
+        then = replace(self.network, bindings=Bindings(self.config.locate.max_age), held={})
+        then.bindings.load(bindings)
+        containments = Containments(
+            self.config,
+            self.store,
+            then,
+            self.fleet.capabilities,
+            wake=lambda devices: None,
+            note=lambda containment, stage, at: None,
+            now=now,
+        )
+        return Alerts(self.config, self.store, then, containments, self.breaker, now)
 
     def hang_up(self) -> None:
         """SIGHUP: read again what may have changed, the inventory and the policy."""

@@ -3,7 +3,8 @@ and a changed file taken into force without a gap."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -12,7 +13,7 @@ from controller.alerts import Alerts
 from controller.config import Config
 from controller.errors import ConfigError, InvalidInput
 from controller.explanation import Explanation, Trial
-from controller.model import Alert
+from controller.model import Alert, Binding
 from controller.policy import PolicyFile
 from controller.policy_file import misfits, parse_policy
 from controller.policy_in_force import PolicyInForce
@@ -42,11 +43,12 @@ class Reconsidered:
     then: Explanation | None
     now: Trial
     forgotten: bool
-    """Where its device was then is not kept any more, so it was looked up as of now."""
+    """It is older than what is kept of who was where."""
 
 
 class PolicyDesk:
-    """`read` reads the policy from where the daemon has it; raises ConfigError with file and lines."""
+    """`read` reads the policy from where the daemon has it; raises ConfigError with file and lines. `past` gives who decides by these
+    bindings, and by that clock."""
 
     def __init__(
         self,
@@ -55,6 +57,7 @@ class PolicyDesk:
         alerts: Alerts,
         in_force: PolicyInForce,
         read: Callable[[], PolicyFile],
+        past: Callable[[Sequence[Binding], Callable[[], float]], Alerts],
         now: Callable[[], float],
     ) -> None:
         self._config = config
@@ -62,6 +65,7 @@ class PolicyDesk:
         self._alerts = alerts
         self._in_force = in_force
         self._read = read
+        self._past = past
         self._now = now
 
     async def start(self) -> None:
@@ -101,16 +105,27 @@ class PolicyDesk:
         return await self._alerts.explain(alert, self._in_force.policy)
 
     async def replay(self, text: str, since: float) -> AsyncIterator[Reconsidered]:
-        """What this policy would have made of the alerts that came since then, the oldest first. Earlier offences are those that there
-        really were. Raises InvalidInput with the lines of a policy that cannot be used."""
+        """What this policy would have made of the alerts that came since then, the oldest first: each located among those who were there
+        when it came. The switches are those of now, and earlier offences those that there really were. Raises InvalidInput with the lines
+        of a policy that cannot be used."""
         kept = self._config.retention.containments
         try:
             policy = parse_policy(text, "the policy", self._config.catalogue, kept)
         except ConfigError as error:
             raise InvalidInput(str(error)) from error
-        for record in reversed(await self._store.alerts(MOST_REPLAYED, since)):
-            forgotten = record.alert.observed_at < self._now() - self._config.locate.too_old
-            yield Reconsidered(record, record.explanation, await self._alerts.explain(record.alert, policy), forgotten)
+        records = await self._store.alerts(MOST_REPLAYED, since)
+        if not records:
+            return
+        oldest = min(one.alert.observed_at for one in records)
+        bindings = await self._store.load_bindings(oldest - self._config.locate.too_old)
+        came = [self._now()]
+        then = await asyncio.to_thread(self._past, bindings, lambda: came[0])
+        remembered = self._config.retention.bindings
+        for record in reversed(records):
+            came[0] = record.alert.received_at
+            forgotten = remembered is not None and record.alert.observed_at < self._now() - remembered
+            yield Reconsidered(record, record.explanation, await then.explain(record.alert, policy), forgotten)
+            await asyncio.sleep(0)  # what comes in meanwhile goes first
 
 
 def _misfit(error: LocatedError) -> ConfigError:

@@ -220,8 +220,8 @@ class TrialView(View):
 
 
 class ReplayRow(View):
-    """An alert that came, what was made of it then, and what another policy would. `forgotten`: where its device was then is not kept any
-    more; it was looked up as of now."""
+    """An alert that came, what was made of it then, and what another policy would. `forgotten`: it is older than what is kept of who
+    was where."""
 
     alert: str
     observed_at: datetime

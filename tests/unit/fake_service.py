@@ -146,8 +146,15 @@ class FakeService:
     def policy(self) -> PolicyDesk:
         """Over the store; the alerts that are tried would all be observed."""
         nothing = PolicyFile()
+        trying = cast(Alerts, Trying())
         return PolicyDesk(
-            Config(), self.store, cast(Alerts, Trying()), PolicyInForce(nothing), lambda: nothing, lambda: START
+            Config(),
+            self.store,
+            trying,
+            PolicyInForce(nothing),
+            lambda: nothing,
+            lambda bindings, now: trying,
+            lambda: START,
         )
 
     async def take_alert(self, alert: Alert, raw: str) -> AlertAnswer:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,18 @@ import pytest
 import yaml
 
 from controller.alerts import Alerts
+from controller.breaker import Breaker
 from controller.conditions import RuleMatch
 from controller.config import Config, load_config
+from controller.containment import Containments
 from controller.errors import InvalidInput
+from controller.model import Binding
+from controller.network.bindings import Bindings
 from controller.policy import PolicyFile
 from controller.policy_desk import PolicyDesk, Reconsidered
 from controller.policy_file import misfits
 from controller.store import Store
+from drivers.memory import MemoryDriver
 from tests.campus import alert
 from tests.unit.test_containment import CONFIG, Spine, spine
 
@@ -32,8 +39,20 @@ def desk_of(spine: Spine, file: Path) -> PolicyDesk:
         spine.alerts,
         spine.alerts._in_force,
         lambda: load_config(file, {}).policy,
+        lambda bindings, now: as_it_was(spine, bindings, now),
         lambda: spine.net.now,
     )
+
+
+def as_it_was(spine: Spine, bindings: Sequence[Binding], now: Callable[[], float]) -> Alerts:
+    """As the daemon does it."""
+    config = Config.model_validate(CONFIG)
+    then = replace(spine.net.network, bindings=Bindings())
+    then.bindings.load(bindings)
+    containments = Containments(
+        config, spine.store, then, lambda _: MemoryDriver.capabilities, lambda _: None, lambda *_: None, now
+    )
+    return Alerts(config, spine.store, then, containments, Breaker(spine.store), now)
 
 
 def written(file: Path, policy: dict[str, Any]) -> None:
@@ -117,8 +136,10 @@ async def test_a_guards_no_is_said_by_a_test(spine: Spine, tmp_path: Path) -> No
 
 async def test_a_replay_sets_what_was_beside_what_would_have_been(spine: Spine, tmp_path: Path) -> None:
     desk = desk_of(spine, tmp_path / "none")
+    await spine.store.save_bindings(spine.net.network.bindings.take_unsaved())
     for number in range(3):
-        await spine.alerts.take(alert(key=f"k{number}", received_at=spine.net.now - 100 * number), "{}")
+        at = spine.net.now - 100 * number
+        await spine.alerts.take(alert(key=f"k{number}", observed_at=at, received_at=at), "{}")
     before = await everything(spine.store)
     found = await replayed(desk, but(mode="propose"))
     assert [one.record.alert.key for one in found] == ["k2", "k1", "k0"], "the oldest first"
@@ -130,10 +151,19 @@ async def test_a_replay_sets_what_was_beside_what_would_have_been(spine: Spine, 
         await replayed(desk, but(profile="nonsense"))
 
 
-async def test_what_is_older_than_the_bindings_is_said_to_be(spine: Spine, tmp_path: Path) -> None:
+async def test_a_replay_finds_who_was_there_then(spine: Spine, tmp_path: Path) -> None:
+    """A week later the device is at another port, and the address is another device's."""
     desk = desk_of(spine, tmp_path / "none")
+    bindings = spine.net.network.bindings
     await spine.alerts.take(alert(), "{}")
-    assert [one.forgotten for one in await replayed(desk, SCANNERS)] == [False]
+    await spine.store.save_bindings(bindings.take_unsaved())
+    spine.net.now += 7 * 86400
+    bindings.forget_before(spine.net.now)
+    spine.net.keeps_saying("10.0.0.66", 9, 4, since=600)
+    await spine.store.save_bindings(bindings.take_unsaved())
+    (one,) = await replayed(desk, SCANNERS)
+    assert (one.now.would, one.now.told.rule, one.forgotten) == ("contain", "scanners", False), one.now.refused
+    assert (await desk.test(one.record.alert)).would == "refuse", "for an alert that comes now it is too old"
     spine.net.now += 40 * 86400
     assert [one.forgotten for one in await replayed(desk, SCANNERS)] == [True]
 
