@@ -92,7 +92,7 @@ class PolicyDesk:
         except ConfigError as error:
             log.error("the policy stays as it was", policy=before, error=str(error))
             await self._store.audit_append(by, "policy-refused", before, {"error": str(error)[:LONGEST]})
-            raise InvalidInput(f"the policy in force stays as it was ({before}): {error}") from error
+            raise InvalidInput(f"the policy in force stays as it was ({before}): {_in_a_line(error)}") from error
         if policy.version != before:
             await self._store.keep_policy(policy.version, policy.written)
             await self._store.audit_append(by, "policy-reloaded", policy.version, {"before": before})
@@ -112,7 +112,7 @@ class PolicyDesk:
         try:
             policy = parse_policy(text, "the policy", self._config.catalogue, kept)
         except ConfigError as error:
-            raise InvalidInput(str(error)) from error
+            raise InvalidInput(_in_a_line(error)) from error
         records = await self._store.alerts(MOST_REPLAYED, since)
         if not records:
             return
@@ -130,3 +130,8 @@ class PolicyDesk:
 
 def _misfit(error: LocatedError) -> ConfigError:
     return ConfigError(f"{'.'.join(map(str, error.where))}: {error}")
+
+
+def _in_a_line(error: ConfigError) -> str:
+    """Each mistake stands on a line of its own; an answer of the API is one line."""
+    return "; ".join(str(error).splitlines())
