@@ -12,12 +12,13 @@ from xml.sax.saxutils import escape, quoteattr
 
 from controller.api.listings import TopologyView
 
-ACROSS, DOWN, MARGIN = 110, 120, 60
+ACROSS, DOWN, MARGIN = 132, 120, 72
 """Pixels between two nodes of a layer, between two layers, and around it all."""
 SWEEPS = 4
 COLOURS = {"device": "#2b6cb0", "box": "#b7791f", "router": "#2f855a", "endpoint": "#718096"}
 DOWN_COLOUR = "#c53030"
-MOST_LETTERS = 16
+MOST_LETTERS = 17
+"""As long as a MAC: cut at 16, all devices of one maker had the same name."""
 Around = Mapping[str, Sequence[str]]
 
 
