@@ -393,6 +393,8 @@ class Daemon:
     async def status(self) -> Status:
         budget = self.config.budget
         limits = {"per_minute": budget.per_minute, "total": budget.total}
+        limits |= {f"role {role}": cap for role, cap in budget.per_role.items()}
+        limits |= {name: cap for name in ("per_vlan", "per_site") if (cap := getattr(budget, name)) is not None}
         frozen = tuple(in_force(self.config.freezes, self._now()))
         return Status(await self.store.totals(), limits, tuple(self.ready()), frozen)
 

@@ -105,7 +105,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How it stands. `limits` are the budget's caps by name, `freezes` those in force; `troubles` is why
+    """How it stands. `limits` are the budget's caps by name, those of a role as `role NAME`; `freezes` those in force; `troubles` is why
     the daemon cannot do its work just now."""
 
     totals: Totals

@@ -416,7 +416,7 @@ class AutomationView(View):
 
 
 class BudgetView(View):
-    """`cap`: per_minute, total."""
+    """`cap`: per_minute, total, `site NAME`, `VLAN N of site NAME`, `role NAME`. Of sites and VLANs those in which anybody is held."""
 
     cap: str
     used: int

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -462,12 +463,9 @@ def automation_view(state: Automation) -> listings.AutomationView:
 
 def status_view(status: Status) -> listings.StatusView:
     totals = status.totals
-    used = {"per_minute": totals.automatic_recent, "total": totals.automatic_held}
     return listings.StatusView(
         automation=automation_view(totals.automation),
-        budget=[
-            listings.BudgetView(cap=cap, used=number, limit=status.limits[cap]) for cap, number in sorted(used.items())
-        ],
+        budget=list(_budget(status)),
         held={
             outcome.value: number
             for (want, outcome), number in sorted(totals.containments.items())
@@ -487,6 +485,24 @@ def status_view(status: Status) -> listings.StatusView:
             for one in status.freezes
         ),
     )
+
+
+def _budget(status: Status) -> Iterator[listings.BudgetView]:
+    """Each cap with what is used of it; of those by place, the places in which anybody is held by automatic action."""
+    totals, limits = status.totals, status.limits
+    for cap, used in (("per_minute", totals.automatic_recent), ("total", totals.automatic_held)):
+        yield listings.BudgetView(cap=cap, used=used, limit=limits[cap])
+    alike = Counter[str]()
+    for (site, vlan, role), number in totals.automatic_alike.items():
+        alike["role " + role] += number
+        if "per_site" in limits:
+            alike[f"site {site}"] += number
+        if "per_vlan" in limits:
+            alike[f"{f'VLAN {vlan}' if vlan else 'no known VLAN'} of site {site}"] += number
+    for name, number in sorted(alike.items()):
+        limit = limits.get(name, limits.get("per_site" if name.startswith("site ") else "per_vlan"))
+        if limit is not None and (name in limits or not name.startswith("role ")):
+            yield listings.BudgetView(cap=neutralize(name), used=number, limit=limit)
 
 
 def token_view(token: TokenRecord) -> listings.TokenView:

@@ -20,11 +20,12 @@ _MINUTE = 60.0
 class Totals:
     """`containments` are by what is wanted and what was seen. `automatic_recent` were made by policy within the last minute,
     and since automatic action was resumed,
-    `automatic_held` are held now: what the budget counts."""
+    `automatic_held` are held now: what the budget counts; `automatic_alike` are these by site, VLAN (0: not known) and role."""
 
     containments: Mapping[tuple[Want, Outcome], int]
     automatic_recent: int
     automatic_held: int
+    automatic_alike: Mapping[tuple[str, int, str], int]
     dead_letters: int
     open_proposals: int
     unconfirmed: int
@@ -49,6 +50,14 @@ def totals(connection: Connection, now: float) -> Totals:
         select(func.count()).select_from(containment).where(UNCONFIRMED),
         select(audit_head.c.seq),
     )
+    alike = (
+        select(containment.c.site, containment.c.vlan, containment.c.role, func.count())
+        .where(containment.c.automatic.is_(True), HELD)
+        .group_by(containment.c.site, containment.c.vlan, containment.c.role)
+    )
+    held_alike = {(site, vlan, role): number for site, vlan, role, number in connection.execute(alike)}
     cases = {(Want(want), Outcome(outcome)): number for want, outcome, number in connection.execute(by_state)}
     recent, held, letters, waiting, unconfirmed, seq = (int(connection.execute(count).scalar_one()) for count in counts)
-    return Totals(cases, recent, held, letters, waiting, unconfirmed, seq, retention.size(connection), state)
+    return Totals(
+        cases, recent, held, held_alike, letters, waiting, unconfirmed, seq, retention.size(connection), state
+    )

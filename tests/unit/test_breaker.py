@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from controller.api.views import status_view
 from controller.automation import Cause, release_order
 from controller.breaker import Breaker
 from controller.errors import InvalidInput, RefusalCode, Refused
 from controller.model import Attachment, Want
-from controller.requests import ContainRequest, Disposition
+from controller.requests import ContainRequest, Disposition, Status
 from controller.roles import Permission, Role
 from controller.store import Budget, Store
 from drivers.rules import PortName
@@ -225,3 +226,19 @@ async def test_release_all_goes_by_that_order(site: Site, monkeypatch: pytest.Mo
     released = await site.containments.release_all(by="ann", reason="wrong")
     assert [one.target for one in released] == ["10.0.1.3", "10.0.1.2", "10.0.1.1"]
     assert S1 in {device for one in released for device in {outcome.device for outcome in one.devices}}
+
+
+async def test_the_status_says_what_is_used_of_each_cap(store: Store) -> None:
+    for number, (site, vlan, role) in enumerate((("north", 7, "dns"), ("north", 7, "printer"), ("south", 9, "dns")), 1):
+        await store.accept(draft(number, **placed(number, vlan, site, role)), recheck=nothing)
+    caps = {"per_minute": 10, "total": 50, "per_site": 5, "per_vlan": 3, "role dns": 2}
+    shown = status_view(Status(await store.totals(), caps, ()))
+    assert {one.cap: (one.used, one.limit) for one in shown.budget} == {
+        "per_minute": (3, 10),
+        "total": (3, 50),
+        "site north": (2, 5),
+        "site south": (1, 5),
+        "VLAN 7 of site north": (2, 3),
+        "VLAN 9 of site south": (1, 3),
+        "role dns": (2, 2),
+    }
