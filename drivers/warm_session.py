@@ -31,11 +31,14 @@ T = TypeVar("T")
 
 class WarmSession(ABC, Generic[L]):
     """`sending` is called by what runs once something may have changed the device: from then on a lost connection leaves its state
-    unknown. `run` takes callers in turn. A driver's own session says how a line is made, and how it is used."""
+    unknown. Before that, a line that had served others and fails is no more than one that ended while nobody used it (the device's idle
+    time-out, a firewall that forgot it): the work begins again, once, on a new one. `run` takes callers in turn. A driver's own session
+    says how a line is made, and how it is used."""
 
     def __init__(self, device: str) -> None:
         self._device = device
         self._line: L | None = None
+        self._served: L | None = None
         self._turn = asyncio.Lock()
         self._thread = self._new_thread()
         self.sent = False
@@ -77,14 +80,18 @@ class WarmSession(ABC, Generic[L]):
             self._line = self._new_line()
         line = self._line
         try:
-            return self._use(line, work)
+            done = self._use(line, work)
         except Lost as error:
             line.cut()
             if self._line is line:
                 self._line = None
+                if self._served is line and not self.sent:
+                    return self._guarded(work)
             raise self._lost(str(error)) from None
         except Refused as error:
             raise DeviceRefused(f"{self._device}: {error}") from None
+        self._served = self._line
+        return done
 
     def _lost(self, reason: str) -> DriverError:
         return (OutcomeUnknown if self.sent else DeviceUnreachable)(f"{self._device}: {reason}")
