@@ -23,8 +23,10 @@ COOKIE = b"\x63\x82\x53\x63"
 DISCOVER, OFFER, REQUEST, ACK = 1, 2, 3, 5
 MASK, LEASE, KIND, SERVER, ASKED, END = 1, 51, 53, 54, 50, 255
 SIOCGIFFLAGS, SIOCGIFHWADDR, IFF_RUNNING = 0x8913, 0x8927, 0x40
-LOOK, ANSWER, AGAIN = 0.05, 0.5, 0.2
-"""Seconds between looks at the link, for an answer, and until the next try."""
+LOOK, ANSWER, PATIENT, AGAIN = 0.05, 0.5, 5.0, 0.2
+"""Seconds between looks at the link, for an answer, for one where silence counts, and until the next try."""
+SERVING = "serving"
+"""What the server says once it listens."""
 
 
 def message(reply: bool, mark: int, mac: bytes, given: IPv4Address, options: dict[int, bytes]) -> bytes:
@@ -59,6 +61,8 @@ def _socket(interface: str, port: int) -> socket.socket:
 def serve(interface: str, own: IPv4Address, first: IPv4Address) -> None:
     """For ever. A MAC gets the same address each time."""
     wire, leases = _socket(interface, 67), dict[bytes, IPv4Address]()
+    sys.stdout.write(f"{SERVING}\n")
+    sys.stdout.flush()
     while True:
         try:
             mark, mac, _, asked = read(wire.recv(2048))
@@ -96,7 +100,7 @@ def ask(interface: str, times: int) -> None:
     wire = _socket(interface, 68)
     mac = fcntl.ioctl(wire, SIOCGIFHWADDR, struct.pack("256s", interface.encode()))[18:24]
     for _ in range(times):
-        lease = _lease(wire, mac)
+        lease = _lease(wire, mac, PATIENT)
         sys.stdout.write(f"{lease.ip if lease else ''}\n")
 
 
@@ -105,19 +109,21 @@ def _flags(wire: socket.socket, interface: str) -> int:
     return int(struct.unpack_from("H", answer, 16)[0])
 
 
-def _lease(wire: socket.socket, mac: bytes) -> IPv4Interface | None:
+def _lease(wire: socket.socket, mac: bytes, patience: float = ANSWER) -> IPv4Interface | None:
     mark = int.from_bytes(os.urandom(4), "big")
-    offer = _ask(wire, mark, message(False, mark, mac, IPv4Address(0), {KIND: bytes([DISCOVER])}), OFFER)
+    offer = _ask(wire, mark, message(False, mark, mac, IPv4Address(0), {KIND: bytes([DISCOVER])}), OFFER, patience)
     if offer is None:
         return None
     given, server = offer
     wanted = {KIND: bytes([REQUEST]), ASKED: given.packed, SERVER: server}
-    taken = _ask(wire, mark, message(False, mark, mac, IPv4Address(0), wanted), ACK)
+    taken = _ask(wire, mark, message(False, mark, mac, IPv4Address(0), wanted), ACK, patience)
     return None if taken is None else IPv4Interface(f"{taken[0]}/24")
 
 
-def _ask(wire: socket.socket, mark: int, asking: bytes, wanted: int) -> tuple[IPv4Address, bytes] | None:
-    ends = time.monotonic() + ANSWER
+def _ask(
+    wire: socket.socket, mark: int, asking: bytes, wanted: int, patience: float
+) -> tuple[IPv4Address, bytes] | None:
+    ends = time.monotonic() + patience
     try:
         wire.sendto(asking, ("255.255.255.255", 67))
         while (left := ends - time.monotonic()) > 0:

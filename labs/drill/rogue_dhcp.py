@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from labs import suricata
+from labs.dhcp import SERVING
 from labs.drill.stage import Stage, settings
 from labs.frames import Phase
 from labs.installation import netcordon
@@ -103,7 +104,9 @@ def _serves(stage: Stage, stack: ExitStack, host: Host, first: int) -> subproces
     pool = IPv4Address(int(stage.plan.prefix.network_address) + first)
     words = [sys.executable, "-P", "-m", "labs.dhcp", "serve", host.interface, str(host.ip), str(pool)]
     log = stage.netcordon.places.log(f"dhcp-{host.name}")
-    return stack.enter_context(process([*_inside(stage, host), *words], log, stage.netcordon.environment))
+    running = stack.enter_context(process([*_inside(stage, host), *words], log, stage.netcordon.environment))
+    wait(lambda: SERVING in log.read_text(), f"the DHCP server on {host.name}", PATIENCE, alive=running, log=log)
+    return running
 
 
 def _asks(stage: Stage, client: Host, times: int) -> list[str]:
