@@ -128,7 +128,7 @@ def test_who_sends_under_its_name_moves_nothing_and_harms_itself_alone(site: Est
                 return "hold-both" in actions(site, case)
 
             until("it to be heard elsewhere", heard)
-            until("both to be held", lambda: site.netcordon.case(case.id).outcome == "installed")
+            site.netcordon.outcome(case.id, "installed")
         after = until("a reason", lambda: "2 ports" in site.netcordon.case(case.id).unproven)
         assert after
         assert port_of(site.netcordon.case(case.id)) == rogue.edge
