@@ -20,6 +20,10 @@ class InvalidInput(Exception):
         self.token = token
 
 
+class Rejected(Exception):
+    """The command's words are right, and it is refused all the same; the text is what the platform says."""
+
+
 @dataclass(frozen=True)
 class Statement:
     """A line of one mode. `{kind}` stands for a word of that kind, `{text}` for the rest of the line. The first `key` words name the

@@ -21,8 +21,8 @@ from collections.abc import Iterable
 from topologies.vendor.acl_words import Entry
 from topologies.vendor.configuration import Configuration
 from topologies.vendor.eos_acl import read_ip, read_ipv6, read_mac
-from topologies.vendor.eos_grammar import vlan_ids
 from topologies.vendor.forwarding import Forwarding, List, Port
+from topologies.vendor.kinds import vlan_ids
 
 READERS = {"ip": read_ip, "ipv6": read_ipv6, "mac": read_mac}
 

@@ -8,6 +8,7 @@ import re
 from topologies.vendor.acl_words import mac, numbered
 from topologies.vendor.configuration import Grammar, Mode, Statement
 from topologies.vendor.eos_acl import read_ip, read_ipv6, read_mac
+from topologies.vendor.kinds import one_of, vlans, within, word
 
 _INTERFACE = re.compile(
     r"(?P<kind>Et|Ethernet|Po|Port-Channel|Vl|Vlan|Lo|Loopback|Ma|Management)(?P<number>\d+(?:/\d+){0,2})",
@@ -16,68 +17,24 @@ _INTERFACE = re.compile(
 _LONG = {"et": "Ethernet", "po": "Port-Channel", "vl": "Vlan", "lo": "Loopback", "ma": "Management"}
 
 
-def interface(word: str) -> str:
+def interface(text: str) -> str:
     """The canonical name: et1 and Ethernet1 are Ethernet1."""
-    found = _INTERFACE.fullmatch(word)
+    found = _INTERFACE.fullmatch(text)
     if found is None:
-        raise ValueError(word)
+        raise ValueError(text)
     return _LONG[found["kind"][:2].lower()] + found["number"]
-
-
-def _within(first: int, last: int) -> object:
-    def parse(word: str) -> str:
-        if not word.isascii() or not word.isdigit() or not first <= int(word) <= last:
-            raise ValueError(word)
-        return str(int(word))
-
-    return parse
-
-
-def _one_of(*words: str) -> object:
-    def parse(word: str) -> str:
-        if word not in words:
-            raise ValueError(word)
-        return word
-
-    return parse
-
-
-def _word(word: str) -> str:
-    if not re.fullmatch(r"[!-~]{1,128}", word):
-        raise ValueError(word)
-    return word
-
-
-def _vlans(word: str) -> str:
-    """10, 10-20 or a list of both."""
-    if word == "none":
-        return word
-    vlan_ids(word)
-    return word
-
-
-def vlan_ids(text: str) -> set[int]:
-    """What a list of VLANs names. Raises ValueError."""
-    found: set[int] = set()
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        span = range(int(first), int(last or first) + 1)
-        if not span or span[0] < 1 or span[-1] > 4094:
-            raise ValueError(text)
-        found.update(span)
-    return found
 
 
 KINDS = {
     "interface": interface,
-    "vlan": _within(1, 4094),
-    "vlans": _vlans,
-    "number": _within(0, 4294967295),
-    "word": _word,
+    "vlan": within(1, 4094),
+    "vlans": vlans,
+    "number": within(0, 4294967295),
+    "word": word,
     "mac": mac,
-    "direction": _one_of("in", "out"),
-    "mode": _one_of("access", "trunk"),
-    "state": _one_of("active", "suspend"),
+    "direction": one_of("in", "out"),
+    "mode": one_of("access", "trunk"),
+    "state": one_of("active", "suspend"),
 }
 
 _TOP = (
@@ -125,7 +82,7 @@ _INTERFACE_MODE = (
 )
 _LIST = (Statement("counters per-entry"), Statement("statistics per-entry"))
 GRAMMAR = Grammar(
-    kinds=KINDS,  # type: ignore[arg-type]  # the makers above give parsers
+    kinds=KINDS,
     top=_TOP,
     modes=(
         Mode(Statement("interface {interface}"), _INTERFACE_MODE),

@@ -9,7 +9,8 @@ from typing import Any
 from topologies.vendor.configuration import InvalidInput, unified
 from topologies.vendor.eos import TIMED, EosSwitch, entries_needed
 from topologies.vendor.eos_forwarding import active_vlans, channels
-from topologies.vendor.eos_grammar import GRAMMAR, vlan_ids
+from topologies.vendor.eos_grammar import GRAMMAR
+from topologies.vendor.kinds import vlan_ids
 
 VERSION = "4.32.2F"
 Answer = Mapping[str, Any] | str

@@ -22,11 +22,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from topologies.vendor.configuration import Configuration, InvalidInput
+from topologies.vendor.configuration import Configuration, InvalidInput, Rejected
 from topologies.vendor.faults import Faults
 from topologies.vendor.forwarding import Hardware
 from topologies.vendor.ios_forwarding import bound, entries, forwarding
-from topologies.vendor.ios_grammar import GRAMMAR, PORT, IosEditor, Rejected, opens, shown
+from topologies.vendor.ios_grammar import GRAMMAR, PORT, IosEditor, opens, shown
 
 STARTUP, VLANS = "startup-config", "vlan.dat"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -47,6 +47,8 @@ ICMP_TYPES = {"echo-reply": 0, "echo": 8}
 ICMPV6_TYPES = {
     "echo-request": 128, "echo-reply": 129, "router-solicitation": 133, "router-advertisement": 134, "nd-ns": 135, "nd-na": 136,
 }  # fmt: skip
+Read = tuple[str, str]
+"""Some words of an entry as the switch shows them, and what they match."""
 IMPLICIT_IPV6 = ("permit icmp any any nd-na", "permit icmp any any nd-ns")
 
 
@@ -64,23 +66,24 @@ def line_of(read: Callable[[list[str], int], Entry], *, numbers: bool) -> Callab
 
 
 def read_ip(words: list[str], offset: int = 0) -> Entry:
-    return _read_l3(words, offset, 4)
+    return read_l3(words, offset, 4, _address)
 
 
 def read_ipv6(words: list[str], offset: int = 0) -> Entry:
-    return _read_l3(words, offset, 6)
+    return read_l3(words, offset, 6, _address)
 
 
-def _read_l3(remaining: list[str], offset: int, version: int) -> Entry:
+def read_l3(remaining: list[str], offset: int, version: int, address: Callable[[Words, int, str], Read]) -> Entry:
+    """`address` reads an end ("src", "dst") of an IP version's entry."""
     words = Words(remaining, offset)
     verdict = action(words, remaining)
     if isinstance(verdict, Entry):
         return verdict
     protocol, number = _protocol(words, version)
     names = UDP if number == 17 else TCP
-    source, source_match = _address(words, version, "src")
+    source, source_match = address(words, version, "src")
     source_port, source_ports = ports(words, number, "src", names)
-    target, target_match = _address(words, version, "dst")
+    target, target_match = address(words, version, "dst")
     target_port, target_ports = ports(words, number, "dst", names)
     options, variants = _options(words, number, version)
     words.finish()
@@ -155,14 +158,19 @@ def _options(words: Words, protocol: int | None, version: int) -> tuple[list[str
     return told, variants
 
 
-def read_mac(remaining: list[str], offset: int = 0) -> Entry:
+def read_mac(words: list[str], offset: int = 0) -> Entry:
+    return read_l2(words, offset, _ethertype)
+
+
+def read_l2(remaining: list[str], offset: int, ethertype: Callable[[Words], Read]) -> Entry:
+    """`ethertype` reads what may stand behind the addresses."""
     words = Words(remaining, offset)
     verdict = action(words, remaining)
     if isinstance(verdict, Entry):
         return verdict
     source, source_match = _mac(words, "src")
     target, target_match = _mac(words, "dst")
-    kind, kind_match = _ethertype(words)
+    kind, kind_match = ethertype(words)
     words.finish()
     matched = ",".join(filter(None, (source_match, target_match, kind_match)))
     return Entry(" ".join(filter(None, (verdict, source, target, kind))), (matched,), bool(kind))

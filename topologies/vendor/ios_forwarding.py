@@ -16,7 +16,8 @@ from topologies.vendor.acl_words import Entry, mac
 from topologies.vendor.configuration import Configuration
 from topologies.vendor.forwarding import Forwarding, List, Port
 from topologies.vendor.ios_acl import IMPLICIT_IPV6, read_ip, read_ipv6, read_mac
-from topologies.vendor.ios_grammar import LISTS, PORT, vlan_ids
+from topologies.vendor.ios_grammar import LISTS, PORT
+from topologies.vendor.kinds import vlan_ids
 
 _LIST = dict(zip(("ip", "ipv6", "mac"), LISTS, strict=True))
 _READERS = {"ip": read_ip, "ipv6": read_ipv6, "mac": read_mac}
@@ -53,26 +54,38 @@ def access_vlan(lines: list[str]) -> int | None:
 def forwarding(configuration: Configuration, numbers: list[int]) -> Forwarding:
     """For a switch whose GigabitEthernet1/0/<n> is port n."""
     vlans = active_vlans(configuration)
+    drops, fixed = by_mac(configuration, PORT)
+    return Forwarding(tuple(_port(configuration, number, vlans) for number in numbers), drops, fixed)
+
+
+def by_mac(configuration: Configuration, port: str) -> tuple[frozenset[tuple[int, str]], dict[tuple[int, str], int]]:
+    """What `Forwarding` calls `drops` and `fixed`; `port` is what stands before the number of a port's name."""
     drops, fixed = set(), {}
     for line in configuration.lines:
         match line.split():
             case ["mac", "address-table", "static", address, "vlan", vlan, "drop"]:
                 drops.add((int(vlan), mac(address)))
-            case ["mac", "address-table", "static", address, "vlan", vlan, "interface", name] if name.startswith(PORT):
-                fixed[int(vlan), mac(address)] = int(name.removeprefix(PORT))
-    return Forwarding(tuple(_port(configuration, number, vlans) for number in numbers), frozenset(drops), fixed)
+            case ["mac", "address-table", "static", address, "vlan", vlan, "interface", name] if name.startswith(port):
+                fixed[int(vlan), mac(address)] = int(name.removeprefix(port))
+    return frozenset(drops), fixed
 
 
 def _port(configuration: Configuration, number: int, vlans: frozenset[int]) -> Port:
     lines = configuration.section(f"interface {PORT}{number}")
-    shut = "shutdown" in lines
-    up = not shut and "no switchport" not in lines
     lists: dict[str, list[List]] = {"in": [], "out": []}
     for family, name, way in bound(lines):
         found = entries(configuration, family, name)
         if found:
             lists[way].append(_list(family, found))
-    lists_in, lists_out = tuple(lists["in"]), tuple(lists["out"])
+    return switchport(lines, number, vlans, tuple(lists["in"]), tuple(lists["out"]))
+
+
+def switchport(
+    lines: list[str], number: int, vlans: frozenset[int], lists_in: tuple[List, ...], lists_out: tuple[List, ...] = ()
+) -> Port:
+    """A port that is configured so; `vlans` are the active ones."""
+    shut = "shutdown" in lines
+    up = not shut and "no switchport" not in lines
     access = access_vlan(lines)
     if access is not None:
         return Port(number, access if access in vlans else None, frozenset(), up, lists_in, lists_out, shut)

@@ -6,8 +6,9 @@ from __future__ import annotations
 import re
 
 from topologies.vendor.acl_words import mac
-from topologies.vendor.configuration import Configuration, Editor, Grammar, InvalidInput, Mode, Statement
+from topologies.vendor.configuration import Configuration, Editor, Grammar, InvalidInput, Mode, Rejected, Statement
 from topologies.vendor.ios_acl import dotted, line_of, read_ip, read_ipv6, read_mac
+from topologies.vendor.kinds import list_name, one_of, vlans, within, word
 
 PORT = "GigabitEthernet1/0/"
 LISTS = ("ip access-list extended", "ipv6 access-list", "mac access-list extended")
@@ -18,79 +19,26 @@ _INTERFACE = re.compile(
 _LONG = {"gi": "GigabitEthernet", "po": "Port-channel", "vl": "Vlan", "lo": "Loopback", "te": "TenGigabitEthernet"}
 
 
-class Rejected(Exception):
-    """The command's words are right, and it is refused all the same; the text is what IOS says."""
-
-
-def interface(word: str) -> str:
+def interface(text: str) -> str:
     """The canonical name: gi1/0/1 is GigabitEthernet1/0/1."""
-    found = _INTERFACE.fullmatch(word)
+    found = _INTERFACE.fullmatch(text)
     if found is None:
-        raise ValueError(word)
+        raise ValueError(text)
     return _LONG[found["kind"][:2].lower()] + found["number"]
-
-
-def _within(first: int, last: int) -> object:
-    def parse(word: str) -> str:
-        if not word.isascii() or not word.isdigit() or not first <= int(word) <= last:
-            raise ValueError(word)
-        return str(int(word))
-
-    return parse
-
-
-def _one_of(*words: str) -> object:
-    def parse(word: str) -> str:
-        if word not in words:
-            raise ValueError(word)
-        return word
-
-    return parse
-
-
-def _word(word: str) -> str:
-    if not re.fullmatch(r"[!-~]{1,128}", word):
-        raise ValueError(word)
-    return word
-
-
-def _list_name(word: str) -> str:
-    """A list's name begins with a letter, and has no quotation mark."""
-    if not re.fullmatch(r"[A-Za-z][!#-~]{0,63}", word):
-        raise ValueError(word)
-    return word
-
-
-def vlan_ids(text: str) -> set[int]:
-    """What a list of VLANs names. Raises ValueError."""
-    found: set[int] = set()
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        span = range(int(first), int(last or first) + 1)
-        if not span or span[0] < 1 or span[-1] > 4094:
-            raise ValueError(text)
-        found.update(span)
-    return found
-
-
-def _vlans(word: str) -> str:
-    if word != "none":
-        vlan_ids(word)
-    return word
 
 
 KINDS = {
     "interface": interface,
-    "vlan": _within(1, 4094),
-    "vlans": _vlans,
-    "number": _within(0, 4294967295),
-    "word": _word,
-    "list": _list_name,
-    "mac": lambda word: dotted(mac(word)),
-    "direction": _one_of("in", "out"),
-    "mode": _one_of("access", "trunk"),
-    "vtp": _one_of("server", "client", "transparent", "off"),
-    "state": _one_of("active", "suspend"),
+    "vlan": within(1, 4094),
+    "vlans": vlans,
+    "number": within(0, 4294967295),
+    "word": word,
+    "list": list_name,
+    "mac": lambda text: dotted(mac(text)),
+    "direction": one_of("in", "out"),
+    "mode": one_of("access", "trunk"),
+    "vtp": one_of("server", "client", "transparent", "off"),
+    "state": one_of("active", "suspend"),
 }
 _TOP = (
     Statement("hostname {word}", key=1),
@@ -164,7 +112,7 @@ _LINE = (
     Statement("stopbits {number}", key=1),
 )
 GRAMMAR = Grammar(
-    kinds=KINDS,  # type: ignore[arg-type]  # the makers above give parsers
+    kinds=KINDS,
     top=_TOP,
     modes=(
         Mode(Statement("interface {interface}"), _INTERFACE_MODE),

@@ -10,9 +10,8 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 
-from topologies.vendor.configuration import InvalidInput
+from topologies.vendor.configuration import InvalidInput, Rejected
 from topologies.vendor.ios import STARTUP, IosSwitch, opened
-from topologies.vendor.ios_grammar import Rejected
 from topologies.vendor.ios_show import show
 from topologies.vendor.ssh_front import Ended, SshFront
 

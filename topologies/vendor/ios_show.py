@@ -12,7 +12,9 @@ from topologies.vendor.ios import IosSwitch
 from topologies.vendor.ios_acl import dotted
 from topologies.vendor.ios_diff import differences, incremental
 from topologies.vendor.ios_forwarding import access_vlan, active_vlans
-from topologies.vendor.ios_grammar import LISTS, PORT, Rejected, vlan_ids
+from topologies.vendor.ios_grammar import LISTS, PORT
+from topologies.vendor.kinds import vlan_ids
+from topologies.vendor.pipes import filtered
 
 VERSION = "15.2(7)E8"
 _TCAM = 964
@@ -24,7 +26,7 @@ def show(switch: IosSwitch, command: str) -> str:
     words = asked.split()[1:]
     if not words:
         raise InvalidInput(None)
-    return _filtered(_answer(switch, words), pipe) if pipe else _answer(switch, words)
+    return filtered(_answer(switch, words), pipe) if pipe else _answer(switch, words)
 
 
 def _answer(switch: IosSwitch, words: list[str]) -> str:
@@ -56,29 +58,6 @@ def _configuration(switch: IosSwitch, name: str) -> Configuration:
     if re.fullmatch(r"(system:/?)?running-config", name):
         return switch.running
     return switch.read("startup-config" if re.fullmatch(r"(nvram:/?)?startup-config", name) else name)
-
-
-def _filtered(text: str, pipe: str) -> str:
-    how, _, wanted = pipe.strip().partition(" ")
-    try:
-        pattern = re.compile(wanted)
-    except re.error:
-        raise Rejected("% Failed to compile regular expression") from None
-    lines = text.splitlines()
-    if how and "include".startswith(how):
-        return "\n".join(line for line in lines if pattern.search(line))
-    if how and "exclude".startswith(how):
-        return "\n".join(line for line in lines if not pattern.search(line))
-    if how and "begin".startswith(how):
-        first = next((n for n, line in enumerate(lines) if pattern.search(line)), len(lines))
-        return "\n".join(lines[first:])
-    if how and "section".startswith(how):
-        kept, inside = [], False
-        for line in lines:
-            inside = bool(pattern.search(line)) if not line.startswith(" ") else inside
-            kept += [line] if inside else []
-        return "\n".join(kept)
-    raise InvalidInput(None)
 
 
 def _interface_config(switch: IosSwitch, name: str) -> str:
