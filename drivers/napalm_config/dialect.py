@@ -18,7 +18,8 @@ class Dialect:
     written with a mask whose bits are set where it does not matter. `indent` and `closing`: how lines of a section are set, and what ends
     one. `mac_lists_see_ip`: a MAC list may filter IP as well, so that it has to let pass what an IP list permits. `composes`: ours is put
     over somebody else's list. `canonical`: an entry as it was sent, of one that was shown; None when a name in it is not known. `families`:
-    those of which a port has lists; with MAC alone, that list is the one for every frame."""
+    those of which a port has lists; with MAC alone, that list is the one for every frame. `wayless`: those whose lists are bound without a
+    word about the way, since they are for what comes in alone."""
 
     lists: Mapping[str, str]
     binds: Mapping[str, str]
@@ -31,6 +32,12 @@ class Dialect:
     composes: bool
     canonical: Callable[[str], str | None]
     families: tuple[str, ...] = FAMILIES
+    wayless: frozenset[str] = frozenset()
+
+    def bind(self, place: tuple[str, str], name: str) -> str:
+        """The line that binds a list there; with `no` before it, the one that takes it off."""
+        family, way = place
+        return f"{self.binds[family]} {name}" + ("" if family in self.wayless else f" {way}")
 
     def section(self, header: str, *lines: str) -> list[str]:
         return [header, *(self.indent + line for line in lines), *self.closing]

@@ -183,16 +183,17 @@ def _body(seen: Seen, family: str, mine: Sequence[Rule], under: str | None, here
 def _bind(
     draft: Draft, seen: Seen, port: PortName, state: SeenPort, place: Place, body: Body | None, under: str | None
 ) -> None:
-    family, way = place
-    bound, bind = state.bound.get(place), seen.dialect.binds[family]
+    family, bound = place[0], state.bound.get(place)
     if body is None:
         if bound is not None and is_ours(bound):
-            undo = f"{bind} {under} {way}" if under is not None else f"no {bind} {bound} {way}"
+            ours = seen.dialect.bind(place, bound)
+            undo = f"no {ours}" if under is None else seen.dialect.bind(place, under)
             draft.on(port, undo)
-            draft.diff.append(DiffLine("-", f"{port} {bind} {bound} {way}", (undo,)))
+            draft.diff.append(DiffLine("-", f"{port} {ours}", (undo,)))
         elif bound is None and under is not None:
-            draft.on(port, f"{bind} {under} {way}")
-            draft.diff.append(DiffLine("+", f"{port} {bind} {under} {way}"))
+            theirs = seen.dialect.bind(place, under)
+            draft.on(port, theirs)
+            draft.diff.append(DiffLine("+", f"{port} {theirs}"))
         return
     name = name_of(port, place, body)
     if bound is not None and bound.startswith(name):
@@ -203,8 +204,9 @@ def _bind(
     name = _unused(seen, family, name)
     draft.keep.add((family, name))
     draft.under(f"{seen.dialect.lists[family]} {name}", *body)
-    draft.on(port, f"{bind} {name} {way}")
-    draft.diff.append(DiffLine("+", f"{port} {bind} {name} {way}", body))
+    line = seen.dialect.bind(place, name)
+    draft.on(port, line)
+    draft.diff.append(DiffLine("+", f"{port} {line}", body))
 
 
 def _unused(seen: Seen, family: str, name: str) -> str:

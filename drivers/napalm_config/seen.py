@@ -89,7 +89,7 @@ def held(seen: Seen) -> Mapping[str, str]:
             if is_ours(name) and body is not None and is_intact(seen.dialect, name, port, place, body):
                 for rule, families in rules_in(body).items():
                     lacking.setdefault(rule, set(families)).discard(place[0])
-                    places.setdefault(rule, []).append(f"{port} {seen.dialect.binds[place[0]]} {name} {place[1]}")
+                    places.setdefault(rule, []).append(f"{port} {seen.dialect.bind(place, name)}")
     for port, note in seen.notes.items():
         if port in seen.ports and seen.ports[port].vlan == note.vlan:
             for rule in note.rules:
