@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.openflow_lab import NAMES
-from topologies.vendor.node import EosNode, IosNode, JunosNode
+from topologies.vendor.node import EosNode, IosNode, JunosNode, NxosNode
 
 
 def start_eos(hosts: int, flash: Path, **options: Any) -> tuple[Any, EosNode]:
@@ -35,6 +35,13 @@ def start_junos(hosts: int, flash: Path, **options: Any) -> tuple[Any, JunosNode
     """One Junos switch, host n on its ge-0/0/<n>, as it comes from the factory."""
     net, node = _start(JunosNode, hosts, flash, **options)
     assert isinstance(node, JunosNode)
+    return net, node
+
+
+def start_nxos(hosts: int, flash: Path, **options: Any) -> tuple[Any, NxosNode]:
+    """One NX-OS switch, host n on its Ethernet1/<n>, which are access ports."""
+    net, node = _start(NxosNode, hosts, flash, **options)
+    assert isinstance(node, NxosNode)
     return net, node
 
 

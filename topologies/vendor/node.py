@@ -3,7 +3,7 @@
     sudo mn --custom topologies/vendor/node.py --switch eos --topo single,3 --controller none
 
 Its eAPI then answers on loopback (`mininet> py s1.eapi.port`), user `admin`, password `admin`. With `--switch ios` it is a Catalyst, whose
-SSH answers there (`mininet> py s1.ssh.port`), and with `--switch junos` an EX, whose NETCONF does (same).
+SSH answers there (`mininet> py s1.ssh.port`), with `--switch nxos` a Nexus (same), and with `--switch junos` an EX, whose NETCONF does.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from topologies.mininet_topo import EdgeSwitch
+from topologies.vendor import nxos_shell
 from topologies.vendor.eapi import Eapi, self_signed
 from topologies.vendor.eos import EosSwitch
 from topologies.vendor.forwarding import OpenVSwitch
@@ -21,6 +22,7 @@ from topologies.vendor.ios import IosSwitch
 from topologies.vendor.ios_shell import served_over_ssh
 from topologies.vendor.junos import ACTIVE, JunosSwitch, factory
 from topologies.vendor.junos_rpc import served_over_netconf
+from topologies.vendor.nxos import NxosSwitch
 from topologies.vendor.ssh_front import SshFront
 
 LOOPBACK = "127.0.0.1"
@@ -75,9 +77,9 @@ class EosNode(EdgeSwitch):
         return self.flash / "eapi.crt"
 
 
-class IosNode(EdgeSwitch):
-    """GigabitEthernet1/0/<n> is Mininet's port n. `flash` keeps its startup-config and vlan.dat from one run to the next; without it, a
-    folder of its own that goes with it. `users` are names and passwords; `ssh_port` 0 takes a free one. `platform` goes to `IosSwitch`."""
+class SshNode(EdgeSwitch):
+    """A switch that is managed over SSH. `flash` keeps its configuration from one run to the next; without it, a folder of its own that
+    goes with it. `users` are names and passwords; `ssh_port` 0 takes a free one. `platform` goes to the vendor's switch."""
 
     PROTOCOLS = "OpenFlow14"
 
@@ -91,74 +93,79 @@ class IosNode(EdgeSwitch):
         **params: Any,
     ) -> None:
         super().__init__(name, **params | {"batch": False})
-        self._own = tempfile.TemporaryDirectory(prefix=f"ios-{name}-") if flash is None else None
+        self._own = tempfile.TemporaryDirectory(prefix=f"{name}-") if flash is None else None
         self.flash = Path(self._own.name if self._own is not None else str(flash))
         self._users = users or {"admin": "admin"}
         self._ssh_port, self._platform = ssh_port, dict(platform or {})
-        self.ios: IosSwitch | None = None
         self.ssh: SshFront | None = None
+
+    def managed(self, hardware: OpenVSwitch) -> SshFront:
+        """Make the management plane and give its server, which is not started yet."""
+        raise NotImplementedError
+
+    def unmanage(self) -> None:
+        """No timer of the management plane fires any more."""
+        raise NotImplementedError
 
     def start(self, controllers: Any) -> None:
         """Without a controller, whatever Mininet has: the management plane alone says how it forwards."""
         super().start([])
         interfaces = {number: str(interface) for number, interface in self.intfs.items() if number > 0}
-        self.ios = IosSwitch(OpenVSwitch(self.name, interfaces), self.flash, self.name, **self._platform)
-        self.ssh = served_over_ssh(self.ios, self._users, (LOOPBACK, self._ssh_port))
+        self.ssh = self.managed(OpenVSwitch(self.name, interfaces))
         self.ssh.start()
 
     def stop(self, deleteIntfs: bool = True) -> None:
         if self.ssh is not None:
             self.ssh.stop()
+            self.unmanage()
+        super().stop(deleteIntfs)
+        if self._own is not None:
+            self._own.cleanup()
+
+
+class IosNode(SshNode):
+    """GigabitEthernet1/0/<n> is Mininet's port n. Its flash keeps vlan.dat beside its startup-config."""
+
+    ios: IosSwitch | None = None
+
+    def managed(self, hardware: OpenVSwitch) -> SshFront:
+        self.ios = IosSwitch(hardware, self.flash, self.name, **self._platform)
+        return served_over_ssh(self.ios, self._users, (LOOPBACK, self._ssh_port))
+
+    def unmanage(self) -> None:
         if self.ios is not None:
             self.ios.close()
-        super().stop(deleteIntfs)
-        if self._own is not None:
-            self._own.cleanup()
 
 
-class JunosNode(EdgeSwitch):
-    """ge-0/0/<n> is Mininet's port n. `flash` keeps its configuration from one run to the next; without it, a folder of its own that goes
-    with it. `users` are names and passwords; `ssh_port` 0 takes a free one. `platform` goes to `JunosSwitch`."""
+class JunosNode(SshNode):
+    """ge-0/0/<n> is Mininet's port n. One without a configuration switches on all its ports, as from the factory."""
 
-    PROTOCOLS = "OpenFlow14"
+    junos: JunosSwitch | None = None
 
-    def __init__(
-        self,
-        name: str,
-        flash: str | Path | None = None,
-        users: dict[str, str] | None = None,
-        ssh_port: int = 0,
-        platform: Mapping[str, Any] | None = None,
-        **params: Any,
-    ) -> None:
-        super().__init__(name, **params | {"batch": False})
-        self._own = tempfile.TemporaryDirectory(prefix=f"junos-{name}-") if flash is None else None
-        self.flash = Path(self._own.name if self._own is not None else str(flash))
-        self._users = users or {"admin": "admin"}
-        self._ssh_port, self._platform = ssh_port, dict(platform or {})
-        self.junos: JunosSwitch | None = None
-        self.ssh: SshFront | None = None
-
-    def start(self, controllers: Any) -> None:
-        """Without a controller, whatever Mininet has: the management plane alone says how it forwards. One without a configuration
-        switches on all its ports, as from the factory."""
-        super().start([])
-        interfaces = {number: str(interface) for number, interface in self.intfs.items() if number > 0}
+    def managed(self, hardware: OpenVSwitch) -> SshFront:
         if not (self.flash / ACTIVE).exists():
             self.flash.mkdir(parents=True, exist_ok=True)
-            (self.flash / ACTIVE).write_text(factory(self.name, interfaces))
-        self.junos = JunosSwitch(OpenVSwitch(self.name, interfaces), self.flash, self.name, **self._platform)
-        self.ssh = served_over_netconf(self.junos, self._users, (LOOPBACK, self._ssh_port))
-        self.ssh.start()
+            (self.flash / ACTIVE).write_text(factory(self.name, hardware.interfaces))
+        self.junos = JunosSwitch(hardware, self.flash, self.name, **self._platform)
+        return served_over_netconf(self.junos, self._users, (LOOPBACK, self._ssh_port))
 
-    def stop(self, deleteIntfs: bool = True) -> None:
-        if self.ssh is not None:
-            self.ssh.stop()
+    def unmanage(self) -> None:
         if self.junos is not None:
             self.junos.close()
-        super().stop(deleteIntfs)
-        if self._own is not None:
-            self._own.cleanup()
 
 
-switches = {"eos": EosNode, "ios": IosNode, "junos": JunosNode}
+class NxosNode(SshNode):
+    """Ethernet1/<n> is Mininet's port n."""
+
+    nxos: NxosSwitch | None = None
+
+    def managed(self, hardware: OpenVSwitch) -> SshFront:
+        self.nxos = NxosSwitch(hardware, self.flash, self.name, **self._platform)
+        return nxos_shell.served_over_ssh(self.nxos, self._users, (LOOPBACK, self._ssh_port))
+
+    def unmanage(self) -> None:
+        if self.nxos is not None:
+            self.nxos.close()
+
+
+switches = {"eos": EosNode, "ios": IosNode, "junos": JunosNode, "nxos": NxosNode}
