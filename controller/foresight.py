@@ -26,7 +26,7 @@ class Foresight:
         self._lays = driver if isinstance(driver, LaysReady) else None
         self._on_sending = on_sending
         self._change: tuple[Desired, ObservedState, Change] | None = None
-        self._laid: tuple[Steps, Laid, frozenset[str]] | None = None
+        self._laid: tuple[Steps, Laid, Desired] | None = None
         self._word = threading.Lock()
 
     def close(self) -> None:
@@ -43,7 +43,7 @@ class Foresight:
             if self._lays is None or not 0 < len(change.messages) <= MOST_LAID or not ready(change):
                 return
             if (laid := self._lays.lay_ready(change)) is not None:
-                self._laid = steps, laid, frozenset(desired.containments)
+                self._laid = steps, laid, desired
 
     def durable(self, steps: Steps) -> None:
         """They are on the disk, and what was foreseen of these very ones is wanted: what lies ready for it goes out, with no turn of the
@@ -66,7 +66,7 @@ class Foresight:
     def withdraw(self) -> frozenset[str]:
         """What lies ready is for another state than the device is in now. The containments of which it may hold something all the same."""
         laid, self._laid = self._laid, None
-        return frozenset() if laid is None or laid[1].drop() else laid[2]
+        return frozenset() if laid is None or laid[1].drop() else frozenset(laid[2].containments)
 
     def pushed(self) -> None:
         """The pass has sent what it took: nothing lies ready any more."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from controller.model import DeviceOutcome, Outcome
@@ -27,21 +27,20 @@ def merged(before: ObservedState, after: ObservedState, scope: Scope) -> Observe
     if scope == EVERYTHING:
         return after
     asked = scope.rule_ids or frozenset()
-    kept = tuple(rule for rule in before.rules if rule.rule_id is None or rule.rule_id not in asked)
-    fresh = {(rule.rule_id, rule.native) for rule in after.rules}
-    kept = tuple(rule for rule in kept if (rule.rule_id, rule.native) not in fresh)
+    kept = tuple([rule for rule in before.rules if rule.rule_id not in asked])
+    if again := {(rule.rule_id, rule.native) for rule in after.rules if rule.rule_id not in asked}:
+        kept = tuple(rule for rule in kept if (rule.rule_id, rule.native) not in again)
     ports = {**before.ports, **after.ports}
     return replace(after, rules=kept + after.rules, ports=ports, outranking=before.outranking)
 
 
 def outcomes_of(done: Pass, of: Set[str] | None = None) -> Iterator[tuple[str, DeviceOutcome]]:
     """What the read-back says of each containment on this device; or `of` these, and of all that leave."""
-    rules: dict[str, list[Rule]] = {containment: [] for containment in done.desired.containments}
-    for rule in done.desired.rules:
-        rules.setdefault(rule.provenance.containment, []).append(rule)
-    for containment, own in rules.items():
-        if of is None or not own or containment in of:
-            yield containment, _held(own, done) if own else _gone(done)
+    desired = done.desired
+    for containment in desired.by_containment if of is None else sorted(of & desired.by_containment.keys()):
+        yield containment, _held(desired.by_containment[containment], done)
+    for containment in desired.gone:
+        yield containment, _gone(done)
 
 
 def _gone(done: Pass) -> DeviceOutcome:
@@ -53,8 +52,8 @@ def _gone(done: Pass) -> DeviceOutcome:
     return DeviceOutcome("", Outcome.REMOVED)
 
 
-def _held(rules: list[Rule], done: Pass) -> DeviceOutcome:
-    missing = [rule for rule in rules if rule.id in done.leftover.rule_ids]
+def _held(rules: Sequence[Rule], done: Pass) -> DeviceOutcome:
+    missing = sorted((rule for rule in rules if rule.id in done.leftover.rule_ids), key=lambda rule: rule.id)
     if not missing:
         return DeviceOutcome("", Outcome.INSTALLED)
     reasons = [
@@ -64,7 +63,7 @@ def _held(rules: list[Rule], done: Pass) -> DeviceOutcome:
     return DeviceOutcome("", _lacking(rules, missing, done), "; ".join(reasons))
 
 
-def _lacking(rules: list[Rule], missing: list[Rule], done: Pass) -> Outcome:
+def _lacking(rules: Sequence[Rule], missing: Sequence[Rule], done: Pass) -> Outcome:
     """Of a port that the device does not have at the moment nothing was refused: there is nothing to be known until it is back."""
     if len(missing) < len(rules):
         return Outcome.PARTIAL

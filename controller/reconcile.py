@@ -397,13 +397,14 @@ class DeviceLoop:
             for containment, outcome in outcomes_of(done, news)
         }
         there = (name for name, one in outcomes.items() if one.outcome in (Outcome.INSTALLED, Outcome.PARTIAL))
-        self._held = frozenset((rule.provenance.containment for rule in done.desired.rules) if whole else there)
-        self._recorded = None
+        self._held = frozenset(done.desired.by_containment if whole else there)
+        stood, self._recorded = self._recorded, None
         have = done.desired.revision if whole else None
         changed = await self._store.record(self.device, epoch, have, outcomes, done.observed.boot_id)
         if whole:
             self._recorded = done_as
-            await self._forget_baseline(done.desired)
+            if stood is None or not stood[0].ids <= done.desired.rules.ids:
+                await self._forget_baseline(done.desired)
         return changed
 
     def _news(self, rules: RuleSet, boot_id: str, epoch: int) -> set[str] | None:
@@ -457,8 +458,8 @@ class DeviceLoop:
             f"was installed, or pushed and not read back, and the device is unreachable: {reason}",
             now,
         )
-        wanted = {rule.provenance.containment for rule in desired.rules}
-        outcomes = {one: unseen if one in self._held & wanted else queued for one in desired.containments}
+        seen = self._held & desired.by_containment.keys()
+        outcomes = {one: unseen if one in seen else queued for one in desired.containments}
         await self._record_these(outcomes, epoch)
 
     async def _record_these(self, outcomes: Mapping[str, DeviceOutcome], epoch: int) -> None:
@@ -524,4 +525,4 @@ def _concerned(desired: Desired, change: Change) -> set[str]:
     coming = {rule.provenance.containment for rule in sent if rule is not None}
     if coming and not change.removed:
         return coming
-    return coming | (set(desired.containments) - {rule.provenance.containment for rule in desired.rules})
+    return coming.union(desired.gone)

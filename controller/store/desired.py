@@ -91,17 +91,20 @@ class Known:
     baseline: Ports = field(default_factory=dict)
 
     def desired(self) -> Desired:
-        touching = (*self.by_containment, *sorted(self.leaving - self.by_containment.keys()))
-        return Desired(self.revision, self.rules, PreState(self.baseline), touching)
+        return Desired(self.revision, self.rules, PreState(self.baseline), self.by_containment, self.leaving)
 
     def after(self, steps: Sequence[Step]) -> Known:
         """As it is once these writes, all that were committed since, are in: what a read would find."""
         wanted = {step.containment: step.rules for step in steps if isinstance(step, Wants)}
         gone = [rule for containment in wanted for rule in self.by_containment.get(containment, ())]
-        stay = {name: rules for name, rules in self.by_containment.items() if name not in wanted}
+        every = dict(self.by_containment)
+        for name, rules in wanted.items():
+            every.pop(name, None)
+            if rules:
+                every[name] = rules
         return Known(
             self.revision + sum(isinstance(step, Wants) for step in steps),
-            stay | {name: rules for name, rules in wanted.items() if rules},
+            every,
             self.rules.changed(gone, [rule for rules in wanted.values() for rule in rules]) if wanted else self.rules,
             _leaving(self.leaving, steps),
             _baseline(self.baseline, steps),

@@ -11,7 +11,7 @@ from controller.explanation import Explanation
 from controller.model import Alert, Containment, Endpoint, OnExpiry, Proof, Stage
 from controller.roles import Role
 from drivers.base import PreState
-from drivers.rules import PortName, RuleSet
+from drivers.rules import PortName, Rule, RuleSet
 
 Setting = str | int | bool | None
 
@@ -119,13 +119,24 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What one device should hold as of `revision`. `containments` are those that have rules there, or whose removal has not been
-    read back yet. `baseline` is what was there before us."""
+    """What one device should hold as of `revision`: all rules together, and those of each containment. The removal of those that are
+    `leaving` has not been read back yet. `baseline` is what was there before us."""
 
     revision: int
     rules: RuleSet
     baseline: PreState
-    containments: tuple[str, ...]
+    by_containment: Mapping[str, tuple[Rule, ...]]
+    leaving: frozenset[str] = frozenset()
+
+    @property
+    def containments(self) -> tuple[str, ...]:
+        """All that have rules there, and all that leave."""
+        return (*self.by_containment, *self.gone)
+
+    @property
+    def gone(self) -> list[str]:
+        """Those of which nothing is wanted any more."""
+        return sorted(self.leaving - self.by_containment.keys())
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from drivers.base import (
@@ -29,7 +28,8 @@ from drivers.openflow.flows import SLOTS, Counted, Flow
 from drivers.openflow.layout import ALONE, Layout
 from drivers.openflow.overlaps import intersect
 from drivers.openflow.slots import Crowds, apart
-from drivers.rules import Action, PortName, Rule, RuleSet
+from drivers.openflow.standing import Held, Standing, native
+from drivers.rules import PortName, Rule, RuleSet
 
 PIPELINE = "pipeline"
 EVENNESS = flows.COOKIE_MARK | flows.EVENNESS_ID
@@ -38,46 +38,22 @@ SPARE = 32
 """Rules whose flows are remembered though they are not wanted: each that was at the same port is looked at as a rival of a new one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What one id stands for on this switch. `port` is the one that its match names, `flag` the one whose NO_FWD it is."""
-
-    flows: tuple[Flow, ...]
-    native: str
-    port: PortName | None = None
-    flag: PortName | None = None
-    permit: bool = False
-    witness: tuple[str, Held] | None = None
-
-    @classmethod
-    def own(cls, *flows: Flow) -> Held:
-        return cls(flows, _native(flows))
-
-    @classmethod
-    def of(cls, rule: Rule, number: int | None, layout: Layout) -> Held:
-        """`number` is the port's; no flows: no frame can match the rule."""
-        own, port = layout.rule_flows(rule, number), rule.match.port
-        flag = port if flows.is_port_flag(rule) else None
-        seen = layout.witness(rule, number)
-        witness = None if seen is None else (seen[0], cls.own(seen[1]))
-        return cls(own, _native(own, flag), port, flag, rule.action is Action.PERMIT, witness)
-
-    def with_flows(self, every: Iterable[Flow]) -> Held:
-        held = tuple(every)
-        return replace(self, flows=held, native=_native(held, self.flag))
-
-
 class Renderer:
-    """Renders for one switch. It remembers each rule's flows, so that a set of 10,000 rules in which one is new costs a few
-    milliseconds; what it returns depends on its arguments alone."""
+    """Renders for one switch. It remembers each rule's flows, and what it was last asked: a set of 10,000 rules in which one is new
+    costs some milliseconds. What it returns depends on its arguments alone."""
 
     def __init__(self, device: str, capabilities: Capabilities, layout: Layout = ALONE) -> None:
         self._device = device
         self._capabilities = capabilities
         self._layout = layout
-        self._pipeline = Held.own(*layout.pipeline)
+        self._standing = Standing()
+        if layout.pipeline:
+            self._standing.want({PIPELINE: Held.own(*layout.pipeline)})
+        self._desired = RuleSet()
+        self._apart: dict[str, Held | None] = {}  # what stands otherwise than its rule alone says; None: not at all
         self._numbers: dict[PortName, int | None] = {}
         self._known: dict[str, Held] = {}  # by rule id, the ports numbered as in _numbers
+        self._permits: set[str] = set()  # of _known
         self._crowds = Crowds()  # the flows of _known
         self._strangers: tuple[Flow, ...] = ()
         self._judged: dict[str, tuple[Held, str]] = {}  # by rule id, what stands in its way among _strangers
@@ -86,23 +62,24 @@ class Renderer:
         """The messages: port flags on, adds (drops, then permits, then the pipeline), removals (permits first), port flags off.
         A rule that this switch cannot hold as it is now (no such port, or a stranger's flow above it) becomes a message that is refused
         without being sent."""
-        wanted, absent = self._wanted(desired, observed)
+        absent = self._want(desired, observed)
+        standing = self._standing
+        standing.see(observed.rules)
+        wanted, held = standing.wanted, standing.held
         unheld = absent | self._outranked(wanted, observed)
-        held = {rule.rule_id: rule.native for rule in observed.rules if rule.rule_id is not None}
-        wrong = sorted([name for name, what in wanted.items() if held.get(name) != what.native])
-        gone = sorted(held.keys() - wanted.keys())
+        wrong, gone = sorted(standing.wrong), sorted(standing.gone)
         old = {name: flows.parse_native(held[name]) for name in (*wrong, *gone) if name in held}
         nobodys: list[Flow] = []
-        for flow in (f for rule in observed.rules if rule.rule_id is None for f in flows.parse_native(rule.native)):
-            name = flows.rule_id_of(flow.cookie)
-            if name in wanted and name is not None:
-                old[name] = (*old.get(name, ()), flow)
-            else:
-                nobodys.append(flow)
-        flags: dict[PortName, list[str]] = defaultdict(list)
-        for name, port in sorted([(name, what.flag) for name, what in wanted.items() if what.flag is not None]):
-            flags[port].append(name)
-        port_on, port_off = _port_messages(flags, observed, baseline)
+        for text in sorted([rule.native for rule in standing.nobodys.values()]):
+            for flow in flows.parse_native(text):
+                name = flows.rule_id_of(flow.cookie)
+                if name in wanted and name is not None:
+                    old[name] = (*old.get(name, ()), flow)
+                else:
+                    nobodys.append(flow)
+        port_on, port_off = _port_messages(standing.flags, observed, baseline)
+        come = {name: wanted[name].native for name in wrong}
+        went = {name: held[name] for name in gone}
         messages = (
             *({"kind": "absent", "rules": [name], "reason": reason} for name, reason in sorted(unheld.items())),
             *port_on,
@@ -113,8 +90,8 @@ class Renderer:
 
         def worded() -> tuple[DiffLine, ...]:
             return (
-                *(_line("+", name, desired.get(name), wanted[name].native) for name in wrong),
-                *(_line("-", name, None, held[name]) for name in gone),
+                *(_line("+", name, desired.get(name), text) for name, text in come.items()),
+                *(_line("-", name, None, text) for name, text in went.items()),
                 *(DiffLine("-", f"{flow.text} (nobody's)") for flow in nobodys),
                 *(
                     DiffLine("~", f"port {m['name']} {'no_fwd' if m['no_fwd'] else 'forwards'}")
@@ -135,19 +112,27 @@ class Renderer:
             frozenset(name for name in (*wrong, *gone) if name not in desired and (":" in name or name == PIPELINE)),
         )
 
-    def _wanted(self, desired: RuleSet, observed: ObservedState) -> tuple[dict[str, Held], dict[str, str]]:
-        """What the switch should hold, by id; and the rules that it cannot hold as it is now, each with the reason."""
-        absent = self._learn(desired, {name: _number(state) for name, state in observed.ports.items()})
-        wanted = {name: self._known[name] for name in desired.ids if name not in absent}
-        self._set_apart(wanted, absent)
-        if any(what.permit for what in wanted.values()):
-            present = [(rule, wanted[rule.id].flows) for rule in desired if rule.id in wanted]
-            for name, every in self._layout.together(present).items():
-                wanted[name] = wanted[name].with_flows(every)
-        wanted.update([what.witness for what in wanted.values() if what.witness is not None])
-        if self._pipeline.flows:
-            wanted[PIPELINE] = self._pipeline
-        return wanted, absent
+    def _want(self, desired: RuleSet, observed: ObservedState) -> dict[str, str]:
+        """Bring what is wanted up to date; the rules that the switch cannot hold as it is now, each with the reason."""
+        new, absent = self._learn(desired, {name: _number(state) for name, state in observed.ports.items()})
+        other: dict[str, Held | None] = dict.fromkeys(absent)
+        self._set_apart(desired, other, absent)
+        if not desired.ids.isdisjoint(self._permits):
+            self._put_together(desired, other)
+        names = (desired.ids ^ self._desired.ids) | new | other.keys() | self._apart.keys()
+        self._standing.want(
+            {name: (other[name] if name in other else self._known[name]) if name in desired else None for name in names}
+        )
+        self._desired, self._apart = desired, other
+        return absent
+
+    def _put_together(self, desired: RuleSet, other: dict[str, Held | None]) -> None:
+        """What permits stand for, where several containments have a say."""
+        alone = {name: other[name] if name in other else self._known[name] for name in desired.ids}
+        present = [(rule, what.flows) for rule in desired if (what := alone[rule.id]) is not None]
+        for name, every in self._layout.together(present).items():
+            if (what := alone[name]) is not None:
+                other[name] = what.with_flows(every)
 
     def _outranked(self, wanted: Mapping[str, Held], observed: ObservedState) -> dict[str, str]:
         """Rules that stand, and that somebody else's flow takes frames away from: they do not hold, and what does not is said."""
@@ -169,8 +154,8 @@ class Renderer:
                 return f"somebody else's flow outranks it: {theirs.text}"
         return ""
 
-    def _learn(self, desired: RuleSet, numbers: dict[PortName, int | None]) -> dict[str, str]:
-        """Know the flows of every desired rule; those that have none are given back."""
+    def _learn(self, desired: RuleSet, numbers: dict[PortName, int | None]) -> tuple[set[str], dict[str, str]]:
+        """Know the flows of every desired rule: those that are new, and those that have none, each with the reason."""
         if len(self._known) > 2 * len(desired) + SPARE:
             self._forget(self._known.keys() - desired.ids)
         if numbers != self._numbers:
@@ -187,25 +172,27 @@ class Renderer:
             elif (what := Held.of(rule, None if port is None else numbers[port], self._layout)).flows:
                 self._known[rule.id] = what
                 self._crowds.add(what.flows)
+                if what.permit:
+                    self._permits.add(rule.id)
             else:
                 absent[rule.id] = "no frame can match this rule"
-        return absent
+        return set(new.ids) - absent.keys(), absent
 
     def _forget(self, names: Iterable[str]) -> None:
         for name in names:
             self._crowds.drop(self._known.pop(name).flows)
+            self._permits.discard(name)
 
-    def _set_apart(self, wanted: dict[str, Held], absent: dict[str, str]) -> None:
+    def _set_apart(self, desired: RuleSet, other: dict[str, Held | None], absent: dict[str, str]) -> None:
         """Give each flow a priority of its own among its equals. What is known and not wanted has no say."""
-        rivals = [flow for flow in self._crowds.rivals() if flows.rule_id_of(flow.cookie) in wanted]
-        for flow, other in apart(rivals).items():
+        rivals = [flow for flow in self._crowds.rivals() if (flows.rule_id_of(flow.cookie) or "") in desired]
+        for flow, moved in apart(rivals).items():
             name = flows.rule_id_of(flow.cookie) or ""
-            if other is None:
-                absent[name] = f"{SLOTS} rules with the very same match are held already"
+            what = other.get(name, self._known[name])
+            if moved is None or what is None:
+                absent[name], other[name] = f"{SLOTS} rules with the very same match are held already", None
             else:
-                wanted[name] = wanted[name].with_flows(other if own == flow else own for own in wanted[name].flows)
-        for name in absent:
-            wanted.pop(name, None)
+                other[name] = what.with_flows(moved if own == flow else own for own in what.flows)
 
 
 def _adds(wanted: Mapping[str, Held], wrong: list[str], old: Mapping[str, tuple[Flow, ...]]) -> list[dict[str, Any]]:
@@ -244,7 +231,7 @@ def _removals(
 
 
 def _port_messages(
-    flags: Mapping[PortName, list[str]], observed: ObservedState, baseline: PreState
+    flags: Mapping[PortName, set[str]], observed: ObservedState, baseline: PreState
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """A flag that is wanted goes on; one that is on, that nobody wants and that was off before us goes off. A port with no baseline
     is not ours."""
@@ -258,10 +245,10 @@ def _port_messages(
             "number": number,
             "hw_addr": hw_addr,
             "no_fwd": no_fwd,
-            "rules": flags.get(name, []),
+            "rules": sorted(flags.get(name, ())),
         }
 
-    on = [message(name, True) for name in flags if not observed.ports[name].settings["no_fwd"]]
+    on = [message(name, True) for name in sorted(flags) if not observed.ports[name].settings["no_fwd"]]
     ours = [name for name, before in baseline.ports.items() if before.get("no_fwd") is False and name not in flags]
     off = [message(name, False) for name in ours if name in observed.ports and observed.ports[name].settings["no_fwd"]]
     return on, off
@@ -285,10 +272,6 @@ def _in_words(name: str, rule: Rule | None) -> str:
 def _number(state: PortState) -> int | None:
     number = state.settings.get("number")
     return number if isinstance(number, int) else None
-
-
-def _native(held: Iterable[Flow], flagged: PortName | None = None) -> str:
-    return flows.native(held) if flagged is None else f"port {flagged} no_fwd\n{flows.native(held)}"
 
 
 def read_back(
@@ -325,7 +308,7 @@ def _flag_rule(
 ) -> ObservedRule:
     port = names.get(dict(held[0].match).get("in_port"))
     if port is not None and ports[port].settings["no_fwd"]:
-        return ObservedRule(name, _native(held, port))
+        return ObservedRule(name, native(held, port))
     return ObservedRule(None, flows.native(held))
 
 
@@ -334,7 +317,7 @@ def _name_of(flow: Flow, names: Mapping[Any, PortName]) -> str:
     number = flow.cookie & ~flows.COOKIE_MASK
     if number == flows.PIPELINE_ID:
         return PIPELINE
-    if number == flows.WITNESS_ID:
+    if number in flows.WITNESS_IDS:
         match = dict(flow.match)
         port = names.get(match.get("in_port"), f"#{match.get('in_port')}")
         mac = match.get("eth_src")

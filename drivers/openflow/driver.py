@@ -245,7 +245,7 @@ def _cookies(names: frozenset[str]) -> Iterator[int]:
         if name == PIPELINE:
             yield flows.COOKIE_MARK | flows.PIPELINE_ID
         elif name.startswith("witness:"):
-            yield flows.COOKIE_MARK | flows.WITNESS_ID
+            yield flows.witness_cookie(name)
         else:
             yield flows.cookie_of(name)
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from typing import Any, NamedTuple
+from zlib import crc32
 
 from drivers.rules import Action, Direction, Match, Network, PortRange, Protocol, Rule
 from drivers.semantics import ETH_ARP, ETH_IPV4, ETH_IPV6, HIDING_PROTOCOLS, HIDING_TYPES, IP_PROTOCOLS, NEIGHBOUR_TYPES
@@ -27,7 +28,9 @@ Field = int | str
 Fields = Mapping[str, Field]
 COOKIE_MARK = 0x4E43 << 48
 COOKIE_MASK = 0xFFFF << 48
-PIPELINE_ID, WITNESS_ID, EVENNESS_ID, RESERVED_IDS = 1, 2, 3, 0x10000
+PIPELINE_ID, EVENNESS_ID, RESERVED_IDS = 1, 3, 0x10000
+WITNESS_IDS = range(0x8000, RESERVED_IDS)
+"""A witness has the one that its name falls to: asked for by cookie, it does not come with all others."""
 ND_TYPES = (133, 134, 135, 136)
 """Router and neighbour solicitation and advertisement, RFC 4861 §4."""
 DHCP6_CLIENT, DHCP6_SERVER = 546, 547
@@ -143,6 +146,11 @@ def is_rules(cookie: int) -> bool:
     return is_ours(cookie) and cookie & ~COOKIE_MASK >= RESERVED_IDS
 
 
+def witness_cookie(name: str) -> int:
+    """Of the witness of this name, and of one in 32,768 others."""
+    return COOKIE_MARK | WITNESS_IDS.start | crc32(name.encode()) % len(WITNESS_IDS)
+
+
 def rule_id_of(cookie: int) -> str | None:
     """The rule that a cookie names; None for the pipeline's own and for strangers."""
     return f"{cookie & ~COOKIE_MASK:012x}" if is_rules(cookie) else None
@@ -218,7 +226,8 @@ def witness(rule: Rule, in_port: int | None) -> tuple[str, Flow] | None:
     if match.mac is not None:
         fields["eth_src"] = match.mac
     band = Band.WITNESS + (match.mac is not None)
-    return name, Flow.make(TABLE_TRACKING, band, WITNESS_ID, fields, TABLE_FORWARDING)
+    number = witness_cookie(name) & ~COOKIE_MASK
+    return name, Flow.make(TABLE_TRACKING, band, number, fields, TABLE_FORWARDING)
 
 
 def rule_matches(match: Match, in_port: int | None) -> Iterator[dict[str, Field]]:

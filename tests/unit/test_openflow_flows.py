@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.readback import merged
 from drivers.base import ObservedState, PreState, UnsupportedAction
 from drivers.openflow import flows
 from drivers.openflow.converge import Renderer
@@ -452,6 +453,37 @@ def test_a_range_of_ports_becomes_masks_that_cover_it_exactly(one: int, other: i
     assert covered[0][0] == wanted.first
     assert covered[-1][1] == wanted.last
     assert all(before[1] + 1 == after[0] for before, after in pairwise(covered))
+
+
+asked_in_turn = st.lists(
+    st.tuples(
+        some_rules | crowded_rules,
+        st.sampled_from(["nothing", "pushed", "pushed in part", "read again", "a port went", "a port came"]),
+    ),
+    min_size=2,
+    max_size=6,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(asked_in_turn)
+def test_what_is_rendered_depends_on_nothing_that_was_asked_before(asked: list[tuple[RuleSet, str]]) -> None:
+    """A renderer that keeps up with what changes says what one says that sees all for the first time. What is read in part is merged into
+    what was known, as the reconciler does it: most of it is the same objects as before."""
+    switch = Switch()
+    known = switch.observed()
+    for desired, then in asked:
+        fresh = Renderer("of:1", CAPABILITIES)
+        change, first = (one.change(desired, known, switch.baseline) for one in (switch.renderer, fresh))
+        assert (change, tuple(change.lines)) == (first, tuple(first.lines))
+        if then.startswith("pushed"):
+            switch.table.take(change.messages[: None if then == "pushed" else len(change.messages) // 2])
+            known = merged(known, switch.observed(), change.scope)
+        elif then == "read again":
+            known = switch.observed()
+        elif then.startswith("a port"):
+            others = {name: port for name, port in switch.observed().ports.items() if name != P1}
+            known = replace(known, ports=others if then == "a port went" else switch.observed().ports)
 
 
 def test_one_in_ten_thousand_is_rendered_alone() -> None:

@@ -858,7 +858,7 @@ def test_a_partial_read_back_takes_the_place_of_what_it_asked_about() -> None:
 @pytest.mark.parametrize(("sign", "outcome"), [("-", Outcome.FAILED), ("+", Outcome.REMOVED)])
 def test_nothing_is_removed_while_the_device_holds_an_orphan(sign: str, outcome: Outcome) -> None:
     """An orphan has no rule's id: only its line in the diff tells of it."""
-    desired = Desired(2, RuleSet(), PreState(), ("c-1",))
+    desired = Desired(2, RuleSet(), PreState(), {}, frozenset({"c-1"}))
     observed = ObservedState("boot", NOW, (ObservedRule(None, "orphan"),), {})
     leftover = Change(SWITCH, ("a message",), (DiffLine(sign, "orphan (nobody's)"),))
     found = dict(outcomes_of(Pass(desired, observed, leftover, {}, drifted=False)))
@@ -876,7 +876,7 @@ def test_nothing_has_failed_on_a_port_that_is_away(there: set[int], outcome: Out
     observed = ObservedState("boot", NOW, (), {PORTS[number - 1]: PortState(True) for number in there})
     leftover = Change(SWITCH, ("a message",), (), frozenset(rule.id for rule in rules))
     refused = {rule.id: "there is no such port" for rule in rules}
-    desired = Desired(2, rules, PreState(), ("c-1",))
+    desired = Desired(2, rules, PreState(), {"c-1": tuple(rules)})
     (one,) = dict(outcomes_of(Pass(desired, observed, leftover, refused, drifted=False))).values()
     assert one.outcome is outcome
     assert "no such port" in one.reason
