@@ -26,9 +26,10 @@ def commands(
     from drivers.napalm_config.eos_commands import COMMANDS as EOS
     from drivers.napalm_config.ios_commands import COMMANDS as IOS
     from drivers.napalm_config.junos_commands import COMMANDS as JUNOS
+    from drivers.napalm_config.nxos_commands import COMMANDS as NXOS
     from drivers.netmiko_cli.commands import COMMANDS as OF_HOSTS
 
-    platforms = {"eos": EOS, "ios": IOS, "junos": JUNOS, **OF_HOSTS}
+    platforms = {"eos": EOS, "ios": IOS, "junos": JUNOS, "nxos": NXOS, **OF_HOSTS}
     if platform not in platforms:
         raise NotFound(f"no platform {platform!r} whose commands are listed; there is {', '.join(platforms)}")
     listed = platforms[platform]

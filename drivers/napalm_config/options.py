@@ -25,7 +25,7 @@ class NapalmOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    platform: Literal["eos", "ios", "junos"]
+    platform: Literal["eos", "ios", "junos", "nxos"]
     host: str = Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:_-]+$")
     port: int = Field(ge=1, le=65535)
     username: str = Field(min_length=1, max_length=64)
@@ -78,3 +78,14 @@ class JunosOptions(NapalmOptions):
     verify: bool = True
     known_hosts: Path | None = None
     revert_in: int = Field(default=60, ge=60, le=3600, multiple_of=60)
+
+
+class NxosOptions(NapalmOptions):
+    """`verify` false trusts any host key: for labs alone. `known_hosts` is the file that has the device's; that of the user whom the daemon
+    runs as otherwise. The device has to know `configure dual-stage`."""
+
+    platform: Literal["nxos"] = "nxos"
+    port: int = Field(default=22, ge=1, le=65535)
+    verify: bool = True
+    known_hosts: Path | None = None
+    revert_in: int = Field(default=60, ge=30, le=3600)

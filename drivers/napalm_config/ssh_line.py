@@ -11,7 +11,7 @@ from typing import Any
 from netmiko.channel import SSHChannel
 
 from drivers.base import DeviceRefused
-from drivers.napalm_config.options import IosOptions
+from drivers.napalm_config.options import IosOptions, NxosOptions
 
 LOG = logging.getLogger("netcordon.napalm")
 PATIENCE = 60.0
@@ -19,7 +19,7 @@ PATIENCE = 60.0
 
 
 class SshLine(ABC):
-    def __init__(self, device: str, options: IosOptions) -> None:
+    def __init__(self, device: str, options: IosOptions | NxosOptions) -> None:
         self._device, self._options = device, options
         self._napalm: Any = None
         self._is_cut = False

@@ -130,6 +130,13 @@ def full(station: Station, containment: str = "c1") -> RuleSet:
     return RuleSet([deny_from(station, containment), deny_to(station, containment)])
 
 
+def closed(bench: Bench, station: Station, containment: str = "c1") -> RuleSet:
+    """As `full`, or as much of it as the driver declares: there are switches whose ports filter what comes in alone."""
+    asked = full(station, containment)
+    unsupported = bench.driver.capabilities.unsupported
+    return RuleSet(rule for rule in asked if not unsupported(RuleSet([rule])))
+
+
 def sample(action: Action, direction: Direction, fields: frozenset[str], station: Station) -> Rule | None:
     """Some rule that sets exactly these fields; None when `Match` admits no such rule."""
     values = {

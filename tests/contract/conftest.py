@@ -13,18 +13,21 @@ from tests.contract.ios_bench import IosLab, running_ios
 from tests.contract.junos_bench import JunosLab, running_junos
 from tests.contract.linux_bench import LinuxLab, running_linux
 from tests.contract.memory_bench import MemoryBench
+from tests.contract.nxos_bench import NxosLab, running_nxos
 from tests.contract.openflow_bench import Lab, running_lab
 from tests.contract.ovs_bench import OvsLab, running_ovs
 from tests.openflow_lab import RUNTIMES
 
-CONFIGURED = ("eos", "ios", "junos", "linux", "ovs")
+CONFIGURED = ("eos", "ios", "junos", "nxos", "linux", "ovs")
 ON_REAL_SWITCHES = (*CONFIGURED, *(f"openflow-{name}" for name in RUNTIMES))
 
 
 @pytest.fixture(params=["memory", *(pytest.param(name, marks=pytest.mark.mininet) for name in ON_REAL_SWITCHES)])
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     if request.param in CONFIGURED:
-        configured: EosLab | IosLab | JunosLab | LinuxLab | OvsLab = request.getfixturevalue(f"{request.param}_lab")
+        configured: EosLab | IosLab | JunosLab | LinuxLab | NxosLab | OvsLab = request.getfixturevalue(
+            f"{request.param}_lab"
+        )
         async with configured.bench() as on_one:
             yield on_one
         return
@@ -67,6 +70,12 @@ def ios_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IosLab]:
 @pytest.fixture(scope="session")
 def junos_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JunosLab]:
     with running_junos(tmp_path_factory.mktemp("junos")) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="session")
+def nxos_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NxosLab]:
+    with running_nxos(tmp_path_factory.mktemp("nxos")) as lab:
         yield lab
 
 

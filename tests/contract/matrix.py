@@ -24,6 +24,7 @@ from drivers.memory import MemoryDriver
 from drivers.napalm_config.eos_device import CAPABILITIES as EOS
 from drivers.napalm_config.ios_device import IosPlatform
 from drivers.napalm_config.junos_device import CAPABILITIES as JUNOS
+from drivers.napalm_config.nxos_device import CAPABILITIES as NXOS
 from drivers.napalm_config.options import IosOptions
 from drivers.netmiko_cli.linux import LinuxPlatform
 from drivers.netmiko_cli.ovs import OvsPlatform
@@ -45,6 +46,7 @@ DRIVERS: Mapping[str, tuple[str, Capabilities]] = {
     "ios": ("Cisco IOS (NAPALM)", _ios(port_lists_out=False)),
     "ios-out": ("Cisco IOS with `port_lists_out`", _ios(port_lists_out=True)),
     "junos": ("Juniper Junos (NAPALM)", JUNOS),
+    "nxos": ("Cisco NX-OS (NAPALM)", NXOS),
     "linux": ("Linux bridge (Netmiko)", LinuxPlatform.capabilities),
     "ovs": ("Open vSwitch host (Netmiko)", OvsPlatform.capabilities),
     "memory": ("memory (tests)", MemoryDriver.capabilities),

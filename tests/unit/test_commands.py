@@ -14,11 +14,11 @@ import pytest
 
 from controller.cli.main import run
 from drivers.base import DeviceRefused, PreState, ReceiptStatus
-from drivers.napalm_config import ios_commands, junos_commands
+from drivers.napalm_config import ios_commands, junos_commands, nxos_commands
 from drivers.napalm_config.commands import WORDS, Command, unknown
 from drivers.napalm_config.driver import NapalmDriver
 from drivers.napalm_config.eos_commands import COMMANDS
-from drivers.napalm_config.options import EosOptions, IosOptions, Save
+from drivers.napalm_config.options import EosOptions, IosOptions, NxosOptions, Save
 from drivers.netmiko_cli import linux, ovs
 from drivers.netmiko_cli.commands import COMMANDS as OF_HOSTS
 from drivers.rules import Action, Direction, Match, PortName, PortRange, Protocol, Provenance, Rule, RuleSet
@@ -27,6 +27,8 @@ from topologies.vendor.eos import EosSwitch
 from topologies.vendor.forwarding import NoHardware
 from topologies.vendor.ios import IosSwitch
 from topologies.vendor.ios_shell import served_over_ssh
+from topologies.vendor.nxos import NxosSwitch
+from topologies.vendor.nxos_shell import served_over_ssh as served_as_nxos
 
 ONE, TWO = PortName("Ethernet1"), PortName("Ethernet2")
 
@@ -99,6 +101,23 @@ async def test_every_command_has_a_pattern_and_every_pattern_a_command(served: t
     assert not [one.pattern for one in COMMANDS if not any(one.matches(line) for line in heard)]
 
 
+def _services(port: PortName) -> list[Rule]:
+    return [
+        rule(Direction.FROM, port=port, protocol=kind)
+        for kind in (Protocol.ARP, Protocol.ND, Protocol.TCP, Protocol.ICMP)
+    ] + [
+        rule(Direction.FROM, port=port, protocol=Protocol.TCP, peer=ip_network(peer))
+        for peer in ("10.0.0.0/24", "10.0.0.1", "2001:db8::/32")
+    ]
+
+
+def _quarantine(port: PortName) -> list[Rule]:
+    return [
+        Rule(Match(Direction.FROM, port=port), Action.MOVE_VLAN, Provenance("c1"), vlan=vlan, bounce=True)
+        for vlan in (999, 998)
+    ]
+
+
 async def test_every_command_of_ios_too(tmp_path: Path) -> None:
     """The switch refuses a line at last, since some commands are there for that alone."""
     secret = tmp_path / "password"
@@ -109,17 +128,7 @@ async def test_every_command_of_ios_too(tmp_path: Path) -> None:
     ports = [word for port in (one, two) for word in (f"interface {port}", "switchport mode access")]
     switch.edit(["ip scp server enable", "archive", "path flash:archive", *ports, "spanning-tree portfast"])
     switch.save()
-    services = [
-        rule(Direction.FROM, port=one, protocol=kind)
-        for kind in (Protocol.ARP, Protocol.ND, Protocol.TCP, Protocol.ICMP)
-    ] + [
-        rule(Direction.FROM, port=one, protocol=Protocol.TCP, peer=ip_network(peer))
-        for peer in ("10.0.0.0/24", "10.0.0.1", "2001:db8::/32")
-    ]
-    quarantine = [
-        Rule(Match(Direction.FROM, port=two), Action.MOVE_VLAN, Provenance("c1"), vlan=vlan, bounce=True)
-        for vlan in (999, 998)
-    ]
+    services, quarantine = _services(one), _quarantine(two)
     with served_over_ssh(switch, {"admin": "admin"}) as front:
         known = front.write_known_hosts(tmp_path / "known_hosts")
         options = IosOptions(
@@ -144,6 +153,40 @@ async def test_every_command_of_ios_too(tmp_path: Path) -> None:
     assert not unknown(heard, ios_commands.COMMANDS)
     assert not [one.pattern for one in ios_commands.COMMANDS if not any(one.matches(line) for line in heard)]
     assert unknown(["reload", "show running-config all", "no archive"], ios_commands.COMMANDS)
+
+
+async def test_every_command_of_nxos_too(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.touch(0o600)
+    secret.write_text("admin\n")
+    switch = NxosSwitch(NoHardware(), tmp_path / "flash", "sw1")
+    one, two = PortName("Ethernet1/1"), PortName("Ethernet1/2")
+    switch.edit([f"interface {two}", "spanning-tree port type edge"])
+    switch.save()
+    quarantine = _quarantine(two)
+    with served_as_nxos(switch, {"admin": "admin"}) as front:
+        known = front.write_known_hosts(tmp_path / "known_hosts")
+        options = NxosOptions(
+            host="127.0.0.1", port=front.port, username="admin", password_file=secret, known_hosts=known, poll=0.1, bounce_for=0.1
+        )  # fmt: skip
+        driver = NapalmDriver("sw1", options)
+        await driver.facts()
+        await anext(driver.events())
+        for desired in ([rule(Direction.FROM, port=one)], _services(one), quarantine[:1], quarantine[1:], []):
+            await use(driver, *desired)
+        await driver.close()
+        heard = sorted(front.heard)
+    switch.close()
+    assert not unknown(heard, nxos_commands.COMMANDS)
+    assert not [one.pattern for one in nxos_commands.COMMANDS if not any(one.matches(line) for line in heard)]
+    never = [
+        "reload",
+        "show running-config all",
+        "configure terminal",
+        "no feature scp-server",
+        "no ip access-list OFFICE",
+    ]
+    assert unknown(never, nxos_commands.COMMANDS) == never
 
 
 @pytest.mark.parametrize(
@@ -178,10 +221,12 @@ def test_each_word_in_capitals_is_explained() -> None:
         *COMMANDS,
         *ios_commands.COMMANDS,
         *junos_commands.COMMANDS,
+        *nxos_commands.COMMANDS,
         *(one for of_host in OF_HOSTS.values() for one in of_host),
     )
     capitals = {word for one in every for word in one.pattern.split() if word.isupper() and "-" not in word} - {
-        "NETCORDON"
+        "NETCORDON",
+        "INCOMPLETE",
     }
     assert capitals == set(WORDS)
     assert Command("ACTION PROTOCOL END END MORE", "").matches("permit tcp any eq 1 host fd00::1 range 2 3 established")

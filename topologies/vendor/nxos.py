@@ -8,7 +8,7 @@ From Cisco's documents, and public transcripts:
   "Configuring Rollback").
 - In `configure dual-stage` "changes in configurations are stored in a staging database. These changes don't affect the running
   configuration until you run the commit command", and "after the specified time period, the switch reverts to the previous configuration
-  if you don't run the commit command" (same, 10.1(x) to 10.5(x), "Two-stage Configuration Commit"). `commit confirmed <30-65535>` takes
+  if you don't run the commit command" (same, 10.2(x) to 10.5(x), "Two-stage Configuration Commit"). `commit confirmed <30-65535>` takes
   seconds, and `commit` in the session that made it confirms it; a commit of which a line cannot be is refused as a whole, "commit
   verification failed" (transcript of NX-OS 10.x, "Cisco Nexus", Akira Kanai, 2025).
 - Nothing that was found says what another session may do while a commit waits, nor what becomes of one whose session ends. Here a second
@@ -168,7 +168,7 @@ class NxosSwitch:
         self._run_by(after)
         if seconds is not None:
             self.unconfirmed = Unconfirmed(before, by, seconds)
-            self._timer = threading.Timer(seconds * self._second, self._expire, [self.unconfirmed])
+            self._timer = threading.Timer(seconds * self._second, self.expire, [self.unconfirmed])
             self._timer.daemon = True
             self._timer.start()
         self.commits += 1
@@ -180,9 +180,10 @@ class NxosSwitch:
             self._timer.cancel()
         self._timer, self.unconfirmed = None, None
 
-    def _expire(self, waiting: Unconfirmed) -> None:
+    def expire(self, only: Unconfirmed | None = None) -> None:
+        """The timer of the commit that waits runs out now; of that one `only`, if it still does."""
         with self.lock:
-            if self.unconfirmed is waiting:
+            if (waiting := self.unconfirmed) is not None and only in (None, waiting):
                 self.settled()
                 waiting.expired = True
                 self.commits += 1

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from topologies.vendor.configuration import InvalidInput, Rejected
+from topologies.vendor.configuration import Editor, InvalidInput, Rejected
 from topologies.vendor.nxos import NxosSwitch, Unconfirmed, opened
 from topologies.vendor.nxos_show import show
 from topologies.vendor.ssh_front import Ended, SshFront
@@ -42,13 +42,14 @@ Configuration committed by user '{}' using Commit ID : {}"""
 
 class NxosShell:
     """One session of a user, who may change nothing where he may only look (`faults.read_only`). `_staged` are the lines that were typed
-    in dual-stage mode, each with the header of the mode that it was typed in."""
+    in dual-stage mode, each with the header of the mode that it was typed in; `_trial` has taken them so far."""
 
     def __init__(self, switch: NxosSwitch, user: str) -> None:
         self._switch, self._user = switch, user
         self._mode = ""
         self._context: str | None = None
         self._staged: list[tuple[str | None, str]] = []
+        self._trial: Editor | None = None
         self._waiting: Unconfirmed | None = None
         self._asks_back = True
         self._question: tuple[str, Callable[[str], str]] | None = None
@@ -118,7 +119,7 @@ class NxosShell:
                 return "% Permission denied for the role"
             case ["configure", "terminal" | "dual-stage"]:
                 self._mode = "config" if words[1] == "terminal" else "config-dual-stage"
-                self._context, self._staged = None, []
+                self._context, self._staged, self._trial = None, [], None
                 return _ENTER
             case ["copy", source, target]:
                 return self._copy(source, target)
@@ -189,6 +190,8 @@ class NxosShell:
             return True
         if words == ["exit"]:
             self._context = None
+            if self._trial is not None:
+                self._trial.take("exit")
             return True
         return False
 
@@ -208,11 +211,9 @@ class NxosShell:
         if self._left(words):
             return ""
         self._switch.check(line)
-        trial = self._switch.editor(self._switch.running.copy())
-        trial.load(self._lines())
-        if self._context is not None:
-            trial.take(self._context)
-        trial.take(line)
+        if self._trial is None:
+            self._trial = self._switch.editor(self._switch.running.copy())
+        self._trial.take(line)
         self._context = opened(words, self._context)
         self._staged.append((None if self._context == " ".join(words) else self._context, line.strip()))
         return ""
@@ -232,7 +233,7 @@ class NxosShell:
             return f"Failed. {error}\ncommit verification failed"
         except Rejected as error:
             return f"{error}\ncommit verification failed"
-        self._staged, self._context = [], None
+        self._staged, self._context, self._trial = [], None, None
         self._waiting = self._switch.unconfirmed
         return _COMMITTED.format(self._user, number)
 
