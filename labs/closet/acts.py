@@ -9,9 +9,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from labs.closet.stage import Stage
-from labs.closet.wing import ACCESS, CORE, OWN_ADDRESS, REMEDIATION, SERVER, configuration
+from labs.closet.wing import ACCESS, CORE, OWN_ADDRESS, RACK, REMEDIATION, SERVER, WING, configuration
 from labs.process import process
-from topologies.vendor.closet import Cable
+from topologies.vendor.closet import Cable, Closet
 
 OFFICE, QUARANTINE = "10.0.0.", "10.99.0."
 
@@ -23,6 +23,7 @@ class Act:
     story: str
     play: Callable[[Stage], None]
     in_band: bool = False
+    closet: Closet = WING
 
 
 @contextmanager
@@ -71,6 +72,23 @@ def quarantine(stage: Stage) -> None:
             leased(stage, name, OFFICE)
         stage.reach("rogue", SERVER, "the server", wanted=True)
         stage.reach("rogue", stage.address("fellow"), "its former fellow inmate", wanted=True)
+    stage.unchanged(before)
+
+
+def nexus(stage: Stage) -> None:
+    before, (cable,) = stage.configurations(), stage.guest("rogue").cables
+    with unattended(stage), stage.stream("printer", "server"):
+        stage.located("rogue", cable)
+        case = stage.contain("rogue", "quarantine-vlan")
+        leased(stage, "rogue", QUARANTINE)
+        stage.reach("rogue", REMEDIATION, "the remediation host", wanted=True)
+        stage.reach("rogue", SERVER, "the server", wanted=False)
+        stage.release(case, "rogue")
+        leased(stage, "rogue", OFFICE)
+        case = stage.contain("rogue", "full")
+        stage.reach("rogue", stage.address("fellow"), "its fellow", wanted=False)
+        stage.release(case, "rogue")
+        stage.reach("rogue", stage.address("fellow"), "its fellow", wanted=True)
     stage.unchanged(before)
 
 
@@ -201,6 +219,14 @@ ACTS = {
             "A device at a Cisco access switch and one at the Arista core behind its trunk are moved into VLAN 999. Their DHCP clients"
             " watch their links, and nobody tells them of it. There each may reach the remediation host, and not the other.",
             quarantine,
+        ),
+        Act(
+            "nexus",
+            "A device on a Cisco Nexus is moved into the quarantine VLAN, gets a lease there and comes back; then it is held by port lists",
+            "The Nexus's commits are dual-stage, under its timer, which is ended in the session that made them once the switch was reached"
+            " over another. Its ports have lists for what comes in alone: what the device sends is stopped, every answer included.",
+            nexus,
+            closet=RACK,
         ),
         Act(
             "colleague",

@@ -17,7 +17,7 @@ from labs.installation import installed_by, keep_logs, places
 from labs.process import LabError
 from labs.story import Story
 from topologies.network import NetworkError
-from topologies.vendor.closet import standing
+from topologies.vendor.closet import Closet, standing
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def rehearse(act: Act, story: Story) -> Played:
         done = list[Stage]()
         error = None
         try:
-            with closet(where, story, in_band=act.in_band) as stage:
+            with closet(where, story, act.closet, in_band=act.in_band) as stage:
                 done.append(stage)
                 act.play(stage)
         except (LabError, NetworkError, subprocess.CalledProcessError) as caught:
@@ -63,10 +63,10 @@ def rehearse(act: Act, story: Story) -> Played:
 
 
 @contextmanager
-def closet(where: Places, story: Story, *, in_band: bool = False) -> Iterator[Stage]:
-    """The closet of these labs, and Netcordon serving it; `in_band`: the core is managed through its own network."""
-    with standing(WING, where.folder) as running:
-        story.say(f"{', '.join(unit.name for unit in WING.units)} and {len(WING.guests)} hosts are up")
+def closet(where: Places, story: Story, built: Closet = WING, *, in_band: bool = False) -> Iterator[Stage]:
+    """A closet of these labs, and Netcordon serving it; `in_band`: the core is managed through its own network."""
+    with standing(built, where.folder) as running:
+        story.say(f"{', '.join(unit.name for unit in built.units)} and {len(built.guests)} hosts are up")
         with ExitStack() as stack:
             port = stack.enter_context(managed_in_band(running, where)) if in_band else None
             settings = configuration(running, where, port, IN_BAND) if in_band else configuration(running, where)

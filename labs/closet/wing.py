@@ -1,5 +1,5 @@
-"""The closet of these labs: an Arista core, a Cisco and a Juniper access switch behind trunks, an office VLAN and a quarantine VLAN on all.
-Pure."""
+"""The closets of these labs: an Arista core, a Cisco and a Juniper access switch behind trunks, an office VLAN and a quarantine VLAN on
+all; and the same with a Cisco Nexus alone behind the core. Pure."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ OFFICE_VLAN, QUARANTINE_VLAN = 10, 999
 SERVER, REMEDIATION, COLLEAGUE = "10.0.0.2", "10.99.0.4", "10.0.0.7"
 OWN_ADDRESS = "10.0.0.250"
 """The core's own, as the host `core-svi`: the virtual switches have no addresses in their VLANs."""
+LEAF = Unit("leaf-1", "nxos")
 POLL = 0.3
 
 
@@ -38,6 +39,19 @@ WING = Closet(
     ),
     trunks=((Cable(CORE, 1), Cable(ACCESS, 9)), (Cable(CORE, 8), Cable(OTHER_ACCESS, 9))),
     vlans={OFFICE_VLAN: "office", QUARANTINE_VLAN: "quarantine"},
+)
+
+RACK = Closet(
+    units=(CORE, LEAF),
+    guests=(
+        Guest("server", _mac(2), SERVER, OFFICE_VLAN, (Cable(CORE, 2),)),
+        Guest("mender", _mac(4), REMEDIATION, QUARANTINE_VLAN, (Cable(CORE, 4),)),
+        Guest("rogue", _mac(1), "", OFFICE_VLAN, (Cable(LEAF, 1),)),
+        Guest("fellow", _mac(3), "", OFFICE_VLAN, (Cable(CORE, 3),)),
+        Guest("printer", _mac(7), COLLEAGUE, OFFICE_VLAN, (Cable(LEAF, 2),)),
+    ),
+    trunks=((Cable(CORE, 1), Cable(LEAF, 9)),),
+    vlans=WING.vlans,
 )
 
 
@@ -82,6 +96,5 @@ def _options(running: RunningCloset, unit: Unit, where: Places) -> dict[str, Any
     if unit.kind == "eos":
         return {"platform": "eos", "port": node.eapi.port, "ca": str(node.certificate)}
     known = node.ssh.write_known_hosts(where.folder / f"{unit.name}.known_hosts")
-    if unit.kind == "junos":
-        return {"platform": "junos", "port": node.ssh.port, "known_hosts": str(known)}
-    return {"platform": "ios", "port": node.ssh.port, "known_hosts": str(known), "port_lists_out": False}
+    own = {"port_lists_out": False} if unit.kind == "ios" else {}
+    return {"platform": unit.kind, "port": node.ssh.port, "known_hosts": str(known), **own}

@@ -19,16 +19,16 @@ from topologies.network import NetworkError, unused_prefix
 from topologies.vendor.eos_grammar import GRAMMAR
 from topologies.vendor.junos_grammar import ROOT
 from topologies.vendor.junos_tree import as_set
-from topologies.vendor.node import EosNode, IosNode, JunosNode
+from topologies.vendor.node import EosNode, IosNode, JunosNode, NxosNode
 
-PORTS = {"eos": "Ethernet", "ios": "GigabitEthernet1/0/", "junos": "ge-0/0/"}
-_NODES: Mapping[str, type[Any]] = {"eos": EosNode, "ios": IosNode, "junos": JunosNode}
+PORTS = {"eos": "Ethernet", "ios": "GigabitEthernet1/0/", "junos": "ge-0/0/", "nxos": "Ethernet1/"}
+_NODES: Mapping[str, type[Any]] = {"eos": EosNode, "ios": IosNode, "junos": JunosNode, "nxos": NxosNode}
 _TAKES_FILES = ("ip scp server enable", "archive", "path flash:archive")
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A switch: how the controller knows it, and whose it is (`eos`, `ios`, `junos`)."""
+    """A switch: how the controller knows it, and whose it is (`eos`, `ios`, `junos`, `nxos`)."""
 
     name: str
     kind: str
@@ -74,11 +74,12 @@ class Closet:
         for guest in self.guests:
             for cable in (one for one in guest.cables if one.unit == unit):
                 mode = ["switchport mode access"] if unit.kind == "ios" else []
+                edge = "spanning-tree port type edge" if unit.kind == "nxos" else "spanning-tree portfast"
                 said += [
                     f"interface {cable.port}",
                     *mode,
                     f"switchport access vlan {guest.vlan}",
-                    "spanning-tree portfast",
+                    edge,
                 ]
         for cable in (one for trunk in self.trunks for one in trunk if one.unit == unit):
             said += [f"interface {cable.port}", "switchport mode trunk"]
@@ -147,7 +148,14 @@ class RunningCloset:
 
 
 def _switch(node: Any) -> Any:
-    return node.ios if isinstance(node, IosNode) else node.junos if isinstance(node, JunosNode) else node.eos
+    match node:
+        case IosNode():
+            return node.ios
+        case JunosNode():
+            return node.junos
+        case NxosNode():
+            return node.nxos
+    return node.eos
 
 
 @contextmanager
