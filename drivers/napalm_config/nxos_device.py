@@ -61,6 +61,8 @@ AT_ONCE = 20
 """Lines that are typed ahead of their answers: a kilobyte or two, which any terminal takes."""
 PATIENCE = 60.0
 """Seconds for their answers. A call as a whole has its session's deadline."""
+TOO_LATE = 1.0
+"""Seconds before the end of a timer in which a commit is not confirmed any more: the answer would not tell which of the two was first."""
 FATE = 3.0
 """Seconds that a look waits for a commit to be undone whose session was lost; after them it is told as one that waits."""
 
@@ -139,11 +141,12 @@ class NxosPlatform:
     def _await_fate(self, napalm: Any) -> None:
         """What is there while a commit waits whose session was lost is about to go."""
         ends = time.monotonic() + FATE
-        while (waiting := self._waiting) is not None and waiting.doomed:
+        while (waiting := self._waiting) is not None:
             now = time.monotonic()
-            if now > waiting.until or _plain(_running(napalm)) == waiting.before:
+            if now > waiting.until or (waiting.doomed and _plain(_running(napalm)) == waiting.before):
+                waiting.line.let_go()
                 self._waiting = None
-            elif now > ends:
+            elif not waiting.doomed or now > ends:
                 return
             else:
                 time.sleep(min(0.25, waiting.until - now + 0.01))
@@ -191,20 +194,19 @@ class NxosPlatform:
 
     def settle(self, napalm: Any, token: str, sending: Sending) -> None:
         waiting = self._waiting
-        if waiting is None or waiting.token != token or time.monotonic() > waiting.until:
-            self._waiting = None
+        if waiting is None or waiting.token != token:
             raise DeviceRefused(f"{self._device}: the commit was not confirmed in time, and the device has undone it")
         session = waiting.line.held
-        if session is None:
+        if session is None or time.monotonic() > waiting.until - TOO_LATE:
+            waiting.line.let_go()
             raise DeviceRefused(f"{self._device}: {self._fate(waiting)}")
         self._waiting = replace(waiting, confirming=True)
         sending()
         said = _run(session, "commit")
+        waiting.line.let_go()
         if complaints(said) or re.search("expired|rollback", said, re.IGNORECASE):
             raise DeviceRefused(f"{self._device}: the commit was not confirmed: {' '.join(said.split())[:200]}")
         self._waiting = None
-        _run(session, "end")
-        waiting.line.let_go()
         if waiting.bounces:
             time.sleep(max(0.0, waiting.until - self._options.revert_in + self._options.bounce_for - time.monotonic()))
             self._open(napalm)
@@ -267,7 +269,7 @@ def _plain(text: str) -> str:
 
 def _typed(napalm: Any, lines: list[str]) -> str:
     """Lines that are typed ahead: what is said until each of them has its prompt. Raises EOFError when the connection is gone."""
-    prompt = re.compile(rf"^{re.escape(napalm.device.base_prompt)}\(\S*#", re.MULTILINE)
+    prompt = re.compile(rf"{re.escape(napalm.device.base_prompt)}\(\S*\)#")
     napalm.device.write_channel("".join(f"{line.strip()}\n" for line in lines))
     said, ends = "", time.monotonic() + PATIENCE
     while len(prompt.findall(said)) < len(lines):

@@ -36,6 +36,8 @@ from topologies.vendor.ios import IosSwitch
 from topologies.vendor.ios_shell import served_over_ssh
 from topologies.vendor.junos import ACTIVE, JunosSwitch, factory
 from topologies.vendor.junos_rpc import served_over_netconf
+from topologies.vendor.nxos import NxosSwitch
+from topologies.vendor.nxos_shell import served_over_ssh as served_as_nxos
 
 DEVICE, USER = "access-1", "admin"
 SENDERS = 8
@@ -104,7 +106,16 @@ def junos(folder: Path, ports: tuple[int, ...]) -> Iterator[Words]:
     switch.close()
 
 
-KINDS: dict[str, Callable[[Path, tuple[int, ...]], Any]] = {"eos": eos, "ios": ios, "junos": junos}
+@contextmanager
+def nxos(folder: Path, ports: tuple[int, ...]) -> Iterator[Words]:
+    switch = NxosSwitch(Crowd(ports), folder)
+    with served_as_nxos(switch, {USER: USER}) as front:
+        known = str(front.write_known_hosts(folder / "known_hosts"))
+        yield {"platform": "nxos", "port": front.port, "known_hosts": known}
+    switch.close()
+
+
+KINDS: dict[str, Callable[[Path, tuple[int, ...]], Any]] = {"eos": eos, "ios": ios, "junos": junos, "nxos": nxos}
 
 
 def measured(kind: str, containments: int) -> Figures:

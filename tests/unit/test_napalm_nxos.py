@@ -40,6 +40,10 @@ class Bench:
         return LINE in self.switch.text()
 
     @property
+    def waits(self) -> bool:
+        return self.switch.unconfirmed is not None
+
+    @property
     def saved(self) -> bool:
         return LINE in self.switch.startup
 
@@ -92,7 +96,7 @@ async def test_a_push_is_confirmed_in_its_own_session_once_the_device_was_reache
     assert waiting is not None
     assert (bench.denied, waiting.seconds) == (True, 60)
     assert (await bench.driver.confirm(receipt)).status is ReceiptStatus.APPLIED
-    assert (bench.denied, bench.switch.unconfirmed) == (True, None)
+    assert (bench.denied, bench.waits) == (True, False)
     assert (await bench.push()).status is ReceiptStatus.UNCHANGED
 
 
@@ -103,7 +107,7 @@ async def test_what_cannot_be_reached_anew_is_not_confirmed(bench: Bench) -> Non
     with pytest.raises(DeviceUnreachable):
         await bench.driver.confirm(receipt)
     bench.switch.faults.unreachable = False
-    assert bench.switch.unconfirmed is not None, "it was confirmed by whom nobody reached anew"
+    assert bench.waits, "it was confirmed by whom nobody reached anew"
     with pytest.raises(DeviceRefused, match="its session was lost, and the device undoes it"):
         await bench.driver.confirm(receipt)
     bench.switch.expire()
@@ -121,7 +125,7 @@ async def test_while_a_commit_waits_whose_session_was_lost_nothing_is_sent_and_n
     with pytest.raises(OutcomeUnknown):
         await bench.driver.apply(change, 20.0)
     bench.switch.faults.unreachable = False
-    assert (bench.denied, bench.switch.unconfirmed is not None) == (True, True)
+    assert (bench.denied, bench.waits) == (True, True)
     again = bench.driver.render(DENY, await bench.driver.observe(), PreState())
     assert not again.empty
     with pytest.raises(DeviceRefused, match="the device undoes it"):
@@ -129,7 +133,7 @@ async def test_while_a_commit_waits_whose_session_was_lost_nothing_is_sent_and_n
     bench.switch.expire()
     assert not bench.denied
     assert (await bench.converge()).status is ReceiptStatus.APPLIED
-    assert (bench.denied, bench.switch.unconfirmed) == (True, None)
+    assert (bench.denied, bench.waits) == (True, False)
 
 
 async def test_a_confirmation_whose_answer_was_lost_is_what_the_device_says_it_is(bench: Bench) -> None:
@@ -138,7 +142,7 @@ async def test_a_confirmation_whose_answer_was_lost_is_what_the_device_says_it_i
     with pytest.raises(OutcomeUnknown):
         await bench.driver.confirm(receipt)
     bench.switch.faults.unreachable = False
-    assert (bench.denied, bench.switch.unconfirmed) == (True, None)
+    assert (bench.denied, bench.waits) == (True, False)
     assert (await bench.push()).status is ReceiptStatus.UNCHANGED
     assert (await bench.converge(RuleSet())).status is ReceiptStatus.APPLIED
     assert not bench.denied
@@ -151,6 +155,20 @@ async def test_what_nobody_confirmed_in_time_is_gone_and_not_claimed(bench: Benc
         await bench.driver.confirm(receipt)
     assert not bench.denied
     assert not bench.driver.render(DENY, await bench.driver.observe(), PreState()).empty
+    assert (await bench.converge()).status is ReceiptStatus.APPLIED
+
+
+async def test_at_the_last_moment_nothing_is_confirmed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which of the two was first, the answer would not tell."""
+    monkeypatch.setattr(nxos_device, "TOO_LATE", 60.0)
+    receipt = await bench.push()
+    with pytest.raises(DeviceRefused, match="for 60 s more; its session was lost, and the device undoes it"):
+        await bench.driver.confirm(receipt)
+    assert bench.waits
+    bench.switch.expire()
+    monkeypatch.undo()
+    assert (await bench.converge()).status is ReceiptStatus.APPLIED
+    assert (bench.denied, bench.waits) == (True, False)
 
 
 async def test_a_controller_that_crashed_before_the_confirmation_finds_its_push_undone(bench: Bench) -> None:
@@ -161,7 +179,7 @@ async def test_a_controller_that_crashed_before_the_confirmation_finds_its_push_
     bench.with_options()
     assert not bench.denied
     assert (await bench.converge()).status is ReceiptStatus.APPLIED
-    assert (bench.denied, bench.switch.unconfirmed) == (True, None)
+    assert (bench.denied, bench.waits) == (True, False)
 
 
 async def test_somebody_elses_commit_that_waits_is_left_alone(bench: Bench) -> None:
@@ -170,7 +188,7 @@ async def test_somebody_elses_commit_that_waits_is_left_alone(bench: Bench) -> N
         colleague.take(line)
     with pytest.raises(DeviceRefused, match="commit verification failed"):
         await bench.push()
-    assert bench.switch.unconfirmed is not None
+    assert bench.waits
     assert (bench.denied, "vlan 20\n" in bench.switch.text()) == (False, True)
 
 
@@ -240,7 +258,7 @@ async def test_a_refused_line_leaves_nothing_and_undoes_nobody(bench: Bench, lin
     before = bench.switch.text()
     with pytest.raises(DeviceRefused, match="% Invalid command at"):
         await bench.push()
-    assert (bench.switch.text(), bench.switch.unconfirmed) == (before, None)
+    assert (bench.switch.text(), bench.waits) == (before, False)
     bench.switch.faults.refuse = None
     assert (await bench.converge()).status is ReceiptStatus.APPLIED
 
@@ -260,7 +278,7 @@ async def test_preview_is_what_the_device_has_staged(bench: Bench) -> None:
     told = [line.text for line in await bench.driver.preview(change)]
     assert "+interface Ethernet1/1" in told
     assert any(text.startswith("+ remark netcordon rule") for text in told)
-    assert (bench.switch.text(), bench.switch.unconfirmed) == (before, None)
+    assert (bench.switch.text(), bench.waits) == (before, False)
     assert (await bench.converge()).status is ReceiptStatus.APPLIED
 
 
