@@ -112,9 +112,10 @@ class NxosPlatform:
         return ConnectionException, NetmikoBaseException, SSHException
 
     def refused(self) -> tuple[type[BaseException], ...]:
+        """NAPALM's parsers raise ValueError for what they do not expect."""
         from napalm.base.exceptions import CommandErrorException, MergeConfigException
 
-        return CommandErrorException, MergeConfigException
+        return CommandErrorException, MergeConfigException, ValueError
 
     def boot_id(self, napalm: Any) -> str:
         return boot_id(_run(napalm, "show version"), _run(napalm, "show system uptime"))

@@ -327,6 +327,14 @@ async def test_facts(bench: Bench) -> None:
     assert (await bench.driver.facts()).boot_id != facts.boot_id
 
 
+async def test_an_answer_that_napalm_does_not_understand_is_told(bench: Bench) -> None:
+    bench.switch.faults.refuse = re.compile("^show ip arp")
+    with pytest.raises(DeviceRefused, match="Error processing arp table output"):
+        await bench.driver.facts()
+    bench.switch.faults.refuse = None
+    assert (await bench.driver.facts()).interfaces
+
+
 @pytest.mark.parametrize(
     "wrong", [{"revert_in": 29}, {"revert_in": 3601}, {"port_lists_out": True}, {"ca": "x"}, {"username": "a b\nc"}]
 )
