@@ -5,25 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from drivers.base import Change, Driver
+from drivers.base import Change
 from drivers.napalm_config.commands import unknown
 from drivers.napalm_config.driver import NapalmDriver
 from drivers.napalm_config.eos_commands import COMMANDS
 from drivers.napalm_config.options import EosOptions, Save
-from drivers.rules import Mac, PortName
-from tests.contract.bench import Station, Traffic
-from tests.contract.wires import Wires
+from tests.contract.vendor_bench import HOSTS, VendorBench
 from tests.vendor_lab import start_eos
 from topologies.vendor.eapi import Eapi
 from topologies.vendor.eos import TIMED, EosSwitch
 from topologies.vendor.eos_grammar import GRAMMAR
-from topologies.vendor.faults import Sever
 
-HOSTS = 5  # three stations, and two for `Wires`
 CUTS = (0, 3, 4, 6, 7, 8)
 """Of the nine requests that a look, a push and its confirmation are made of, where nothing is saved: the first look, the candidate, a
 question before the commit, the commit, a question before its confirmation, and that."""
@@ -78,24 +73,12 @@ def running_eos(folder: Path, hosts: int = HOSTS) -> Iterator[EosLab]:
         net.stop()
 
 
-class EosBench:
-    """What somebody else does to the switch, he types there."""
-
-    flag: str | None = None
+class EosBench(VendorBench):
+    PORT = "Ethernet"
 
     def __init__(self, lab: EosLab) -> None:
-        self._lab, self._switch = lab, lab.switch
-        self.wires = Wires(lab.net.hosts)
-        self.driver: Driver = NapalmDriver("eos-1", lab.options)
-        self.rogue, self.neighbour, self.bystander = (self.station(number) for number in (1, 2, 3))
-
-    @staticmethod
-    def station(number: int) -> Station:
-        mac = Mac(f"02:00:00:00:00:{number:02x}")
-        return Station(PortName(f"Ethernet{number}"), mac, IPv4Address(f"10.0.0.{number}"))
-
-    async def delivers(self, src: Station, dst: Station, traffic: Traffic) -> bool:
-        return self.wires.delivers(src, dst, traffic)
+        super().__init__(lab.net, lab.switch.faults, NapalmDriver("eos-1", lab.options))
+        self._switch = lab.switch
 
     async def whole_state(self) -> object:
         """The running configuration, and whether a timer is about to undo it. A session that nobody committed changes nothing."""
@@ -103,19 +86,10 @@ class EosBench:
             timed = [name for name, one in self._switch.sessions.items() if one.state == TIMED]
             return self._switch.running.text(GRAMMAR), timed
 
-    async def lose_session(self) -> None:
-        self._switch.faults.unreachable = True
-
-    async def restore_session(self) -> None:
-        self._switch.faults.unreachable, self._switch.faults.sever = False, None
-
     def cut_points(self, change: Change) -> Sequence[int]:
         """Requests, from the look that comes first to the confirmation. Each is lost once it is run, before its answer: from the outside
         the next one's being lost before it is run is the same."""
         return CUTS
-
-    async def cut_after(self, messages: int) -> None:
-        self._switch.faults.sever = (messages, Sever.AFTER)
 
     async def wipe(self) -> None:
         with self._switch.lock:
@@ -140,10 +114,3 @@ class EosBench:
             ["mac access-list NOLLDP", "10 deny any any lldp", "20 permit any any", "interface Ethernet2"]
         )
         self._switch.edit(["interface Ethernet2", "mac access-group NOLLDP in", "vlan 30", "name guests"])
-
-    async def set_flag(self, port: PortName, on: bool) -> None:
-        raise AssertionError("it has no flag")
-
-    async def set_link(self, port: PortName, up: bool) -> None:
-        host = self._lab.net.get(f"h{port.removeprefix('Ethernet')}")
-        host.cmd(f"ip link set {host.defaultIntf()} {'up' if up else 'down'}")

@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from drivers.base import Change, Driver
+from drivers.base import Change
 from drivers.napalm_config.commands import unknown
 from drivers.napalm_config.driver import NapalmDriver
 from drivers.napalm_config.ios_commands import COMMANDS
 from drivers.napalm_config.options import IosOptions, Save
-from drivers.rules import Mac, PortName
-from tests.contract.bench import Station, Traffic
-from tests.contract.wires import Wires
+from tests.contract.vendor_bench import HOSTS, VendorBench
 from tests.vendor_lab import start_ios
-from topologies.vendor.faults import Sever
 from topologies.vendor.ios import IosSwitch
 from topologies.vendor.ios_grammar import LISTS, PORT
 
-HOSTS = 5  # three stations, and two for `Wires`
 CUTS = (13, 17, 21)
 """Of the commands and files that a look (six), a push and its confirmation over a new connection are made of, where nothing is saved: the
 timer that starts, the lines that count, the confirmation. What comes before changes nothing there (tests/unit/test_napalm_ios.py)."""
@@ -80,43 +75,22 @@ def running_ios(folder: Path, hosts: int = HOSTS) -> Iterator[IosLab]:
         net.stop()
 
 
-class IosBench:
-    """What somebody else does to the switch, he types there."""
-
-    flag: str | None = None
+class IosBench(VendorBench):
+    PORT = PORT
 
     def __init__(self, lab: IosLab) -> None:
-        self._lab, self._switch = lab, lab.switch
-        self.wires = Wires(lab.net.hosts)
-        self.driver: Driver = NapalmDriver("ios-1", lab.options)
-        self.rogue, self.neighbour, self.bystander = (self.station(number) for number in (1, 2, 3))
-
-    @staticmethod
-    def station(number: int) -> Station:
-        mac = Mac(f"02:00:00:00:00:{number:02x}")
-        return Station(PortName(f"{PORT}{number}"), mac, IPv4Address(f"10.0.0.{number}"))
-
-    async def delivers(self, src: Station, dst: Station, traffic: Traffic) -> bool:
-        return self.wires.delivers(src, dst, traffic)
+        super().__init__(lab.net, lab.switch.faults, NapalmDriver("ios-1", lab.options))
+        self._switch = lab.switch
 
     async def whole_state(self) -> object:
         """The running configuration with the VLANs that it does not show, and whether a timer is about to undo it."""
         with self._switch.lock:
             return self._switch.text(), self._switch.running.of("vlan"), self._switch.unconfirmed is not None
 
-    async def lose_session(self) -> None:
-        self._switch.faults.unreachable = True
-
-    async def restore_session(self) -> None:
-        self._switch.faults.unreachable, self._switch.faults.sever = False, None
-
     def cut_points(self, change: Change) -> Sequence[int]:
         """Commands, from the look that comes first to the confirmation. Each is lost once it is run, before its answer: from the outside
         the next one's being lost before it is run is the same."""
         return CUTS
-
-    async def cut_after(self, messages: int) -> None:
-        self._switch.faults.sever = (messages, Sever.AFTER)
 
     async def wipe(self) -> None:
         with self._switch.lock:
@@ -134,10 +108,3 @@ class IosBench:
         self._switch.edit([*lists, port, "description meeting room", *([] if taken else ["ip access-group THEIRS in"])])
         self._switch.edit(["mac access-list extended NOLLDP", "deny any any 0x88cc 0x0", "permit any any"])
         self._switch.edit([f"interface {PORT}2", "mac access-group NOLLDP in", "vlan 30", "name guests"])
-
-    async def set_flag(self, port: PortName, on: bool) -> None:
-        raise AssertionError("it has no flag")
-
-    async def set_link(self, port: PortName, up: bool) -> None:
-        host = self._lab.net.get(f"h{port.removeprefix(PORT)}")
-        host.cmd(f"ip link set {host.defaultIntf()} {'up' if up else 'down'}")

@@ -6,29 +6,24 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import ncclient.transport.session
 
-from drivers.base import Change, Driver
+from drivers.base import Change
 from drivers.napalm_config.commands import unknown
 from drivers.napalm_config.driver import NapalmDriver
 from drivers.napalm_config.junos_commands import COMMANDS
 from drivers.napalm_config.options import JunosOptions
-from drivers.rules import Mac, PortName
-from tests.contract.bench import Station, Traffic
-from tests.contract.wires import Wires
+from tests.contract.vendor_bench import HOSTS, VendorBench
 from tests.openflow_lab import wait_for
 from tests.vendor_lab import start_junos
-from topologies.vendor.faults import Sever
 from topologies.vendor.junos import ACTIVE, JunosSwitch
 from topologies.vendor.junos_forwarding import SWITCHED, below, value
 from topologies.vendor.junos_grammar import PORT
 from topologies.vendor.ssh_front import SshFront
 
-HOSTS = 5  # three stations, and two for `Wires`
 CUTS = (5, 6, 7, 12)
 """Of the requests that a look (four), a push and its confirmation are made of: the lock, the load, the commit under a timer, the check
 that confirms."""
@@ -88,24 +83,12 @@ def running_junos(folder: Path, hosts: int = HOSTS) -> Iterator[JunosLab]:
         net.stop()
 
 
-class JunosBench:
-    """What somebody else does to the switch, he types there."""
-
-    flag: str | None = None
+class JunosBench(VendorBench):
+    PORT = PORT
 
     def __init__(self, lab: JunosLab) -> None:
+        super().__init__(lab.net, lab.switch.faults, NapalmDriver("junos-1", lab.options))
         self._lab, self._switch = lab, lab.switch
-        self.wires = Wires(lab.net.hosts)
-        self.driver: Driver = NapalmDriver("junos-1", lab.options)
-        self.rogue, self.neighbour, self.bystander = (self.station(number) for number in (1, 2, 3))
-
-    @staticmethod
-    def station(number: int) -> Station:
-        mac = Mac(f"02:00:00:00:00:{number:02x}")
-        return Station(PortName(f"{PORT}{number}"), mac, IPv4Address(f"10.0.0.{number}"))
-
-    async def delivers(self, src: Station, dst: Station, traffic: Traffic) -> bool:
-        return self.wires.delivers(src, dst, traffic)
 
     async def whole_state(self) -> object:
         """What is committed, what is not yet, and whether a timer is about to undo it."""
@@ -116,16 +99,10 @@ class JunosBench:
         self._switch.faults.unreachable = True
         await asyncio.to_thread(wait_for, "hanging up", lambda: self._lab.front.connections == 0)
 
-    async def restore_session(self) -> None:
-        self._switch.faults.unreachable, self._switch.faults.sever = False, None
-
     def cut_points(self, change: Change) -> Sequence[int]:
         """Requests, from the look that comes first to the confirmation. Each is lost once it is run, before its answer: from the outside
         the next one's being lost before it is run is the same."""
         return CUTS
-
-    async def cut_after(self, messages: int) -> None:
-        self._switch.faults.sever = (messages, Sever.AFTER)
 
     async def wipe(self) -> None:
         with self._switch.lock:
@@ -153,10 +130,3 @@ class JunosBench:
                 "set vlans guests vlan-id 30",
             ]
         )
-
-    async def set_flag(self, port: PortName, on: bool) -> None:
-        raise AssertionError("it has no flag")
-
-    async def set_link(self, port: PortName, up: bool) -> None:
-        host = self._lab.net.get(f"h{port.removeprefix(PORT)}")
-        host.cmd(f"ip link set {host.defaultIntf()} {'up' if up else 'down'}")

@@ -5,25 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from drivers.base import Change, Driver
+from drivers.base import Change
 from drivers.napalm_config.commands import unknown
 from drivers.napalm_config.driver import NapalmDriver
 from drivers.napalm_config.messages import Commands
 from drivers.napalm_config.nxos_commands import COMMANDS
 from drivers.napalm_config.options import NxosOptions, Save
-from drivers.rules import Mac, PortName
-from tests.contract.bench import Station, Traffic
-from tests.contract.wires import Wires
+from tests.contract.vendor_bench import HOSTS, VendorBench
 from tests.vendor_lab import start_nxos
-from topologies.vendor.faults import Sever
 from topologies.vendor.nxos import NxosSwitch
 from topologies.vendor.nxos_grammar import LISTS, PORT
 
-HOSTS = 5  # three stations, and two for `Wires`
 LOOK = 6
 """Commands of a look: version, uptime, ports, VLANs, room, configuration."""
 
@@ -77,32 +72,17 @@ def running_nxos(folder: Path, hosts: int = HOSTS) -> Iterator[NxosLab]:
         net.stop()
 
 
-class NxosBench:
-    """What somebody else does to the switch, he types there."""
-
-    flag: str | None = None
+class NxosBench(VendorBench):
+    PORT = PORT
 
     def __init__(self, lab: NxosLab) -> None:
-        self._lab, self._switch = lab, lab.switch
-        self.wires = Wires(lab.net.hosts)
-        self.driver: Driver = NapalmDriver("nxos-1", lab.options)
-        self.rogue, self.neighbour, self.bystander = (self.station(number) for number in (1, 2, 3))
-
-    @staticmethod
-    def station(number: int) -> Station:
-        mac = Mac(f"02:00:00:00:00:{number:02x}")
-        return Station(PortName(f"{PORT}{number}"), mac, IPv4Address(f"10.0.0.{number}"))
-
-    async def delivers(self, src: Station, dst: Station, traffic: Traffic) -> bool:
-        return self.wires.delivers(src, dst, traffic)
+        super().__init__(lab.net, lab.switch.faults, NapalmDriver("nxos-1", lab.options))
+        self._switch = lab.switch
 
     async def whole_state(self) -> object:
         """The running configuration, and whether a timer is about to undo it."""
         with self._switch.lock:
             return self._switch.text(), self._switch.unconfirmed is not None
-
-    async def lose_session(self) -> None:
-        self._switch.faults.unreachable = True
 
     async def restore_session(self) -> None:
         """Not before the timer of a commit has run out whose session was lost: until then the driver sends nothing."""
@@ -116,9 +96,6 @@ class NxosBench:
         lines = sum(len(one.lines) for one in change.messages if isinstance(one, Commands))
         staged = LOOK + 2  # the configuration as it is, and the mode
         return staged, staged + lines, staged + lines + 3
-
-    async def cut_after(self, messages: int) -> None:
-        self._switch.faults.sever = (messages, Sever.AFTER)
 
     async def wipe(self) -> None:
         with self._switch.lock:
@@ -137,10 +114,3 @@ class NxosBench:
         self._switch.edit([port, "description meeting room", *bind])
         self._switch.edit(["mac access-list NOLLDP", "deny any any 0x88cc", "permit any any"])
         self._switch.edit([f"interface {PORT}2", "mac port access-group NOLLDP", "vlan 30", "name guests"])
-
-    async def set_flag(self, port: PortName, on: bool) -> None:
-        raise AssertionError("it has no flag")
-
-    async def set_link(self, port: PortName, up: bool) -> None:
-        host = self._lab.net.get(f"h{port.removeprefix(PORT)}")
-        host.cmd(f"ip link set {host.defaultIntf()} {'up' if up else 'down'}")

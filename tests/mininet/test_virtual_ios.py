@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.contract.bench import Traffic
-from tests.contract.ios_bench import HOSTS, IosBench
+from tests.contract.ios_bench import IosBench
+from tests.contract.vendor_bench import HOSTS
 from tests.contract.wires import Wires
 from tests.vendor_lab import start_ios
 from topologies.vendor.ios import IosSwitch

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.contract.bench import Traffic
-from tests.contract.eos_bench import HOSTS, EosBench
+from tests.contract.eos_bench import EosBench
+from tests.contract.vendor_bench import HOSTS
 from tests.contract.wires import Wires
 from tests.vendor_lab import start_junos
 from topologies.vendor.junos import JunosSwitch

@@ -4,27 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
 
-from drivers.rules import Mac, PortName
-from tests.contract.bench import Station, Traffic
+from tests.contract.bench import Traffic
+from tests.contract.nxos_bench import NxosBench
+from tests.contract.vendor_bench import HOSTS
 from tests.contract.wires import Wires
 from tests.vendor_lab import start_nxos
 from topologies.vendor.nxos import NxosSwitch
-from topologies.vendor.nxos_grammar import PORT
 
 pytestmark = pytest.mark.mininet
-HOSTS = 5  # three stations, and two for `Wires`
 ALL, IP = {"arp", "ping", "tcp"}, {"ping", "tcp"}
 ONE, TWO = ("interface Ethernet1/1", "interface Ethernet1/2")
-
-
-def station(number: int) -> Station:
-    mac = Mac(f"02:00:00:00:00:{number:02x}")
-    return Station(PortName(f"{PORT}{number}"), mac, IPv4Address(f"10.0.0.{number}"))
 
 
 @dataclass
@@ -38,7 +31,7 @@ class Lab:
 
     def passes(self, source: int, target: int) -> set[str]:
         """What of the three kinds of traffic comes out."""
-        src, dst = station(source), station(target)
+        src, dst = NxosBench.station(source), NxosBench.station(target)
         return {kind.value for kind in Traffic if self.wires.delivers(src, dst, kind)}
 
 
