@@ -59,8 +59,6 @@ CAPABILITIES = Capabilities(
 )
 AT_ONCE = 20
 """Lines that are typed ahead of their answers: a kilobyte or two, which any terminal takes."""
-PATIENCE = 60.0
-"""Seconds for their answers. A call as a whole has its session's deadline."""
 TOO_LATE = 1.0
 """Seconds before the end of a timer in which a commit is not confirmed any more: the answer would not tell which of the two was first."""
 FATE = 3.0
@@ -269,19 +267,15 @@ def _plain(text: str) -> str:
 
 
 def _typed(napalm: Any, lines: list[str]) -> str:
-    """Lines that are typed ahead: what is said until each of them has its prompt. Raises EOFError when the connection is gone."""
-    prompt = re.compile(rf"{re.escape(napalm.device.base_prompt)}\(\S*\)#")
-    napalm.device.write_channel("".join(f"{line.strip()}\n" for line in lines))
-    said, ends = "", time.monotonic() + PATIENCE
-    while len(prompt.findall(said)) < len(lines):
-        if time.monotonic() > ends:
-            raise EOFError(f"no answer to {lines[0].strip()!r} and what follows it")
-        said += str(napalm.device.read_channel())
-        time.sleep(0.005)
-    return said
+    """Lines that are typed ahead: what is said until each of them has its prompt."""
+    from drivers.napalm_config.ssh_line import ask
+
+    prompt = re.escape(napalm.device.base_prompt) + r"\(\S*\)#"
+    return ask(napalm, [line.strip() for line in lines], prompt)
 
 
 def _run(napalm: Any, command: str) -> str:
     """A command that NAPALM has no method for, on its own session: what is said until the prompt, of whatever mode."""
-    prompt = rf"^{re.escape(napalm.device.base_prompt)}\S*[>#]\s*$"
-    return str(napalm.device.send_command(command, expect_string=rf"(?m:{prompt})"))
+    from drivers.napalm_config.ssh_line import ask
+
+    return ask(napalm, [command], rf"(?m:^{re.escape(napalm.device.base_prompt)}\S*[>#]\s*$)")

@@ -4,7 +4,10 @@ gone."""
 from __future__ import annotations
 
 import logging
+import re
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,7 +18,9 @@ from drivers.napalm_config.options import IosOptions, NxosOptions
 
 LOG = logging.getLogger("netcordon.napalm")
 PATIENCE = 60.0
-"""Seconds that Netmiko waits for one answer: a stack takes long to tell its configuration. A call as a whole has its session's deadline."""
+"""Seconds that is waited for one answer: a stack takes long to tell its configuration. A call as a whole has its session's deadline."""
+LOOK = 0.003
+"""Seconds from one look at what came to the next."""
 
 
 class SshLine(ABC):
@@ -97,6 +102,21 @@ def hang_up(napalm: Any) -> None:
     if napalm is not None:
         with suppress(OSError, EOFError):
             napalm.device.remote_conn_pre.close()
+
+
+def ask(napalm: Any, lines: Sequence[str], prompt: str) -> str:
+    """What is said of lines that are typed one after the other, from behind the first one's echo until as many prompts came. Netmiko's own
+    `send_command` sleeps twice for each. Raises EOFError when the connection is gone, or nobody answers."""
+    device, pattern, said = napalm.device, re.compile(prompt), ""
+    device.write_channel("".join(f"{line}\n" for line in lines))
+    ends = time.monotonic() + PATIENCE
+    while time.monotonic() < ends:
+        said += str(device.read_channel())
+        _, echo, behind = said.partition(lines[0])
+        if echo and (found := list(pattern.finditer(behind)))[len(lines) - 1 :]:
+            return behind[: found[len(lines) - 1].start()].lstrip("\n")
+        time.sleep(LOOK)
+    raise EOFError(f"no answer to {lines[0]!r}")
 
 
 class _Channel(SSHChannel):
