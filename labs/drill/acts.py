@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from labs.drill import box, critical, defender, framed, repeat, roaming, rogue_dhcp, storm, worm
+from labs.drill import box, critical, defender, framed, repeat, roaming, rogue_dhcp, shared_ip, storm, worm
 from labs.drill.stage import Stage
 from topologies.boxes import behind_a_port, in_the_middle
 from topologies.campus import campus
 from topologies.office import office, server_room
+from topologies.pair import pair
 from topologies.plan import NetworkPlan, Role
 
 
@@ -116,6 +117,17 @@ DRILLS = {
             rogue_dhcp.play,
             campus,
             rogue_dhcp.POLICY,
+        ),
+        Drill(
+            "shared-ip",
+            "Two share an address by VRRP, and one of them is bad: it alone is held, and the other serves the address",
+            "Two load balancers share an address and a virtual MAC. The active one is bad: it is held by its own address,"
+            " then by the shared one that a sensor saw. Its standby hears it no more, takes the address over, and is not touched.",
+            shared_ip.play,
+            pair,
+            shared_ip.POLICY,
+            shared_ip.SETTINGS,
+            modelled=True,
         ),
         Drill(
             "hub",

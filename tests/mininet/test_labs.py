@@ -218,6 +218,16 @@ def test_a_device_that_roams_is_followed_and_its_old_places_are_freed() -> None:
     assert [check["what"] for check in model.result["checks"]] == [check["what"] for check in run.result["checks"]]
 
 
+def test_of_two_that_share_an_address_the_bad_one_is_held_and_the_other_serves_it() -> None:
+    run, model = both_runs("shared-ip")
+    for one in (run, model):
+        assert_drilled(one)
+        print(one.result["figures"])  # noqa: T201  # the figures
+        assert one.result["figures"]["innocent_frames"] > 500
+        assert all(0.8 < seconds < 10 for seconds in one.result["figures"]["taken_over_seconds"].values())
+    assert [check["what"] for check in model.result["checks"]] == [check["what"] for check in run.result["checks"]]
+
+
 def test_a_rogue_dhcp_server_is_held_by_what_our_own_discovery_hears() -> None:
     run = finish(start("rogue-dhcp"))
     assert_drilled(run)
@@ -420,7 +430,7 @@ UNDER_FIRE = {
     "flood": ["flood"],
 }
 ON_BOTH = {"rogue-host", "undo", "dual-stack", "granular", *UNDER_FIRE}
-"""And the drills `hub`, `unknown-place`, `framed-victim` and `roaming`."""
+"""And the drills `hub`, `unknown-place`, `framed-victim`, `roaming` and `shared-ip`."""
 
 
 def test_every_lab_runs_on_both_fabrics_or_says_why_not() -> None:
