@@ -59,7 +59,7 @@ def make_plan(
         )
 
     def supported(rule: Rule) -> bool:
-        return not capabilities.unsupported(RuleSet([rule]))
+        return not capabilities.unsupported((rule,))
 
     compiled = _able(compile_rules(profile, endpoint, provenance, addresses, supported), profile, capabilities)
     rules = RuleSet(compiled.rules)

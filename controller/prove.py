@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import NamedTuple
 
 from controller.answers import Model, Witnesses
@@ -94,54 +95,33 @@ def _device_traffic(endpoint: Endpoint, rules: Rules) -> Iterator[tuple[Reach, b
     own = min(endpoint.macs, default=STRANGER_MAC)
     guises = [("", own), (" as another MAC", STRANGER_MAC), (" as another IP", own)]
     guises += [(" as a neighbour's MAC", mac) for mac in sorted(endpoint.neighbours)[:1]]
-    port, fates = endpoint.attachment.port, _Fates(rules)
+    port = endpoint.attachment.port
     for name, mac in guises:
-        for kind, eth_type in _KINDS:
-            yield fates.judge("device", "anyone", f"{kind}{name}", _Try(mac, SOMEBODY_MAC, eth_type, port, ELSEWHERE))
-            yield fates.judge("anyone", "device", f"{kind}{name}", _Try(SOMEBODY_MAC, mac, eth_type, ELSEWHERE, port))
-    for kind, eth_type in _KINDS:
-        out, into = (
-            _Try(own, BROADCAST, eth_type, port, ELSEWHERE),
-            _Try(SOMEBODY_MAC, BROADCAST, eth_type, ELSEWHERE, port),
-        )
-        yield fates.judge("device", "everyone", f"{kind} broadcast", out)
-        yield fates.judge("everyone", "device", f"{kind} broadcast", into)
+        out = _of_each_kind(rules, "device", "anyone", name, _Way(mac, SOMEBODY_MAC, port, ELSEWHERE))
+        into = _of_each_kind(rules, "anyone", "device", name, _Way(SOMEBODY_MAC, mac, ELSEWHERE, port))
+        yield from chain.from_iterable(zip(out, into, strict=True))
+    out = _of_each_kind(rules, "device", "everyone", " broadcast", _Way(own, BROADCAST, port, ELSEWHERE))
+    into = _of_each_kind(rules, "everyone", "device", " broadcast", _Way(SOMEBODY_MAC, BROADCAST, ELSEWHERE, port))
+    yield from chain.from_iterable(zip(out, into, strict=True))
 
 
-class _Try(NamedTuple):
-    """One kind of frame, in at a port and out at another."""
+class _Way(NamedTuple):
+    """From whom to whom, in at a port and out at another: all that rules which ask for ports and MACs alone go by."""
 
     src: Mac
     dst: Mac
-    eth_type: int
     in_port: PortName
     out_port: PortName
 
-    @property
-    def crossing(self) -> Crossing:
-        return Crossing(Frame(self.src, self.dst, self.eth_type), self.in_port, self.out_port)
 
-
-class _Fates:
-    """Whether frames pass under these rules, which ask for ports and MACs alone: one is judged for all that have these in common."""
-
-    def __init__(self, rules: Rules) -> None:
-        self._rules = rules
-        self._known: dict[tuple[Mac, Mac, PortName, PortName], bool] = {}
-
-    def judge(self, src: str, dst: str, kind: str, tried: _Try) -> tuple[Reach, bool]:
-        return Reach(src, dst, kind, _witness(tried.src, tried.dst, tried.eth_type, *tried[-2:])), self._passes(tried)
-
-    def _passes(self, tried: _Try) -> bool:
-        told_apart_by = tried.src, tried.dst, tried.in_port, tried.out_port
-        passes = self._known.get(told_apart_by)
-        if passes is None:
-            passes = self._known[told_apart_by] = verdict(self._rules, tried.crossing).fate is Fate.PASS
-        return passes
-
-
-def _witness(src: Mac, dst: Mac, eth_type: int, in_port: PortName | None, out_port: PortName | None) -> str:
-    return f"{src} > {dst} type 0x{eth_type:04x} in {in_port} out {out_port}"
+def _of_each_kind(rules: Rules, src: str, dst: str, name: str, way: _Way) -> list[tuple[Reach, bool]]:
+    """Whether frames pass on this way under such rules: one is judged for those of every kind."""
+    frame = Frame(way.src, way.dst, ETH_OTHER)
+    passes = verdict(rules, Crossing(frame, way.in_port, way.out_port)).fate is Fate.PASS
+    who, where = f"{way.src} > {way.dst}", f"in {way.in_port} out {way.out_port}"
+    return [
+        (Reach(src, dst, f"{kind}{name}", f"{who} type 0x{eth_type:04x} {where}"), passes) for kind, eth_type in _KINDS
+    ]
 
 
 def _behind_the_port(endpoint: Endpoint) -> list[Reach]:

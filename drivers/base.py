@@ -17,7 +17,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any, overload, runtime_checkable
 from typing import Protocol as Shape
 
-from drivers.rules import Action, Direction, Mac, Match, PortName, Protocol, RuleSet
+from drivers.rules import Action, Direction, Mac, Match, PortName, Protocol, Rule, RuleSet
 
 Address = IPv4Address | IPv6Address
 
@@ -104,7 +104,7 @@ class Capabilities:
     events: bool = False
     advice: str = ""
 
-    def unsupported(self, rules: RuleSet) -> list[str]:
+    def unsupported(self, rules: RuleSet | tuple[Rule, ...]) -> list[str]:
         """One sentence for each rule that this driver cannot render; empty when it can render all of them."""
         asked = [(rule.action, rule.match.direction, rule.match.fields()) for rule in rules]
         lacking = {shape for shape in set(asked) if not self._matches(*shape)}
@@ -121,7 +121,7 @@ class Capabilities:
             action is own and direction is way and fields <= matchable for own, way, matchable in self.matchable
         )
 
-    def _excepted(self, rules: RuleSet) -> Iterator[str]:
+    def _excepted(self, rules: RuleSet | tuple[Rule, ...]) -> Iterator[str]:
         if not self.absolute:
             return
         voices = {

@@ -24,6 +24,7 @@ Mac = NewType("Mac", str)
 PortName = NewType("PortName", str)
 """An interface's canonical name as the device's own facts give it ("s1-eth1", "GigabitEthernet1/0/1")."""
 
+_NAMING = json.JSONEncoder(sort_keys=True)
 _MAC_SHAPE = re.compile(
     r"[0-9a-f]{2}(?P<by>[:-])([0-9a-f]{2}(?P=by)){4}[0-9a-f]{2}|([0-9a-f]{4}\.){2}[0-9a-f]{4}|[0-9a-f]{12}",
     re.IGNORECASE,
@@ -168,7 +169,7 @@ class Rule:
         """48 bits of SHA-256 over containment, match and action, as 12 hex digits: the rule's name on a device."""
         wire = rule_to_wire(self)
         named = {"containment": self.provenance.containment} | {k: wire[k] for k in ("match", "action", "vlan")}
-        return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:12]
+        return hashlib.sha256(_NAMING.encode(named).encode()).hexdigest()[:12]
 
 
 class RuleSet:
