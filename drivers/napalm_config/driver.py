@@ -1,5 +1,5 @@
-"""The NAPALM driver: one switch that is configured. What differs from platform to platform is its platform's (`platform.py`); NAPALM is
-imported when the device is first reached."""
+"""The driver for one switch that is configured: by NAPALM, or by what a platform of another driver's brings along. What differs is the
+platform's (`platform.py`); NAPALM is imported when the device is first reached."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ from drivers.base import (
     Receipt,
     ReceiptStatus,
     Scope,
+    UnsupportedAction,
 )
 from drivers.napalm_config.messages import Commands, Confirm, Refusal
-from drivers.napalm_config.options import NapalmOptions, Save
-from drivers.napalm_config.platform import COMMIT
+from drivers.napalm_config.options import DeviceOptions, NapalmOptions, Save
+from drivers.napalm_config.platform import COMMIT, Platform
 from drivers.napalm_config.platforms import options_from, platform_of
 from drivers.napalm_config.session import Session
 from drivers.rules import PortName, RuleSet, parse_mac
@@ -42,14 +43,12 @@ if find_spec("napalm") is None:  # said when the driver is loaded (see `registry
 READ_DEADLINE = 20.0
 
 
-class NapalmDriver:
-    """A commit stands under the device's own timer until `confirm`. `options` are a platform's, or what makes them."""
+class CommittingDriver:
+    """A commit stands under the device's own timer until `confirm`, where it has one."""
 
-    def __init__(self, device: str, options: NapalmOptions | Mapping[str, Any]) -> None:
-        self._device = device
-        self._options = options if isinstance(options, NapalmOptions) else options_from(options)
-        self._platform = platform_of(device, self._options)
-        self._session = Session(device, self._options, self._platform)
+    def __init__(self, device: str, options: DeviceOptions, platform: Platform) -> None:
+        self._device, self._options, self._platform = device, options, platform
+        self._session = Session(device, options, platform)
         self._save_after: dict[str, bool] = {}
         self._closed = asyncio.Event()
 
@@ -58,8 +57,8 @@ class NapalmDriver:
         return self._platform.capabilities
 
     async def facts(self) -> DeviceFacts:
-        """By NAPALM's getters. What is on no port of the device is left out; so are LLDP's neighbours: anybody who is plugged in may say
-        that he is a switch, and an uplink is never contained. Which ports are uplinks, the configuration says."""
+        """By NAPALM's getters, or what answers like them. What is on no port of the device is left out; so are LLDP's neighbours: anybody
+        who is plugged in may say that he is a switch, and an uplink is never contained. Which ports are uplinks, the configuration says."""
         told = await self._session.run(self._facts, READ_DEADLINE)
         port_of = self._platform.port_of
         ports = frozenset(name for name in told["interfaces"] if port_of(name) == name)
@@ -92,6 +91,8 @@ class NapalmDriver:
 
     async def preview(self, change: Change) -> DeviceDiff:
         """The device's own diff, of what is thrown away again."""
+        if not self.capabilities.preview:
+            raise UnsupportedAction(f"{self._device}: it has no dry run of its own")
         lines = _commands(change)
         if not lines:
             return change.lines
@@ -152,7 +153,10 @@ class NapalmDriver:
         if not lines:
             return None
         token = self._platform.commit(napalm, lines, self._session.sending)
-        self._save_after = {token: save}
+        if token is not None:
+            self._save_after = {token: save}
+        elif save:
+            self._platform.save(napalm)
         return token
 
     def _facts(self, napalm: Any) -> dict[str, Any]:
@@ -164,6 +168,14 @@ class NapalmDriver:
             "macs": napalm.get_mac_address_table(),
             "arp": napalm.get_arp_table(),
         }
+
+
+class NapalmDriver(CommittingDriver):
+    """`options` are a platform's, or what makes them."""
+
+    def __init__(self, device: str, options: NapalmOptions | Mapping[str, Any]) -> None:
+        found = options if isinstance(options, NapalmOptions) else options_from(options)
+        super().__init__(device, found, platform_of(device, found))
 
 
 def _interface(name: str, told: Mapping[str, Any]) -> Interface:

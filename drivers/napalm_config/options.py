@@ -17,15 +17,14 @@ class Save(StrEnum):
     ALWAYS = "always"
 
 
-class NapalmOptions(BaseModel):
-    """What every platform has. `password_file` holds the password and nothing else; without one it is looked for in the environment, and
-    then in the keyring. `revert_in`: seconds after which the device undoes a commit that was not confirmed. `poll`: seconds from one look
-    at its ports and MACs to the next. `bounce_for`: seconds for which a port is shut at least when it is bounced: clients overlook short
-    ones."""
+class DeviceOptions(BaseModel):
+    """What every switch has whose changes wait for a confirmation. `password_file` holds the password and nothing else; without one it is
+    looked for in the environment, and then in the keyring. `revert_in`: seconds after which the device undoes a commit that was not
+    confirmed. `poll`: seconds from one look at its ports and MACs to the next. `bounce_for`: seconds for which a port is shut at least when
+    it is bounced: clients overlook short ones."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    platform: Literal["eos", "ios", "junos", "nxos"]
     host: str = Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:_-]+$")
     port: int = Field(ge=1, le=65535)
     username: str = Field(min_length=1, max_length=64)
@@ -44,6 +43,10 @@ class NapalmOptions(BaseModel):
         return name
 
 
+class NapalmOptions(DeviceOptions):
+    platform: Literal["eos", "ios", "junos", "nxos"]
+
+
 class EosOptions(NapalmOptions):
     """`verify` false trusts any certificate: for labs alone. `ca` is the PEM file of the authority, or of the device's own certificate;
     the system's otherwise."""
@@ -55,18 +58,23 @@ class EosOptions(NapalmOptions):
     revert_in: int = Field(default=60, ge=30, le=3600)
 
 
-class IosOptions(NapalmOptions):
+class CatalystOptions(DeviceOptions):
     """`verify` false trusts any host key: for labs alone. `known_hosts` is the file that has the device's; that of the user whom the daemon
     runs as otherwise. `port_lists_out`: whether ports have lists for what leaves, as Catalyst 4500 have; one that has not refuses them.
-    `file_system`: where the file is put that is merged. `revert_in`: IOS counts whole minutes."""
+    `revert_in`: IOS counts whole minutes."""
 
-    platform: Literal["ios"] = "ios"
     port: int = Field(default=22, ge=1, le=65535)
     verify: bool = True
     known_hosts: Path | None = None
     port_lists_out: bool = False
-    file_system: str = Field(default="flash:", pattern=r"^[a-z][a-z0-9-]{0,30}:$")
     revert_in: int = Field(default=60, ge=60, le=7200, multiple_of=60)
+
+
+class IosOptions(CatalystOptions, NapalmOptions):
+    """`file_system`: where the file is put that is merged."""
+
+    platform: Literal["ios"] = "ios"
+    file_system: str = Field(default="flash:", pattern=r"^[a-z][a-z0-9-]{0,30}:$")
 
 
 class JunosOptions(NapalmOptions):

@@ -20,7 +20,8 @@ COMMIT = "netcordon-"
 
 
 class Line(Protocol):
-    """The way to a device, as something that can be cut from another thread. `napalm` is the open driver, None before that."""
+    """The way to a device, as something that can be cut from another thread. `napalm` is the open driver, or what has its getters; None
+    before that."""
 
     @property
     def napalm(self) -> Any: ...
@@ -67,8 +68,9 @@ class Platform(Protocol):
     def compare(self, napalm: Any, lines: list[str]) -> str:
         """The device's own diff of what these lines would change; they are thrown away again."""
 
-    def commit(self, napalm: Any, lines: list[str], sending: Sending) -> str:
-        """Commit under the device's timer. The token by which `settle` knows the commit. Nothing of it stands when it is refused."""
+    def commit(self, napalm: Any, lines: list[str], sending: Sending) -> str | None:
+        """Commit under the device's timer. The token by which `settle` knows the commit; None where there is no timer, and it stands.
+        Nothing of it stands when it is refused."""
 
     def settle(self, napalm: Any, token: str, sending: Sending) -> None:
         """Confirm the commit. Raises DeviceRefused when the timer has run out already, or what waits is not this commit."""

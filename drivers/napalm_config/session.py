@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from drivers.credentials import password
-from drivers.napalm_config.options import NapalmOptions
+from drivers.napalm_config.options import DeviceOptions
 from drivers.napalm_config.platform import Line, Platform
 from drivers.warm_session import Lost, Refused, WarmSession, in_one_line
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 class Session(WarmSession[Line]):
     """What `run` calls gets the open NAPALM driver."""
 
-    def __init__(self, device: str, options: NapalmOptions, platform: Platform) -> None:
+    def __init__(self, device: str, options: DeviceOptions, platform: Platform) -> None:
         super().__init__(device)
         self._options, self._platform = options, platform
 

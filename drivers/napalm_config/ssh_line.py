@@ -14,7 +14,7 @@ from typing import Any
 from netmiko.channel import SSHChannel
 
 from drivers.base import DeviceRefused
-from drivers.napalm_config.options import IosOptions, NxosOptions
+from drivers.napalm_config.options import CatalystOptions, NxosOptions
 
 LOG = logging.getLogger("netcordon.napalm")
 PATIENCE = 60.0
@@ -24,7 +24,7 @@ LOOK = 0.003
 
 
 class SshLine(ABC):
-    def __init__(self, device: str, options: IosOptions | NxosOptions) -> None:
+    def __init__(self, device: str, options: CatalystOptions | NxosOptions) -> None:
         self._device, self._options = device, options
         self._napalm: Any = None
         self._is_cut = False
