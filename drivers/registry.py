@@ -14,7 +14,7 @@ ENTRY_POINT_GROUP = "netcordon.drivers"
 BUILT_IN: Mapping[str, str] = {
     "memory": "drivers.memory:MemoryDriver",
     "napalm": "drivers.napalm_config.driver:NapalmDriver",
-    "netmiko": "drivers.netmiko_cli.driver:NetmikoDriver",
+    "netmiko": "drivers.netmiko_cli.driver:driver_for",
     "openflow": "drivers.openflow.driver:OpenFlowDriver",
 }
 

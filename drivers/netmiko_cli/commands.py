@@ -1,9 +1,12 @@
-"""What is run on a host of each platform, for those who write its sudoers or a forced command. Pure: made of what is really sent."""
+"""What is run on a host or switch of each platform, for those who write its sudoers, a forced command or TACACS+ rules. Pure: made of what
+is really sent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
+from drivers.napalm_config import ios_commands
 from drivers.napalm_config.commands import Command
 from drivers.netmiko_cli import arrival, linux, ovs
 
@@ -26,7 +29,30 @@ def _named(command: str) -> str:
     return command
 
 
+_NAPALMS = (
+    "show hosts",
+    "show ip interface brief",
+    "show vlan all-ports",
+    "show vlan id VLAN",
+    "show mac-address-table",
+    "show archive config incremental-diffs FILE ignorecase",
+)
+"""What NAPALM asks an IOS switch and Netmiko does not."""
+_WITH_FILES = ("dir ", "verify ", "copy ", "show running-config | inc")
+
+
+def _cisco_ios() -> Iterator[Command]:
+    """As through NAPALM, typed instead of in a file."""
+    for one in (*ios_commands.LOOKING, *ios_commands.PUSHING):
+        if one.pattern not in _NAPALMS and not one.pattern.startswith(_WITH_FILES):
+            yield one
+    yield Command("configure terminal", "the lines that change something")
+    for one in ios_commands.CHANGING:
+        yield replace(one, why=one.why.removeprefix("in the file: ").replace("in the file, ", ""))
+
+
 COMMANDS: Mapping[str, tuple[Command, ...]] = {
+    "cisco_ios": tuple(_cisco_ios()),
     "linux": (
         *_plain(linux.QUESTIONS, "a look"),
         *_ARRIVAL,

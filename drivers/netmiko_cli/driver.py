@@ -13,6 +13,7 @@ from drivers.base import (
     Change,
     DeviceDiff,
     DeviceFacts,
+    Driver,
     DriverEvent,
     ObservedState,
     PreState,
@@ -21,9 +22,11 @@ from drivers.base import (
     Scope,
     UnsupportedAction,
 )
+from drivers.napalm_config.driver import CommittingDriver
+from drivers.netmiko_cli.cisco_ios import CiscoIosPlatform
 from drivers.netmiko_cli.linux import LinuxPlatform
 from drivers.netmiko_cli.messages import Refusal
-from drivers.netmiko_cli.options import NetmikoOptions
+from drivers.netmiko_cli.options import CiscoIosOptions, Named, NetmikoOptions
 from drivers.netmiko_cli.ovs import OvsPlatform
 from drivers.netmiko_cli.platform import Platform
 from drivers.rules import RuleSet
@@ -39,9 +42,24 @@ READ_DEADLINE = 20.0
 T = TypeVar("T")
 
 
+def driver_for(device: str, options: NetmikoOptions | CiscoIosOptions | Mapping[str, Any]) -> Driver:
+    """The driver that the options' platform asks for. Raises pydantic's ValidationError."""
+    if isinstance(options, Mapping):
+        is_cisco = Named.model_validate(dict(options)).platform == "cisco_ios"
+        options = (CiscoIosOptions if is_cisco else NetmikoOptions).model_validate(dict(options))
+    return CiscoIosDriver(device, options) if isinstance(options, CiscoIosOptions) else NetmikoDriver(device, options)
+
+
+class CiscoIosDriver(CommittingDriver):
+    """What is sent are lines that count one by one; they wait for a confirmation where the switch has an archive."""
+
+    def __init__(self, device: str, options: CiscoIosOptions) -> None:
+        super().__init__(device, options, CiscoIosPlatform(device, options))
+
+
 class NetmikoDriver:
-    """What is sent is one script that the device takes as a whole or not at all; nothing waits for a confirmation. `options` are
-    NetmikoOptions, or what makes them."""
+    """A host with a shell. What is sent is one script that the device takes as a whole or not at all; nothing waits for a confirmation.
+    `options` are NetmikoOptions, or what makes them."""
 
     def __init__(self, device: str, options: NetmikoOptions | Mapping[str, Any]) -> None:
         self._device = device

@@ -7,6 +7,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from drivers.napalm_config.options import CatalystOptions
+
 Platform = Literal["linux", "ovs"]
 
 
@@ -43,3 +45,16 @@ class NetmikoOptions(BaseModel):
         if (self.bridge is not None) is not (self.platform == "ovs"):
             raise ValueError("`bridge` names the bridge of platform ovs, and goes with no other")
         return self
+
+
+class CiscoIosOptions(CatalystOptions):
+    """`archive`: whether the switch has `archive` with a `path`. Without it IOS undoes nothing by itself, and `revert_in` says nothing."""
+
+    platform: Literal["cisco_ios"] = "cisco_ios"
+    archive: bool = True
+
+
+class Named(BaseModel):
+    """Which platform the options are for."""
+
+    platform: Platform | Literal["cisco_ios"]

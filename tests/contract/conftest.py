@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from drivers.netmiko_cli.options import CiscoIosOptions
 from tests.contract.bench import Bench, Loop
 from tests.contract.eos_bench import EosLab, running_eos
 from tests.contract.ios_bench import IosLab, running_ios
@@ -18,7 +19,7 @@ from tests.contract.openflow_bench import Lab, running_lab
 from tests.contract.ovs_bench import OvsLab, running_ovs
 from tests.openflow_lab import RUNTIMES
 
-CONFIGURED = ("eos", "ios", "junos", "nxos", "linux", "ovs")
+CONFIGURED = ("eos", "ios", "cisco_ios", "junos", "nxos", "linux", "ovs")
 ON_REAL_SWITCHES = (*CONFIGURED, *(f"openflow-{name}" for name in RUNTIMES))
 
 
@@ -64,6 +65,12 @@ def eos_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EosLab]:
 @pytest.fixture(scope="session")
 def ios_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IosLab]:
     with running_ios(tmp_path_factory.mktemp("ios")) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="session")
+def cisco_ios_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IosLab]:
+    with running_ios(tmp_path_factory.mktemp("cisco_ios"), kind=CiscoIosOptions) as lab:
         yield lab
 
 

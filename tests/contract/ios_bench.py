@@ -1,4 +1,5 @@
-"""The contract suite's bench for the NAPALM driver's platform ios: a virtual switch with real frames, and SSH that is really cut."""
+"""The contract suite's bench for an IOS switch, through NAPALM or by Netmiko's cisco_ios: a virtual switch with real frames, and SSH that
+is really cut."""
 
 from __future__ import annotations
 
@@ -12,7 +13,11 @@ from drivers.base import Change
 from drivers.napalm_config.commands import unknown
 from drivers.napalm_config.driver import NapalmDriver
 from drivers.napalm_config.ios_commands import COMMANDS
+from drivers.napalm_config.messages import Commands
 from drivers.napalm_config.options import IosOptions, Save
+from drivers.netmiko_cli.commands import COMMANDS as OF_NETMIKO
+from drivers.netmiko_cli.driver import CiscoIosDriver
+from drivers.netmiko_cli.options import CiscoIosOptions
 from tests.contract.vendor_bench import HOSTS, VendorBench
 from tests.vendor_lab import start_ios
 from topologies.vendor.ios import IosSwitch
@@ -22,6 +27,9 @@ CUTS = (13, 17, 21)
 """Of the commands and files that a look (six), a push and its confirmation over a new connection are made of, where nothing is saved: the
 timer that starts, the lines that count, the confirmation. What comes before changes nothing there (tests/unit/test_napalm_ios.py)."""
 
+TYPED_FROM = 11
+"""The first of the lines that are typed, counted likewise."""
+
 
 @dataclass
 class IosLab:
@@ -29,7 +37,7 @@ class IosLab:
 
     net: Any
     switch: IosSwitch
-    options: IosOptions
+    options: IosOptions | CiscoIosOptions
 
     @asynccontextmanager
     async def bench(self) -> AsyncIterator[IosBench]:
@@ -51,7 +59,9 @@ class IosLab:
 
 
 @contextmanager
-def running_ios(folder: Path, hosts: int = HOSTS) -> Iterator[IosLab]:
+def running_ios(
+    folder: Path, hosts: int = HOSTS, kind: type[IosOptions] | type[CiscoIosOptions] = IosOptions
+) -> Iterator[IosLab]:
     net, node = start_ios(hosts, folder / "flash")
     try:
         assert node.ios is not None
@@ -59,7 +69,7 @@ def running_ios(folder: Path, hosts: int = HOSTS) -> Iterator[IosLab]:
         secret = folder / "password"
         secret.touch(0o600)
         secret.write_text("admin\n")
-        options = IosOptions(
+        options = kind(
             host="127.0.0.1",
             port=node.ssh.port,
             username="admin",
@@ -70,7 +80,10 @@ def running_ios(folder: Path, hosts: int = HOSTS) -> Iterator[IosLab]:
             poll=0.2,
         )
         yield IosLab(net, node.ios, options)
-        assert not unknown(sorted(node.ssh.heard), COMMANDS), "commands that `netcordon commands ios` does not print"
+        listed = COMMANDS if kind is IosOptions else OF_NETMIKO[options.platform]
+        assert not unknown([line.strip() for line in sorted(node.ssh.heard)], listed), (
+            f"not among `netcordon commands {options.platform}`"
+        )
     finally:
         net.stop()
 
@@ -79,7 +92,9 @@ class IosBench(VendorBench):
     PORT = PORT
 
     def __init__(self, lab: IosLab) -> None:
-        super().__init__(lab.net, lab.switch.faults, NapalmDriver("ios-1", lab.options))
+        options = lab.options
+        driver = NapalmDriver("ios-1", options) if isinstance(options, IosOptions) else CiscoIosDriver("ios-1", options)
+        super().__init__(lab.net, lab.switch.faults, driver)
         self._switch = lab.switch
 
     async def whole_state(self) -> object:
@@ -90,7 +105,10 @@ class IosBench(VendorBench):
     def cut_points(self, change: Change) -> Sequence[int]:
         """Commands, from the look that comes first to the confirmation. Each is lost once it is run, before its answer: from the outside
         the next one's being lost before it is run is the same."""
-        return CUTS
+        if isinstance(self.driver, NapalmDriver):
+            return CUTS
+        end = TYPED_FROM + sum(len(one.lines) for one in change.messages if isinstance(one, Commands))
+        return TYPED_FROM - 4, (TYPED_FROM + end) // 2, end, end + 4
 
     async def wipe(self) -> None:
         with self._switch.lock:

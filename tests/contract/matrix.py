@@ -26,7 +26,9 @@ from drivers.napalm_config.ios_device import IosPlatform
 from drivers.napalm_config.junos_device import CAPABILITIES as JUNOS
 from drivers.napalm_config.nxos_device import CAPABILITIES as NXOS
 from drivers.napalm_config.options import IosOptions
+from drivers.netmiko_cli.cisco_ios import CiscoIosPlatform
 from drivers.netmiko_cli.linux import LinuxPlatform
+from drivers.netmiko_cli.options import CiscoIosOptions
 from drivers.netmiko_cli.ovs import OvsPlatform
 from drivers.openflow.driver import BesideOpenFlowDriver, OpenFlowDriver
 from drivers.rules import Action, Direction, Mac, Match, PortName, PortRange, Protocol, Provenance, Rule, RuleSet
@@ -39,6 +41,10 @@ def _ios(*, port_lists_out: bool) -> Capabilities:
     return IosPlatform("ios", IosOptions(host="ios", username="ios", port_lists_out=port_lists_out)).capabilities
 
 
+def _cisco(*, archive: bool) -> Capabilities:
+    return CiscoIosPlatform("ios", CiscoIosOptions(host="ios", username="ios", archive=archive)).capabilities
+
+
 DRIVERS: Mapping[str, tuple[str, Capabilities]] = {
     "openflow": ("OpenFlow", OpenFlowDriver.capabilities),
     "openflow-beside": ("OpenFlow beside another controller", BesideOpenFlowDriver.capabilities),
@@ -47,6 +53,8 @@ DRIVERS: Mapping[str, tuple[str, Capabilities]] = {
     "ios-out": ("Cisco IOS with `port_lists_out`", _ios(port_lists_out=True)),
     "junos": ("Juniper Junos (NAPALM)", JUNOS),
     "nxos": ("Cisco NX-OS (NAPALM)", NXOS),
+    "cisco_ios": ("Cisco IOS (Netmiko)", _cisco(archive=True)),
+    "cisco_ios-bare": ("Cisco IOS (Netmiko), `archive: false`", _cisco(archive=False)),
     "linux": ("Linux bridge (Netmiko)", LinuxPlatform.capabilities),
     "ovs": ("Open vSwitch host (Netmiko)", OvsPlatform.capabilities),
     "memory": ("memory (tests)", MemoryDriver.capabilities),
