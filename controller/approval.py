@@ -78,7 +78,8 @@ class Approvals:
             _, location = await self._located(proposal)
             return Preview(location, decision, refusal=(refusal.code, refusal.reason))
         notes = (*since, *self._containments.notes(prepared, self._now()))
-        return Preview(prepared.location, decision, prepared.plan, prepared.proof, notes=notes)
+        ways = self._containments.ways(prepared)
+        return Preview(prepared.location, decision, prepared.plan, prepared.proof, notes=notes, ways=ways)
 
     async def refuse(self, id: str, *, by: str, reason: str, token: str = "") -> Proposal:
         """One refusal closes it. Raises NotFound, Conflict."""

@@ -15,6 +15,7 @@ from controller import guardrails, policy
 from controller.automation import release_order
 from controller.closed_flow import profile_named
 from controller.config import Config
+from controller.counterexample import ways
 from controller.durations import show_duration
 from controller.enforcement import Points, enforcement_points
 from controller.errors import InvalidInput, NotFound, RefusalCode, Refused
@@ -28,11 +29,13 @@ from controller.model import (
     Containment,
     Decision,
     Endpoint,
+    Hop,
     Located,
     Location,
     Mode,
     Plan,
     Proof,
+    Reach,
     Stage,
     Target,
     Want,
@@ -119,8 +122,17 @@ class Containments:
         except Refused as refusal:
             return Preview(location, decision, refusal=(refusal.code, refusal.reason))
         return Preview(
-            prepared.location, prepared.decision, prepared.plan, prepared.proof, notes=tuple(self.notes(prepared, now))
+            prepared.location,
+            prepared.decision,
+            prepared.plan,
+            prepared.proof,
+            notes=tuple(self.notes(prepared, now)),
+            ways=self.ways(prepared),
         )
+
+    def ways(self, prepared: Prepared) -> Mapping[Reach, tuple[Hop, ...]]:
+        """Of the packets that the proof shows against the plan. For a person's eyes: nothing is decided by them."""
+        return ways(prepared.plan, prepared.proof, self._network)
 
     def notes(self, prepared: Prepared, now: float) -> Iterator[str]:
         """What a person should know before the yes, beside what changes."""

@@ -120,7 +120,9 @@ def safe(plan: Plan, proof: Proof, decision: Decision, network: NetworkView) -> 
         raise Refused(RefusalCode.MANAGEMENT, f"the plan would cut the controller off from {', '.join(cut)}")
     if proof.collateral and not decision.override:
         hit = ", ".join(sorted({reach.src for reach in proof.collateral}))
-        raise Refused(RefusalCode.PROTECTED, f"the plan would also stop {hit}")
+        one = proof.collateral[0]
+        where = f" at {network.graph.label(Attachment(one.at.device, one.at.in_port))}" if one.at else ""
+        raise Refused(RefusalCode.PROTECTED, f"the plan would also stop {hit}: for example {one.witness}{where}")
     inventory = network.inventory
     held = [network.bindings.ips_held_by(plan.endpoint.realm, mac) for mac in plan.endpoint.macs]
     several = sorted(map(str, max(held, key=lambda ips: sum(ip.version == 4 for ip in ips), default=())))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
 
 from drivers.rules import Action, Mac, Network, PortName, PortRange, Protocol, Rule, RuleSet
 
@@ -333,14 +334,25 @@ class Survival(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Hop(NamedTuple):
+    """Through one device: in at a port, out at another."""
+
+    device: str
+    in_port: PortName
+    out_port: PortName
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """One kind of traffic between two parties, by the evaluator's word. `witness` is a packet in words that shows it."""
+    """One kind of traffic between two parties, by the evaluator's word. `witness` is a packet in words that shows it. Of what is not as
+    asked, `at` is where that packet was judged, and `rule` the id of the rule that stops what should pass; neither is stored."""
 
     src: str
     dst: str
     kind: str
     witness: str = ""
+    at: Hop | None = field(default=None, compare=False)
+    rule: str = field(default="", compare=False)
 
 
 BEHIND_THE_PORT, BEFORE_A_RULE = "anything, behind the same port", "anything, before the first rule"

@@ -16,9 +16,9 @@ from itertools import chain
 from typing import NamedTuple
 
 from controller.answers import Model, Witnesses
-from controller.model import BEFORE_A_RULE, BEHIND_THE_PORT, Attachment, Endpoint, Plan, Proof, Reach, Survival
+from controller.model import BEFORE_A_RULE, BEHIND_THE_PORT, Attachment, Endpoint, Hop, Plan, Proof, Reach, Survival
 from controller.network.graph import NetworkGraph
-from controller.network.regions import regions, voices
+from controller.network.regions import Region, regions, voices
 from controller.network.view import NetworkView
 from controller.questions import (
     BROADCAST,
@@ -26,12 +26,14 @@ from controller.questions import (
     SERVICES,
     SOMEBODY_MAC,
     STRANGER_MAC,
+    Link,
+    Upper,
     involving,
     of_everything,
     of_profile,
 )
 from drivers.base import Management
-from drivers.header_sets import ETH_OTHER
+from drivers.header_sets import ETH_OTHER, Names
 from drivers.rules import Direction, Mac, PortName, Rule
 from drivers.semantics import ETH_ARP, ETH_IPV4, ETH_IPV6, Crossing, Fate, Frame, verdict
 
@@ -87,7 +89,13 @@ def _every_frame(plan: Plan, rules: Rules) -> Iterator[tuple[Reach, bool]]:
     for asked in of_profile(endpoint, plan.profile) if plan.profile.granular else of_everything(endpoint):
         passing = model.passing(asked)
         witness = witnesses.of(asked.link, passing or asked.upper)
-        yield Reach(asked.src, asked.dst, asked.kind, witness), passing is not None
+        at = None if passing is None else _judged_at(endpoint.attachment, asked.link)
+        yield Reach(asked.src, asked.dst, asked.kind, witness, at), passing is not None
+
+
+def _judged_at(place: Attachment, link: Link) -> Hop:
+    """The crossing that a witness names."""
+    return Hop(place.device, *(port.pick(place.port, ELSEWHERE) or ELSEWHERE for port in (link.in_port, link.out_port)))
 
 
 def _device_traffic(endpoint: Endpoint, rules: Rules) -> Iterator[tuple[Reach, bool]]:
@@ -95,13 +103,15 @@ def _device_traffic(endpoint: Endpoint, rules: Rules) -> Iterator[tuple[Reach, b
     own = min(endpoint.macs, default=STRANGER_MAC)
     guises = [("", own), (" as another MAC", STRANGER_MAC), (" as another IP", own)]
     guises += [(" as a neighbour's MAC", mac) for mac in sorted(endpoint.neighbours)[:1]]
-    port = endpoint.attachment.port
+    device, port = endpoint.attachment.device, endpoint.attachment.port
     for name, mac in guises:
-        out = _of_each_kind(rules, "device", "anyone", name, _Way(mac, SOMEBODY_MAC, port, ELSEWHERE))
-        into = _of_each_kind(rules, "anyone", "device", name, _Way(SOMEBODY_MAC, mac, ELSEWHERE, port))
+        out = _of_each_kind(rules, "device", "anyone", name, _Way(mac, SOMEBODY_MAC, Hop(device, port, ELSEWHERE)))
+        into = _of_each_kind(rules, "anyone", "device", name, _Way(SOMEBODY_MAC, mac, Hop(device, ELSEWHERE, port)))
         yield from chain.from_iterable(zip(out, into, strict=True))
-    out = _of_each_kind(rules, "device", "everyone", " broadcast", _Way(own, BROADCAST, port, ELSEWHERE))
-    into = _of_each_kind(rules, "everyone", "device", " broadcast", _Way(SOMEBODY_MAC, BROADCAST, ELSEWHERE, port))
+    out = _of_each_kind(rules, "device", "everyone", " broadcast", _Way(own, BROADCAST, Hop(device, port, ELSEWHERE)))
+    into = _of_each_kind(
+        rules, "everyone", "device", " broadcast", _Way(SOMEBODY_MAC, BROADCAST, Hop(device, ELSEWHERE, port))
+    )
     yield from chain.from_iterable(zip(out, into, strict=True))
 
 
@@ -110,17 +120,18 @@ class _Way(NamedTuple):
 
     src: Mac
     dst: Mac
-    in_port: PortName
-    out_port: PortName
+    hop: Hop
 
 
 def _of_each_kind(rules: Rules, src: str, dst: str, name: str, way: _Way) -> list[tuple[Reach, bool]]:
     """Whether frames pass on this way under such rules: one is judged for those of every kind."""
     frame = Frame(way.src, way.dst, ETH_OTHER)
-    passes = verdict(rules, Crossing(frame, way.in_port, way.out_port)).fate is Fate.PASS
-    who, where = f"{way.src} > {way.dst}", f"in {way.in_port} out {way.out_port}"
+    passes = verdict(rules, Crossing(frame, way.hop.in_port, way.hop.out_port)).fate is Fate.PASS
+    who, where = f"{way.src} > {way.dst}", f"in {way.hop.in_port} out {way.hop.out_port}"
+    at = way.hop if passes else None
     return [
-        (Reach(src, dst, f"{kind}{name}", f"{who} type 0x{eth_type:04x} {where}"), passes) for kind, eth_type in _KINDS
+        (Reach(src, dst, f"{kind}{name}", f"{who} type 0x{eth_type:04x} {where}", at), passes)
+        for kind, eth_type in _KINDS
     ]
 
 
@@ -144,11 +155,25 @@ def _collateral(endpoint: Endpoint, rules: Rules, network: NetworkView, now: flo
         speaking = voices(rule for rule in rules if rule.match.mac in (None, mac))
         for direction in Direction:
             asked = involving(mac, at, direction, endpoint)
-            stopped = [region.space.kinds for region in regions(speaking, asked) if region.fate is Fate.DROP]
-            kinds = ", ".join(name for name, kinds, _ in SERVICES if any(kinds & one for one in stopped))
+            stopped = [region for region in regions(speaking, asked) if region.fate is Fate.DROP]
+            kinds = ", ".join(name for name, kinds, _ in SERVICES if any(kinds & one.space.kinds for one in stopped))
             if kinds:
                 src, dst = (mac, "anyone") if direction is Direction.FROM else ("anyone", mac)
-                yield Reach(src, dst, kinds)
+                ips = frozenset(network.bindings.ips_held_by(endpoint.realm, mac))
+                here = Attachment(endpoint.attachment.device, at)
+                party = replace(endpoint, macs=frozenset([mac]), ips=ips, attachment=here)
+                yield _shown(Reach(src, dst, kinds), stopped[0], party, direction)
+
+
+def _shown(reach: Reach, stopped: Region, party: Endpoint, direction: Direction) -> Reach:
+    """With a frame of the party's, or to it, that is stopped, and by which rule. It goes out at another port than it came in."""
+    space, coming, here = stopped.space, direction is Direction.FROM, party.attachment
+    far = space.out_port if coming else space.in_port
+    others = far & ~Names[PortName | None](frozenset([here.port])) or far
+    ports = (space.in_port, others) if coming else (others, space.out_port)
+    link = Link(coming, *ports, space.eth_src, space.eth_dst)
+    witness = Witnesses(party).of(link, Upper(space.kinds, *space[5:]))
+    return replace(reach, witness=witness, at=_judged_at(here, link), rule=stopped.rule.id if stopped.rule else "")
 
 
 def _parties(endpoint: Endpoint, rules: Rules, network: NetworkView, now: float) -> Iterator[tuple[Mac, Attachment]]:

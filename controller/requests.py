@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -13,7 +13,7 @@ from controller.conversations import Impact
 from controller.crawl import Crawl
 from controller.errors import RefusalCode
 from controller.freezes import InForce
-from controller.model import Containment, Decision, Location, OnExpiry, Plan, Proof, Target
+from controller.model import Containment, Decision, Hop, Location, OnExpiry, Plan, Proof, Reach, Target
 from controller.reach import Between
 from controller.store import Accepted, Proposal, Totals
 from drivers.base import DeviceDiff, Interface, Management, Neighbour
@@ -43,7 +43,8 @@ class ContainRequest:
 class Preview:
     """What `contain` would do, and nothing done. `notes`: what a person should know before the yes (a change freeze, a confirmation that
     will be asked for), `impact` what it would end of what was seen. `refusal` is the guard's code and sentence; what was found out before
-    it said no is still there. `changes` is the difference by device id, in the words of its driver."""
+    it said no is still there. `changes` is the difference by device id, in the words of its driver; `ways` are those of the packets that
+    the proof shows against the plan."""
 
     location: Location
     decision: Decision | None = None
@@ -53,6 +54,7 @@ class Preview:
     changes: Mapping[str, DeviceDiff] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     impact: Impact | None = None
+    ways: Mapping[Reach, Sequence[Hop]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from controller.api.schemas import AttachmentView, ContainmentView, EndpointView, LocationView, View
+from controller.api.schemas import AttachmentView, ContainmentView, EndpointView, HopView, LocationView, View
 from controller.roles import Role
 
 
@@ -116,14 +116,6 @@ class TopologyView(View):
     nodes: list[NodeView]
     links: list[LinkView]
     more: bool
-
-
-class HopView(View):
-    """Through one device: in at a port, out at another."""
-
-    device: str
-    in_port: str
-    out_port: str
 
 
 class StopView(HopView):

@@ -223,11 +223,24 @@ class OutcomeView(View):
     at: datetime | None
 
 
+class HopView(View):
+    """Through one device: in at a port, out at another."""
+
+    device: str
+    in_port: str
+    out_port: str
+
+
 class ReachView(View):
+    """`witness` is a packet that shows it. In a preview, of what remains or hits another: `path` is its way, as far as a rule looks at it,
+    and `stopped_by` the id of the rule that stops what should pass."""
+
     src: str
     dst: str
     kind: str
     witness: str
+    path: list[HopView] = []
+    stopped_by: str = ""
 
 
 class ProofView(View):

@@ -106,19 +106,30 @@ def joined_view(joined: Joined) -> listings.JoinedView:
     )
 
 
-def proof_view(proof: Proof) -> schemas.ProofView:
+def proof_view(proof: Proof, ways: Mapping[Reach, Sequence[Hop]] | None = None) -> schemas.ProofView:
+    shown = ways or {}
     return schemas.ProofView(
         holds=proof.holds,
-        blocked=_reaches(proof.blocked),
-        residual=_reaches(proof.residual),
-        collateral=_reaches(proof.collateral),
+        blocked=_reaches(proof.blocked, shown),
+        residual=_reaches(proof.residual, shown),
+        collateral=_reaches(proof.collateral, shown),
         management={device: survival.value for device, survival in proof.management.items()},
         still_reaches=[neutralize(name) for name in proof.still_reaches],
     )
 
 
-def _reaches(reaches: Iterable[Reach]) -> list[schemas.ReachView]:
-    return [schemas.ReachView(src=r.src, dst=r.dst, kind=r.kind, witness=neutralize(r.witness)) for r in reaches]
+def _reaches(reaches: Iterable[Reach], ways: Mapping[Reach, Sequence[Hop]]) -> list[schemas.ReachView]:
+    return [
+        schemas.ReachView(
+            src=r.src,
+            dst=r.dst,
+            kind=r.kind,
+            witness=neutralize(r.witness),
+            path=[schemas.HopView(**_hop(hop)) for hop in ways.get(r, ())],
+            stopped_by=r.rule,
+        )
+        for r in reaches
+    ]
 
 
 def containment_view(case: Containment, now: float) -> schemas.ContainmentView:
@@ -231,7 +242,7 @@ def preview_view(preview: Preview) -> schemas.PreviewView:
         notes=tuple(neutralize(line, _LONG) for line in preview.notes),
         impact=None if preview.impact is None else _impact_view(preview.impact),
         rules={} if plan is None else _rules(_of_sets(plan.rules)),
-        proof=None if preview.proof is None else proof_view(preview.proof),
+        proof=None if preview.proof is None else proof_view(preview.proof, preview.ways),
         refusal=None
         if refusal is None
         else schemas.RefusalView(code=refusal[0].value, reason=neutralize(refusal[1]), hint=hint_for(refusal[0].value)),
@@ -291,7 +302,7 @@ def path_view(answer: PathAnswer) -> listings.PathView:
     return listings.PathView(
         source=location_view(answer.source),
         destination=location_view(answer.destination),
-        hops=None if found is None or found.hops is None else [listings.HopView(**_hop(hop)) for hop in found.hops],
+        hops=None if found is None or found.hops is None else [schemas.HopView(**_hop(hop)) for hop in found.hops],
         there=[_traffic_view(one) for one in ([] if found is None else found.there)],
         back=[_traffic_view(one) for one in ([] if found is None else found.back)],
     )

@@ -81,7 +81,7 @@ def show_case(console: Console, case: ContainmentView, names: Names) -> None:
     for line in case.evidence:
         console.print(Text.assemble("  evidence    ", said(line)))
     if case.proof is not None:
-        show_proof(console, case.proof)
+        show_proof(console, case.proof, names)
 
 
 def _rule(case: ContainmentView) -> str:

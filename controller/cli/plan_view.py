@@ -55,7 +55,7 @@ def show_preview(console: Console, preview: PreviewView, names: Names, *, native
     console.print()
     console.print(Text(summary(changes), style="bold"))
     if preview.proof is not None:
-        show_proof(console, preview.proof)
+        show_proof(console, preview.proof, names)
     if preview.impact is not None:
         show_impact(console, preview.impact)
 
@@ -128,14 +128,14 @@ def _show_device(console: Console, device: str, lines: Sequence[DiffLineView], *
             console.print(said(f"        {part}", "dim"))
 
 
-def show_proof(console: Console, proof: ProofView) -> None:
+def show_proof(console: Console, proof: ProofView, names: Names) -> None:
     """What the plan does on the model of the network."""
     console.print()
     verdict = ("holds", "bold green") if proof.holds else ("does not hold", "bold red")
     console.print(Text.assemble(("Proof ", "bold"), verdict, " on the model of the network:"))
-    _show_reaches(console, "blocked", proof.blocked, "green")
-    _show_reaches(console, "residual", proof.residual, "yellow")
-    _show_reaches(console, "collateral", proof.collateral, "red")
+    _show_reaches(console, "blocked", proof.blocked, "green", names)
+    _show_reaches(console, "residual", proof.residual, "yellow", names)
+    _show_reaches(console, "collateral", proof.collateral, "red", names)
     if proof.still_reaches:
         named = ", ".join(proof.still_reaches[:_MOST_PAIRS])
         more = len(proof.still_reaches) - _MOST_PAIRS
@@ -190,7 +190,13 @@ def _under(names: Sequence[str], guises: Sequence[str]) -> str:
     return ", ".join([*names, f"also {others}"]) if "" in guises else f"{', '.join(names)} ({others})"
 
 
-def _show_reaches(console: Console, name: str, reaches: Sequence[ReachView], style: str) -> None:
+def _way(example: ReachView, names: Names) -> str:
+    """s1-eth3 s1 s1-eth11 > s1-eth11 s2 (any other port), stopped by rule 0a1b2c3d4e5f."""
+    hops = " > ".join(f"{hop.in_port} {switch(hop.device, names)} {hop.out_port}" for hop in example.path)
+    return f"{hops}, stopped by rule {example.stopped_by}" if example.stopped_by else hops
+
+
+def _show_reaches(console: Console, name: str, reaches: Sequence[ReachView], style: str, names: Names) -> None:
     """One line for each pair of parties, with all the kinds of traffic between them."""
     console.print(Text(f"  {name}: {len(reaches) or 'none'}", style=style if reaches else "dim"))
     kinds: dict[tuple[str, str], list[str]] = {}
@@ -198,5 +204,8 @@ def _show_reaches(console: Console, name: str, reaches: Sequence[ReachView], sty
         kinds.setdefault((reach.src, reach.dst), []).append(reach.kind)
     for (src, dst), several in list(kinds.items())[:_MOST_PAIRS]:
         console.print(Text.assemble("    ", said(f"{src} to {dst}: {_kinds_in_words(several)}")))
+        if example := next((one for one in reaches if (one.src, one.dst) == (src, dst) and one.path), None):
+            console.print(said(f"      for example {example.witness}", "dim", limit=1000))
+            console.print(said(f"      by {_way(example, names)}", "dim", limit=1000))
     if len(kinds) > _MOST_PAIRS:
         console.print(Text(f"    … and {len(kinds) - _MOST_PAIRS} pairs more (--json shows all)", style="dim"))

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from controller.model import Attachment
+from controller.model import Attachment, Hop
 from controller.network.graph import NetworkGraph
 from controller.network.regions import Voice, regions
 from drivers.header_sets import Names, Space
@@ -20,13 +20,7 @@ from drivers.semantics import Fate
 if TYPE_CHECKING:
     import networkx as nx
 
-
-class Hop(NamedTuple):
-    """Through one device: in at a port, out at another."""
-
-    device: str
-    in_port: PortName
-    out_port: PortName
+__all__ = ["Crossed", "Hop", "along", "path"]
 
 
 class Crossed(NamedTuple):

@@ -38,12 +38,12 @@ from controller.errors import Conflict, NetcordonError, RefusalCode, Refused, St
 from controller.freezes import Freeze, in_force
 from controller.intake import SOURCES
 from controller.live import Live
-from controller.model import Located, Location, Looks, Managed, OnExpiry, Outcome, Proof, Reach, Target
+from controller.model import Hop, Located, Location, Looks, Managed, OnExpiry, Outcome, Proof, Reach, Target
 from controller.neutralize import neutralize
 from controller.requests import ContainRequest, DeviceView, Preview
 from controller.roles import Role
 from controller.store import Proposal, Store
-from drivers.rules import parse_mac
+from drivers.rules import PortName, parse_mac
 from tests.unit.fake_service import HOSTILE, FakeService, refused
 from tests.unit.store_cases import START, Clock, converge, draft, endpoint, nothing
 
@@ -688,19 +688,30 @@ def test_the_proof_says_once_what_goes_for_the_same_protocols(
     blocked = [Reach("device", "anyone", kind) for kind in kinds]
     blocked += [Reach("device", "everyone", f"{name} broadcast") for name in ("ARP", "TCP")]
     residual = (Reach("anyone", "device", "UDP"), Reach("anyone", "device", "ARP as another IP"))
-    collateral = (Reach("02:00:00:00:00:09", "anyone", "ARP, TCP"),)
+    hit = Reach("02:00:00:00:00:09", "anyone", "ARP, TCP", "02:00:00:00:00:09 > 02:00:5e:00:53:02", rule="0a1b2c3d4e5f")
+    collateral = (hit,)
+    way = (Hop("s1", PortName("eth9"), PortName("eth2")), Hop("s2", PortName("eth7"), PortName("(any other port)")))
     original = daemon.service.plan
 
     async def proved(request: ContainRequest) -> Preview:
-        return replace(await original(request), proof=Proof(tuple(blocked), residual, collateral, {}))
+        proof = Proof(tuple(blocked), residual, collateral, {})
+        return replace(await original(request), proof=proof, ways={hit: way, residual[0]: way[:1]})
 
     monkeypatch.setattr(daemon.service, "plan", proved)
     lines = [line.strip() for line in command("plan", "10.0.0.1").out.splitlines()]
     assert "device to anyone: ARP, TCP, also as another MAC, as another IP" in lines
     assert "device to everyone: ARP, TCP (broadcast)" in lines
     assert "anyone to device: UDP; ARP (as another IP)" in lines
-    assert "02:00:00:00:00:09 to anyone: ARP, TCP" in lines
-    assert len(command("plan", "10.0.0.1", "--json").json["proof"]["blocked"]) == len(blocked)
+    assert "by eth9 s1 eth2" in lines
+    at = lines.index("02:00:00:00:00:09 to anyone: ARP, TCP")
+    assert lines[at + 1 : at + 3] == [
+        "for example 02:00:00:00:00:09 > 02:00:5e:00:53:02",
+        "by eth9 s1 eth2 > eth7 s2 (any other port), stopped by rule 0a1b2c3d4e5f",
+    ]
+    told = command("plan", "10.0.0.1", "--json").json["proof"]
+    assert len(told["blocked"]) == len(blocked)
+    (shown,) = told["collateral"]
+    assert (shown["stopped_by"], [hop["device"] for hop in shown["path"]]) == ("0a1b2c3d4e5f", ["s1", "s2"])
 
 
 @pytest.mark.parametrize("name", ["devices", "endpoints", "proposals"])

@@ -13,17 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.counterexample import ways
 from controller.cut import minimum_cut
 from controller.enforcement import MOST_DEVICES, Points, enforcement_points
 from controller.errors import RefusalCode, Refused
-from controller.model import BEFORE_A_RULE, Attachment, Endpoint, Plan, Target
+from controller.model import BEFORE_A_RULE, Attachment, Endpoint, Hop, Plan, Target
 from controller.network.graph import NetworkGraph
 from controller.network.segments import Segment, Segments
 from controller.plan import MOST_NEIGHBOURS, make_plan_at
 from controller.prove import prove
+from controller.questions import ELSEWHERE
 from drivers.base import Capabilities, Sighting
 from drivers.memory import MemoryDriver
-from drivers.rules import Action, PortName
+from drivers.rules import Action, Direction, PortName
 from drivers.semantics import Crossing, Fate, Frame, verdict
 from tests.campus import DECISION, NOW, S1, S2, Campus, campus, mac, place, port
 from tests.unit.test_segments import CLOSET, MLAG, RING
@@ -161,6 +163,26 @@ def test_at_a_switch_that_nobody_serves_the_cut_is_at_its_uplink_and_who_is_at_t
     assert set(proof.still_reaches) == {mac(7), S1}
     assert [reach.witness for reach in proof.residual if reach.dst == mac(7)] == ["s1:s1-eth4"]
     assert {reach.kind for reach in proof.residual if reach.dst == S1} == {BEFORE_A_RULE}
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_what_remains_is_shown_with_the_way_of_a_packet_from_the_devices_own_port_on(direction: Direction) -> None:
+    net = campus()
+    seen(net, 6, 3)
+    endpoint = net.locate(Target(mac=mac(6))).endpoint
+    assert endpoint is not None
+    plan = planned(net, endpoint, served_but(S1))
+    (place,) = plan.enforced_at
+    other = [rule for rule in plan.rules[S2] if rule.match.direction is not direction]
+    half = replace(plan, rules={S2: type(plan.rules[S2])(other)})
+    proof = prove(half, net.network, net.now)
+    ends = ("device", "anyone") if direction is Direction.FROM else ("anyone", "device")
+    shown = {ways(half, proof, net.network)[one] for one in proof.residual if (one.src, one.dst) == ends and one.at}
+    uplink = net.network.graph.topology()[S1][S2]
+    (near,) = {one["ends"][S1] for one in uplink.values()}
+    hops = (Hop(S1, port(3), near), Hop(S2, place.port, ELSEWHERE))
+    back = tuple(Hop(device, out_port, in_port) for device, in_port, out_port in reversed(hops))
+    assert shown == {hops if direction is Direction.FROM else back}
 
 
 def test_where_nothing_takes_rules_nothing_is_promised() -> None:

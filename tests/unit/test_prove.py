@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.model import Endpoint, Plan, Proof, Survival
+from controller.model import Endpoint, Hop, Plan, Proof, Survival
 from controller.plan import make_plan
 from controller.prove import prove
+from controller.questions import ELSEWHERE
 from drivers.base import Management, ObservedState, PreState
 from drivers.memory import MemoryDevice, MemoryDriver, MemoryOptions
 from drivers.rules import Action, Direction, Mac, Match, PortName, Provenance, Rule, RuleSet
@@ -90,6 +91,15 @@ def test_closing_a_shared_port_as_a_whole_is_found_to_hit_the_neighbour() -> Non
     proof = proven(net, with_rules(net, *whole))
     assert {(reach.src, reach.dst) for reach in proof.collateral} == {(mac(70), "anyone"), ("anyone", mac(70))}
     assert not proof.holds
+    by = {reach.src: (reach.at, reach.rule) for reach in proof.collateral}
+    leaving, coming = (one.id for one in whole)
+    assert by == {
+        mac(70): (Hop(S1, port(3), ELSEWHERE), leaving),
+        "anyone": (Hop(S1, ELSEWHERE, port(3)), coming),
+    }
+    for reach in proof.collateral:
+        assert mac(70) in reach.witness
+        assert f"in {reach.at.in_port} out {reach.at.out_port}" in reach.witness if reach.at else False
 
 
 @pytest.mark.parametrize(
