@@ -51,8 +51,6 @@ class SshLine(ABC):
 
     def open(self, password: str) -> None:
         """Checks the host key, unless it is said otherwise."""
-        from napalm.base.exceptions import ConnectionException
-
         self._check()
         options = self._options
         if not options.verify:
@@ -71,10 +69,7 @@ class SshLine(ABC):
             "read_timeout_override": PATIENCE,
         }
         napalm = self._driver(password, optional)
-        try:
-            napalm.open()
-        except ConnectionException as error:  # NAPALM says that there is no connection, and Netmiko why
-            raise OSError(f"{error.__context__ or error}") from None
+        self._begin(napalm)
         napalm.device.channel = _Channel(napalm.device.remote_conn, napalm.device.encoding)
         self._napalm = napalm
         self._check()
@@ -83,6 +78,14 @@ class SshLine(ABC):
             raise DeviceRefused(
                 f"{self._device}: {options.username!r} is not privileged there: give the account privilege 15"
             )
+
+    def _begin(self, napalm: Any) -> None:
+        from napalm.base.exceptions import ConnectionException
+
+        try:
+            napalm.open()
+        except ConnectionException as error:  # NAPALM says that there is no connection, and Netmiko why
+            raise OSError(f"{error.__context__ or error}") from None
 
     def _check(self) -> None:
         """A cut that came while it was opened found nothing to hang up."""

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from drivers.base import Change, DeviceRefused, DiffLine, ObservedState, OutcomeUnknown, PreState
+from drivers.napalm_config.committing import CommittingDriver
 from drivers.napalm_config.ios_device import Catalyst
 from drivers.napalm_config.messages import Commands
 from drivers.napalm_config.ours import is_ours
@@ -103,6 +104,13 @@ class CiscoIosPlatform(Catalyst):
             napalm.device.exit_config_mode()
             return [" ".join(re.sub("^Invalid input detected at command", "refused", str(error)).split())]
         return []
+
+
+class CiscoIosDriver(CommittingDriver):
+    """What is sent are lines that count one by one; they wait for a confirmation where the switch has an archive."""
+
+    def __init__(self, device: str, options: CiscoIosOptions) -> None:
+        super().__init__(device, options, CiscoIosPlatform(device, options))
 
 
 def _loose(seen: Seen) -> list[tuple[str, str]]:

@@ -23,6 +23,9 @@ class CiscoLine(SshLine):
         trust = {name: value for name, value in optional.items() if name != "force_no_enable"}
         return CiscoCli(host=self._options.host, username=self._options.username, password=password, **trust)
 
+    def _begin(self, napalm: Any) -> None:
+        napalm.open()
+
 
 class CiscoCli:
     """`login` is what Netmiko's ConnectHandler takes. `device` is its connection, once it is open."""

@@ -22,8 +22,6 @@ from drivers.base import (
     Scope,
     UnsupportedAction,
 )
-from drivers.napalm_config.driver import CommittingDriver
-from drivers.netmiko_cli.cisco_ios import CiscoIosPlatform
 from drivers.netmiko_cli.linux import LinuxPlatform
 from drivers.netmiko_cli.messages import Refusal
 from drivers.netmiko_cli.options import CiscoIosOptions, Named, NetmikoOptions
@@ -47,14 +45,11 @@ def driver_for(device: str, options: NetmikoOptions | CiscoIosOptions | Mapping[
     if isinstance(options, Mapping):
         is_cisco = Named.model_validate(dict(options)).platform == "cisco_ios"
         options = (CiscoIosOptions if is_cisco else NetmikoOptions).model_validate(dict(options))
-    return CiscoIosDriver(device, options) if isinstance(options, CiscoIosOptions) else NetmikoDriver(device, options)
+    if isinstance(options, CiscoIosOptions):
+        from drivers.netmiko_cli.cisco_ios import CiscoIosDriver
 
-
-class CiscoIosDriver(CommittingDriver):
-    """What is sent are lines that count one by one; they wait for a confirmation where the switch has an archive."""
-
-    def __init__(self, device: str, options: CiscoIosOptions) -> None:
-        super().__init__(device, options, CiscoIosPlatform(device, options))
+        return CiscoIosDriver(device, options)
+    return NetmikoDriver(device, options)
 
 
 class NetmikoDriver:

@@ -15,8 +15,8 @@ from drivers.napalm_config.driver import NapalmDriver
 from drivers.napalm_config.ios_commands import COMMANDS
 from drivers.napalm_config.messages import Commands
 from drivers.napalm_config.options import IosOptions, Save
+from drivers.netmiko_cli.cisco_ios import CiscoIosDriver
 from drivers.netmiko_cli.commands import COMMANDS as OF_NETMIKO
-from drivers.netmiko_cli.driver import CiscoIosDriver
 from drivers.netmiko_cli.options import CiscoIosOptions
 from tests.contract.vendor_bench import HOSTS, VendorBench
 from tests.vendor_lab import start_ios

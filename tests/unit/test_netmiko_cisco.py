@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -22,8 +24,9 @@ from drivers.base import (
 from drivers.napalm_config.commands import unknown
 from drivers.napalm_config.options import Save
 from drivers.netmiko_cli import cisco_told
+from drivers.netmiko_cli.cisco_ios import CiscoIosDriver
 from drivers.netmiko_cli.commands import COMMANDS
-from drivers.netmiko_cli.driver import CiscoIosDriver, NetmikoDriver, driver_for
+from drivers.netmiko_cli.driver import NetmikoDriver, driver_for
 from drivers.netmiko_cli.options import CiscoIosOptions
 from drivers.rules import Action, Direction, Match, PortName, PortRange, Protocol, Provenance, Rule, RuleSet
 from topologies.vendor.faults import Sever
@@ -287,3 +290,22 @@ def test_the_platform_chooses_the_driver() -> None:
     ):
         with pytest.raises(ValidationError):
             driver_for("sw1", {**told, **wrong})
+
+
+def test_neither_a_host_with_a_shell_nor_typing_needs_napalm() -> None:
+    script = (
+        "import sys; sys.modules['napalm'] = None; from drivers.netmiko_cli.driver import driver_for; "
+        "[driver_for('d', {'platform': one, 'host': 'd', 'username': 'u'}) for one in ('linux', 'cisco_ios')]"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+async def test_a_switch_is_contained_where_napalm_is_not_installed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("napalm", "napalm.base", "napalm.base.exceptions", "napalm.ios"):
+        monkeypatch.setitem(sys.modules, name, None)
+    await bench.driver.facts()
+    await bench.converge()
+    assert bench.denied
