@@ -36,7 +36,8 @@ MIB = 1024 * 1024
 @dataclass(frozen=True, slots=True)
 class Figures:
     """Of one size. `built`, `read` and `taken` in seconds; each `Spread` in milliseconds. `network_mib` is what graph and bindings add to
-    the process, `peak_mib` its largest size. `edge`, `boxed`, `bundled` and `cut` are from locating to proof, every guard included."""
+    the process, `peak_mib` its largest size. `edge`, `boxed`, `bundled` and `cut` are from locating to proof, every guard included. `whole`
+    is to prove the plans of all trials anew, `again` the one that a sighting concerns, the sighting included."""
 
     switches: int
     bindings: int
@@ -50,6 +51,8 @@ class Figures:
     earlier: Spread
     plan: Spread
     prove: Spread
+    whole: float
+    again: Spread
     edge: Spread
     boxed: Spread
     bundled: Spread
@@ -58,6 +61,11 @@ class Figures:
     @property
     def loaded(self) -> float:
         return self.built + self.read + self.taken
+
+    @property
+    def again_of_whole(self) -> float:
+        """What proving again after one change takes of proving everything, within this one run."""
+        return self.again.median / self.whole
 
 
 class Wrong(Exception):
@@ -93,6 +101,13 @@ async def _measure(made: Synthetic, url: str, trials: int, chance: random.Random
     some = chance.choices(made.devices, k=trials)
     endpoints = [asked.at_its_port(one) for one in some]
     plans = [asked.planned(endpoint) for endpoint in endpoints]
+    held = dict(zip(some, plans, strict=True))
+    whole = _each(lambda all_of_them: [prove(one, network, NOW) for one in all_of_them], [plans]).median
+
+    def change(one: Plugged) -> None:
+        asked.seen(one)
+        prove(held[one], network, NOW)
+
     figures = Figures(
         switches=len(made.facts),
         bindings=number,
@@ -106,6 +121,8 @@ async def _measure(made: Synthetic, url: str, trials: int, chance: random.Random
         earlier=_each(asked.an_hour_ago, some),
         plan=_each(asked.planned, endpoints),
         prove=_each(lambda plan: prove(plan, network, NOW), plans),
+        whole=whole,
+        again=_each(change, some),
         edge=_each(lambda one: asked.contained(one, 1), some),
         boxed=_each(lambda one: asked.contained(one, 1), chance.choices(made.boxed, k=trials)),
         bundled=_each(lambda one: asked.contained(one, 2), chance.choices(made.bundled, k=trials)),
