@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,9 @@ class Line(Protocol):
     def cut(self) -> None: ...
 
 
+IMPORTING = threading.Lock()
+"""Each device has a thread. Where several import NAPALM and Netmiko for the first time at once, one of them may find a module half made, or
+the table of them changed while it walks it."""
 L = TypeVar("L", bound=Line)
 T = TypeVar("T")
 
@@ -45,7 +49,7 @@ class WarmSession(ABC, Generic[L]):
 
     @abstractmethod
     def _new_line(self) -> L:
-        """A line that is not open yet. In the session's thread."""
+        """A line that is not open yet, with all imported that opening it takes. In the session's thread, one thread at a time."""
 
     @abstractmethod
     def _use(self, line: L, work: Callable[[Any], T]) -> T:
@@ -77,7 +81,8 @@ class WarmSession(ABC, Generic[L]):
 
     def _guarded(self, work: Callable[[Any], T]) -> T:
         if self._line is None:
-            self._line = self._new_line()
+            with IMPORTING:
+                self._line = self._new_line()
         line = self._line
         try:
             done = self._use(line, work)

@@ -9,6 +9,7 @@ import ssl
 from contextlib import suppress
 from typing import Any
 
+from napalm.eos import EOSDriver
 from pyeapi.eapilib import HttpsEapiConnection
 
 from drivers.napalm_config.options import EosOptions
@@ -32,8 +33,6 @@ class EosLine:
 
     def open(self, password: str) -> None:
         """NAPALM checks the new session by asking for the version."""
-        from napalm.eos import EOSDriver
-
         options = self._options
         optional = {
             "port": options.port,

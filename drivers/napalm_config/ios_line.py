@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from napalm.ios import IOSDriver
+
 from drivers.napalm_config.options import IosOptions
 from drivers.napalm_config.ssh_line import SshLine
 
@@ -16,8 +18,6 @@ class IosLine(SshLine):
         self._file_system, self._merge = options.file_system, merge
 
     def _driver(self, password: str, optional: dict[str, Any]) -> Any:
-        from napalm.ios import IOSDriver
-
         own = {"dest_file_system": self._file_system, "merge_cfg": self._merge, "canonical_int": True}
         options = self._options
         return IOSDriver(options.host, options.username, password, timeout=10, optional_args=optional | own)

@@ -7,6 +7,9 @@ import tempfile
 from contextlib import ExitStack, suppress
 from typing import Any
 
+from jnpr.junos import Device
+from napalm.junos import JunOSDriver
+
 from drivers.napalm_config.options import JunosOptions
 
 LOG = logging.getLogger("netcordon.napalm")
@@ -38,9 +41,6 @@ class JunosLine:
 
     def open(self, password: str) -> None:
         """NAPALM's driver takes no word on host keys: it gets the PyEZ device that checks them."""
-        from jnpr.junos import Device
-        from napalm.junos import JunOSDriver
-
         options = self._options
         if not options.verify:
             LOG.warning(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from napalm.nxos_ssh import NXOSSSHDriver
+
 from drivers.napalm_config.ssh_line import SshLine, hang_up, is_open
 
 
@@ -30,8 +32,6 @@ class NxosLine(SshLine):
         self._held = None
 
     def _driver(self, password: str, optional: dict[str, Any]) -> Any:
-        from napalm.nxos_ssh import NXOSSSHDriver
-
         options = self._options
         return NXOSSSHDriver(options.host, options.username, password, timeout=10, optional_args=optional)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -9,7 +12,8 @@ from typing import Any, TypeVar
 import pytest
 
 from drivers.base import DeviceUnreachable, OutcomeUnknown
-from drivers.warm_session import Lost, WarmSession
+from drivers.napalm_config.platforms import OPTIONS
+from drivers.warm_session import IMPORTING, Lost, WarmSession
 
 T = TypeVar("T")
 
@@ -100,3 +104,38 @@ async def test_what_may_have_changed_the_device_is_never_sent_twice(device: Devi
     assert device.asked == [0, 0]
     await session.ask()
     assert device.asked == [0, 0, 1]
+
+
+async def test_two_devices_do_not_import_their_libraries_at_once(device: Device) -> None:
+    """The second is made no line while the first one's is being made."""
+    one, other = Session(device), Session(device)
+    with IMPORTING:
+        asked = asyncio.create_task(one.ask()), asyncio.create_task(other.ask())
+        await asyncio.wait(asked, timeout=0.1)
+        assert device.wires == []
+    await asyncio.gather(*asked)
+    assert sorted(device.asked) == [0, 1]
+    for session in (one, other):
+        await session.close()
+
+
+@pytest.mark.parametrize("platform", sorted(OPTIONS))
+def test_a_line_of_a_platform_comes_with_all_that_opening_it_imports(platform: str) -> None:
+    """In a process of its own: here everything was imported long ago."""
+    script = f"""
+import sys
+from drivers.napalm_config.platforms import options_from, platform_of
+from drivers.napalm_config.session import Session
+options = options_from({{"platform": {platform!r}, "host": "127.0.0.1", "port": 9, "username": "u", "verify": False}})
+platform = platform_of("sw1", options)
+line = Session("sw1", options, platform)._new_line()
+before = set(sys.modules)
+try:
+    line.open("secret")
+except (OSError, *platform.lost()):
+    pass
+print(*sorted(name for name in set(sys.modules) - before if name.partition(".")[0] in ("napalm", "netmiko")))
+"""
+    words = [sys.executable, "-W", "ignore", "-c", script]
+    said = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout
+    assert said.split() == []
