@@ -29,10 +29,11 @@ class Passage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Where something is dropped: the device and its ports, and because of which containment."""
+    """Where something is dropped: the device and its ports, because of which containment, and by which of its rules (the id)."""
 
     hop: Hop
     containment: str
+    rule: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def _summed_up(name: str, crossed: Sequence[Crossed]) -> Traffic:
     dropped = [one for one in crossed if one.fate is Fate.DROP]
     if not dropped:
         return Traffic(name, Passage.PASSES)
-    stops = (Stop(one.hop, one.rule.provenance.containment) for one in dropped if one.hop and one.rule)
+    stops = (Stop(one.hop, one.rule.provenance.containment, one.rule.id) for one in dropped if one.hop and one.rule)
     passage = Passage.BLOCKED if len(dropped) == len(crossed) else Passage.PARTLY
     shown = [one.space for one in dropped if any(kind.ports and not kind.fragment for kind in one.space.kinds.values)]
     # Spaces are parted by the receiver's ports first: where the sender's make no difference, those are what is stopped.

@@ -119,9 +119,10 @@ class TopologyView(View):
 
 
 class StopView(HopView):
-    """Where frames are dropped, and because of which containment."""
+    """Where frames are dropped, because of which containment, and by which of its rules (the id)."""
 
     containment: str
+    rule: str = ""
 
 
 class TrafficView(View):

@@ -316,7 +316,9 @@ def _traffic_view(traffic: Traffic) -> listings.TrafficView:
     return listings.TrafficView(
         kind=traffic.kind,
         passage=traffic.passage.value,
-        stops=[listings.StopView(**_hop(stop.hop), containment=stop.containment) for stop in traffic.stops],
+        stops=[
+            listings.StopView(**_hop(stop.hop), containment=stop.containment, rule=stop.rule) for stop in traffic.stops
+        ],
         ports=[_span(*span) for span in traffic.ports],
         from_ports=[_span(*span) for span in traffic.from_ports],
     )

@@ -69,7 +69,7 @@ def _show(found: PathView, names: Names) -> None:
         output.stdout().print()
         _say(f"{title}:")
         output.table(
-            Form(("TRAFFIC", "PASSES", "WHAT IS STOPPED", "BY", "AT"), folds=("BY", "AT")),
+            Form(("TRAFFIC", "PASSES", "WHAT IS STOPPED", "BY", "RULE", "AT"), folds=("BY", "RULE", "AT")),
             (_row(one, names) for one in traffic),
             "",
         )
@@ -93,8 +93,9 @@ def _place(end: LocationView) -> str:
 def _row(traffic: TrafficView, names: Names) -> tuple[object, ...]:
     said = output.said(traffic.passage, _STYLES.get(traffic.passage, ""))
     by = dict.fromkeys(stop.containment for stop in traffic.stops)
+    rules = dict.fromkeys(stop.rule for stop in traffic.stops)
     at = dict.fromkeys(f"{names.get(stop.device, stop.device)}:{stop.in_port}" for stop in traffic.stops)
-    lines = (Text("\n").join(output.said(one) for one in some) or "-" for some in (by, at))
+    lines = (Text("\n").join(output.said(one) for one in some) or "-" for some in (by, rules, at))
     return traffic.kind, said, _stopped(traffic), *lines
 
 

@@ -262,7 +262,7 @@ class FakeService:
         if destination.ip == ip_address("10.0.0.98"):
             return PathAnswer(*ends, Between(ends[0].endpoint, ends[1].endpoint, None))
         first, second = Hop("s1", PortName("eth1"), PortName(HOSTILE)), Hop("s2", PortName("eth9"), PortName("eth2"))
-        stop = (Stop(first, "c-0000000000000001"),)
+        stop = (Stop(first, "c-0000000000000001", "0a1b2c3d4e5f"),)
         there = (
             Traffic("ARP", Passage.BLOCKED, stop),
             Traffic("TCP", Passage.PARTLY, stop, ((445, 445), (135, 139))),

@@ -739,12 +739,13 @@ def test_a_path_shows_its_hops_and_what_stops_what(daemon: Daemon, command: Comm
     assert shown.code == ExitCode.OK
     assert f"10.0.0.1 > eth1 s1 {neutralize(HOSTILE)} > eth9 s2 eth2 > 10.0.0.2" in shown.out
     rows = [line.split() for line in shown.out.splitlines()]
-    assert ["ARP", "blocked", "all", "c-0000000000000001", "s1:eth1"] in rows
-    assert ["TCP", "partly", "to", "445,", "135-139", "c-0000000000000001", "s1:eth1"] in rows
-    assert ["TCP", "partly", "from", "445", "c-0000000000000001", "s1:eth1"] in rows
-    assert ["UDP", "passes", "-", "-", "-"] in rows
+    assert ["ARP", "blocked", "all", "c-0000000000000001", "0a1b2c3d4e5f", "s1:eth1"] in rows
+    assert ["TCP", "partly", "to", "445,", "135-139", "c-0000000000000001", "0a1b2c3d4e5f", "s1:eth1"] in rows
+    assert ["TCP", "partly", "from", "445", "c-0000000000000001", "0a1b2c3d4e5f", "s1:eth1"] in rows
+    assert ["UDP", "passes", "-", "-", "-", "-"] in rows
     told = command("path", "10.0.0.1", "10.0.0.2", "--json").json
     assert [hop["device"] for hop in told["hops"]] == ["s1", "s2"]
+    assert {stop["rule"] for one in told["there"] for stop in one["stops"]} == {"0a1b2c3d4e5f"}
 
 
 def test_a_path_that_nobody_knows_is_said_to_be_none(daemon: Daemon, command: Command) -> None:

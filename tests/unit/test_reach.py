@@ -10,7 +10,7 @@ from controller.plan import make_plan
 from controller.profiles import LATERAL
 from controller.reach import Between, Passage, Traffic, between
 from drivers.memory import MemoryDriver
-from drivers.rules import PortName, RuleSet
+from drivers.rules import Direction, PortName, RuleSet
 from tests.campus import DECISION, NOW, S1, S2, UPLINK, Campus, campus, place, port
 
 HOUR = 3600.0
@@ -59,6 +59,9 @@ def test_a_contained_device_is_stopped_both_ways_and_its_neighbour_is_not() -> N
     assert {*passages(found.there).values(), *passages(found.back).values()} == {Passage.BLOCKED}
     stops = {(stop.hop.device, stop.containment) for one in (*found.there, *found.back) for stop in one.stops}
     assert stops == {(S1, "c-1")}
+    named = {stop.rule: stop.hop for one in (*found.there, *found.back) for stop in one.stops}
+    by = {rule.id: rule.match.direction for rule in rules[S1]}
+    assert {by[rule] for rule in named} == set(Direction)
     assert found.there[0].stops[0].hop.in_port == port(3)
     assert found.back[0].stops[0].hop.out_port == port(3)
     beside = asked(made, "10.0.0.77", "10.0.0.88", rules)
