@@ -54,7 +54,7 @@ ROWS = (
     Row("prove, ms", lambda f: f.prove),
     Row("prove the plans of all trials, ms", lambda f: f.whole),
     Row("of these, prove again the one whose device was seen, ms", lambda f: f.again),
-    Row("the latter as a part of the former", lambda f: f.again_of_whole, 0.5),
+    Row("the latter, % of the former", lambda f: 100 * f.again_of_whole, 1, "%"),
     Row("locate, plan and prove with every guard: known edge port, ms", lambda f: f.edge, 5, "ms"),
     Row("the same behind a closet switch, ms", lambda f: f.boxed),
     Row("the same at an MLAG, ms", lambda f: f.bundled),
