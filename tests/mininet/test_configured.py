@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from drivers.netmiko_cli.options import CiscoIosOptions
 from labs.installation import places
 from tests.contract.bench import Station, Traffic
 from tests.contract.eos_bench import EosBench, EosLab, running_eos
@@ -21,6 +23,7 @@ pytestmark = pytest.mark.mininet
 
 def settings(lab: EosLab | IosLab, folder: Path, openflow_port: int, api_port: int) -> Words:
     options = lab.options.model_dump(mode="json", exclude={"save", "poll"}) | {"poll": "0.3"}
+    driver = "netmiko" if options["platform"] == "cisco_ios" else "napalm"
     return {
         "store": f"sqlite:///{folder / 'netcordon.db'}",
         "listen": {"address": "127.0.0.1", "port": api_port, "socket": str(folder / "api.sock")},
@@ -32,7 +35,7 @@ def settings(lab: EosLab | IosLab, folder: Path, openflow_port: int, api_port: i
                 "log": str(folder / "speaker.log"),
             }
         },
-        "devices": [{"id": "access-1", "driver": "napalm", "management": "oob", "options": options}],
+        "devices": [{"id": "access-1", "driver": driver, "management": "oob", "options": options}],
         "reconcile": {"deadline": 15, "resync": 2},
     }
 
@@ -41,7 +44,11 @@ def text(lab: EosLab | IosLab) -> str:
     return lab.switch.text() if isinstance(lab, IosLab) else lab.switch.running.text(GRAMMAR)
 
 
-@pytest.mark.parametrize(("running", "on"), [(running_eos, EosBench), (running_ios, IosBench)], ids=["eos", "ios"])
+@pytest.mark.parametrize(
+    ("running", "on"),
+    [(running_eos, EosBench), (running_ios, IosBench), (partial(running_ios, kind=CiscoIosOptions), IosBench)],
+    ids=["eos", "ios", "cisco_ios"],
+)
 def test_a_device_at_a_configured_switch_is_contained_and_released(
     tmp_path: Path,
     running: Callable[[Path], AbstractContextManager[EosLab | IosLab]],
