@@ -1,8 +1,8 @@
 """Cisco IOS by its command line alone, through Netmiko's unmodified cisco_ios driver: for a switch, or an account, where no file can be put
 that is merged. What is asked and rendered is what `drivers/napalm_config/ios_device.py` asks and renders.
 
-The lines are typed under `configure terminal`, each with its own prompt awaited; the first that IOS complains about ends it. With an
-archive they wait for `configure confirm` from before the first of them on, and a line that is refused takes the whole back. Without one
+The lines are typed under `configure terminal`, and a prompt is awaited for each; the first answer that complains ends it. With an archive
+they wait for `configure confirm` from before the first of them on, and a line that is refused takes the whole back. Without one
 (`archive: false`) IOS has nothing that undoes them. `reload in` would, and with it every unsaved edit, and the forwarding of every port
 for minutes, so it is not sent: it is declared that there is no timer, and after a refused line the state is told as unknown.
 """
@@ -28,6 +28,9 @@ from drivers.napalm_config.seen import Seen, SeenState
 from drivers.napalm_config.ssh_line import ask
 from drivers.netmiko_cli.options import CiscoIosOptions
 from drivers.rules import RuleSet
+
+AT_ONCE = 20
+"""Lines that are typed ahead of their answers: a kilobyte or two, which any terminal takes."""
 
 
 class CiscoIosPlatform(Catalyst):
@@ -93,13 +96,16 @@ class CiscoIosPlatform(Catalyst):
             raise DeviceRefused(f"{self._device}: {strange[0][:80]!r} cannot be typed: nothing was sent")
 
     def _enact(self, napalm: Any, lines: Sequence[str]) -> list[str]:
-        """As Netmiko's `send_config_set` with an `error_pattern`, which takes a fifth of a second for each line."""
-        prompt = rf"(?m:^{re.escape(napalm.device.base_prompt)}\S*\(\S*\)#\s*$)"
+        """As Netmiko's `send_config_set` with an `error_pattern`, which takes a fifth of a second for each line. Where the whole can be
+        taken back, some are typed ahead of their answers."""
+        prompt = rf"(?m:^{re.escape(napalm.device.base_prompt)}\S*\(\S*\)#)"
+        step = AT_ONCE if self._cli_options.archive else 1
         napalm.device.config_mode()
         wrong: list[str] = []
-        for line in lines:
-            if wrong := complaints(ask(napalm, [line.strip()], prompt)):
-                wrong = [f"refused: {line.strip()}: {'; '.join(wrong)}"]
+        for at in range(0, len(lines), step):
+            typed = [line.strip() for line in lines[at : at + step]]
+            if wrong := complaints(ask(napalm, typed, prompt)):
+                wrong = [f"refused, from {typed[0]!r} on: {'; '.join(wrong)}"]
                 break
         napalm.device.exit_config_mode()
         return wrong

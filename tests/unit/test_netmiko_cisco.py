@@ -131,7 +131,7 @@ async def test_what_nobody_confirmed_in_time_is_gone_and_not_claimed(bench: Benc
 async def test_a_refused_line_takes_the_whole_back(bench: Bench, line: str) -> None:
     bench.switch.faults.refuse = re.compile(line)
     before = bench.switch.text()
-    with pytest.raises(DeviceRefused, match=r"refused: .*% Invalid input detected"):
+    with pytest.raises(DeviceRefused, match=r"refused, from .*% Invalid input detected"):
         await bench.push()
     assert (bench.switch.text(), bench.waits()) == (before, False)
     bench.switch.faults.refuse = None
