@@ -42,6 +42,8 @@ MERGE = "netcordon-merge.txt"
 VERSION = "show version | include uptime is|System restarted|Processor board"
 TIMER = "show archive config rollback timer"
 SAVED = "show archive config differences nvram:startup-config system:running-config"
+NONE = "(?!)"
+"""A question that is never asked."""
 ROOM = ("show platform tcam utilization", "show platform hardware fed switch active fwd-asic resource tcam utilization")
 """By the family of the hardware: the first that is known is asked from then on."""
 
@@ -262,9 +264,13 @@ def _plain(text: str) -> list[str]:
     return [canonical(line) or line for line in lines if line.split()[1:] and not re.match(r"!|Current|Building", line)]
 
 
-def run(napalm: Any, command: str, question: str = "(?!)") -> str:
+def run(napalm: Any, command: str, question: str = NONE) -> str:
     """A command that NAPALM has no method for, on its own session: what is said until the prompt, of whatever mode, or the question."""
     prompt = rf"^{re.escape(napalm.device.base_prompt)}\S*[>#]\s*$"
+    if command and question == NONE:
+        from drivers.napalm_config.ssh_line import ask
+
+        return ask(napalm, [command], f"(?m:{prompt})")
     until = rf"(?m:{prompt}|{question})"
     # Netmiko takes the first line away for the command's echo: an empty answer has none, and the line is IOS's.
     return str(napalm.device.send_command(command, expect_string=until, strip_command=bool(command)))

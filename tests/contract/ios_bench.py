@@ -108,7 +108,7 @@ class IosBench(VendorBench):
         if isinstance(self.driver, NapalmDriver):
             return CUTS
         end = TYPED_FROM + sum(len(one.lines) for one in change.messages if isinstance(one, Commands))
-        return TYPED_FROM - 4, (TYPED_FROM + end) // 2, end, end + 4
+        return (TYPED_FROM + end) // 2, end + 4
 
     async def wipe(self) -> None:
         with self._switch.lock:
