@@ -34,6 +34,7 @@ from drivers.base import (
     DeviceUnreachable,
     Driver,
     DriverError,
+    LaysReady,
     ObservedState,
     OutcomeUnknown,
     Receipt,
@@ -53,6 +54,8 @@ WITNESS = "witness:"
 """What a driver puts in to count with, and no containment asked for."""
 SEEN_WHOLE = frozenset({Outcome.INSTALLED, Outcome.PROVEN, Outcome.DRIFTED})
 """Outcomes of a containment all of whose rules were once read back."""
+PUT_OFF_MOST = 20
+"""Times in a row that the look of a resync is given up for a push."""
 GATHER, GATHER_MORE, GATHER_MOST = 0.03, 0.15, 0.6
 """Seconds for which a push to a configured switch waits for more to come in: at first, once more came, and at most. A push takes half a
 second there."""
@@ -92,6 +95,8 @@ class DeviceLoop:
         self._held: frozenset[str] = frozenset()
         self._recorded: tuple[RuleSet, str, int] | None = None
         self._resync_at: float | None = None
+        self._seen_anew: ObservedState | None = None
+        self._put_off = 0
         self._standing = RuleSet()
         self._touched: frozenset[str] = frozenset()
         self._recalled = False
@@ -280,7 +285,7 @@ class DeviceLoop:
         if fresh:
             self._recorded = None
         desired = await self._store.desired(self.device, anew=fresh)
-        observed = self._known if self._known is not None else await self._look()
+        observed = self._known if self._known is not None else await self._looked()
         change = self._change(desired, observed)
         drifted = fresh and await self._record_drift(desired, observed, change, epoch)
         if change.empty:
@@ -309,7 +314,7 @@ class DeviceLoop:
 
     def _doubt(self) -> None:
         """What is known, and what a pass on its way is finding out, holds no longer."""
-        self._known = None
+        self._known = self._seen_anew = None
         self._doubts += 1
         self._withdraw()
 
@@ -323,6 +328,12 @@ class DeviceLoop:
         self._standing = RuleSet(r for r in desired.rules if r.id not in lacking) if lacking else desired.rules
         self._touched = frozenset()
         self._remembered = frozenset(desired.baseline.ports)
+
+    async def _looked(self) -> ObservedState:
+        """A look at all, which a resync may just have had."""
+        seen, self._seen_anew = self._seen_anew, None
+        self._resync_at = None if seen is None else self._resync_at
+        return seen if seen is not None else await self._look()
 
     async def _look(self) -> ObservedState:
         observed = await self.driver.observe(EVERYTHING)
@@ -489,7 +500,7 @@ class DeviceLoop:
         return self._epoch
 
     async def _rest(self) -> bool:
-        """Until woken, which it says, or until the next try is due; a due resync forgets what was known."""
+        """Until woken, which it says, or until the next try is due. A due resync looks anew at all, and forgets what was known."""
         if self._failures:
             backoff = min(self._settings.backoff * 2 ** (self._failures - 1), self._settings.backoff_most)
             due = self._monotonic() + min(self._settings.resync, backoff) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
@@ -504,8 +515,31 @@ class DeviceLoop:
                     await self._claimed()
             else:
                 return True
-        self._known, self._resync_at = None, None
+        if self._known is not None and isinstance(self.driver, LaysReady) and self._put_off < PUT_OFF_MOST:
+            self._seen_anew = await self._seen_unless_woken()
+            if self._woken.is_set():
+                self._put_off, self._resync_at = self._put_off + 1, due
+                return True
+        self._put_off = 0
+        self._known = None
         return False
+
+    async def _seen_unless_woken(self) -> ObservedState | None:
+        """The look of a resync, had while nothing is to be pushed: at ten thousand rules it takes longer than an alert's whole way. What
+        is pushed meanwhile goes out as it was laid ready, and the look is given up for it. None too where the look failed: the pass will
+        say it."""
+        doubts = self._doubts
+        looking, woken = asyncio.create_task(self._look()), asyncio.create_task(self._woken.wait())
+        try:
+            await asyncio.wait({looking, woken}, return_when=asyncio.FIRST_COMPLETED)
+            good = (
+                looking.done() and looking.exception() is None and not self._woken.is_set() and doubts == self._doubts
+            )
+            return looking.result() if good else None
+        finally:
+            for task in (looking, woken):
+                task.cancel()
+            await asyncio.gather(looking, woken, return_exceptions=True)
 
 
 def _new_baseline(desired: Desired, observed: ObservedState, change: Change) -> dict[PortName, dict[str, Setting]]:

@@ -310,6 +310,34 @@ async def test_what_lies_ready_goes_out_as_soon_as_it_is_durable(
     assert await bench.outcome() is Outcome.INSTALLED
 
 
+async def test_a_resync_that_takes_long_holds_no_push_up(bench: Bench, layer: Layer) -> None:
+    """And it is had after that: what somebody took away meanwhile is found."""
+    bench.loop._settings = SETTINGS.model_copy(update={"resync": 0.05})
+    bench.loop._resync_at = time.monotonic()
+    go_on, whole, read = asyncio.Event(), Scope(), layer.observe
+    looks = 0
+
+    async def slow(scope: Scope = whole) -> ObservedState:
+        nonlocal looks
+        looks += scope == whole
+        if scope == whole:
+            await go_on.wait()
+        return await read(scope)
+
+    layer.observe = slow  # type: ignore[method-assign]
+    async with bench.running():
+        await until(lambda: looks == 1, "a resync has begun")
+        await bench.accept(1)
+        bench.loop.wake()
+        await until(lambda: not bench.passes(1), "the push goes before the look")
+        await until(lambda: looks == 2, "and the look begins anew after it")
+        bench.device.wipe()
+        go_on.set()
+        await until(lambda: bench.device.state() and not bench.passes(1), "what was lost meanwhile is repaired")
+        await until(lambda: bench.pushes() == 2, "by a push of its own")
+    assert await bench.outcome(1) is Outcome.INSTALLED
+
+
 async def test_what_was_not_committed_never_goes_out(
     bench: Bench, layer: Layer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
