@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from netmiko import ConnectHandler
+
 from drivers.napalm_config.ios_device import run
 from drivers.napalm_config.ios_told import vlans
 from drivers.napalm_config.ssh_line import SshLine
@@ -36,8 +38,6 @@ class CiscoCli:
 
     def open(self) -> None:
         """Raises what Netmiko and paramiko raise."""
-        from netmiko import ConnectHandler
-
         self.device = ConnectHandler(
             device_type="cisco_ios", conn_timeout=CONNECT, auth_timeout=CONNECT, keepalive=30, **self._login
         )
