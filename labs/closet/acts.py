@@ -70,8 +70,8 @@ def quarantine(stage: Stage) -> None:
         for name, case in cases.items():
             stage.release(case, name)
             leased(stage, name, OFFICE)
-        stage.reach("rogue", SERVER, "the server", wanted=True)
-        stage.reach("rogue", stage.address("fellow"), "its former fellow inmate", wanted=True)
+        stage.back("rogue", SERVER, "the server")
+        stage.back("rogue", stage.address("fellow"), "its former fellow inmate")
     stage.unchanged(before)
 
 
@@ -88,7 +88,7 @@ def nexus(stage: Stage) -> None:
         case = stage.contain("rogue", "full")
         stage.reach("rogue", stage.address("fellow"), "its fellow", wanted=False)
         stage.release(case, "rogue")
-        stage.reach("rogue", stage.address("fellow"), "its fellow", wanted=True)
+        stage.back("rogue", stage.address("fellow"), "its fellow")
     stage.unchanged(before)
 
 
@@ -128,7 +128,7 @@ def colleague(stage: Stage) -> None:
             stage.holds(f"what he typed at {cable.port} stands beside it", kept, stage.running.section(cable))
         for name, case in cases.items():
             stage.release(case, name)
-            stage.reach(name, SERVER, "the server", wanted=True)
+            stage.back(name, SERVER, "the server")
         for cable in cables.values():
             kept = "description he is here now" in stage.running.section(cable)
             stage.holds(f"what he typed at {cable.port} of {cable.unit.name} outlives the release", kept)
@@ -152,7 +152,7 @@ def follow(stage: Stage) -> None:
             _moved(stage, case, cables[former], cables[number], number)
         stage.reach("fellow", SERVER, "the server", wanted=True)
         stage.release(case, "rogue")
-        stage.reach("rogue", SERVER, "the server", wanted=True)
+        stage.back("rogue", SERVER, "the server")
         stage.running.plug("rogue", 0)
     stage.unchanged(before)
 

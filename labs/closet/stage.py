@@ -94,6 +94,11 @@ class Stage:
         verb = "reaches" if wanted else "does not reach"
         self.holds(f"{name} {verb} {what} ({address})", self.reaches(name, address) is wanted)
 
+    def back(self, name: str, address: str, what: str) -> None:
+        """After a release: the switch may go by what it decided a moment ago (docs/decisions/0014), and a host asks for an address once a
+        second."""
+        self.until(f"{name} reaches {what} ({address}) again", lambda: self.reaches(name, address))
+
     @contextmanager
     def stream(self, name: str, to: str) -> Iterator[None]:
         """Pings that run without a pause as long as the block; not one may be lost."""
@@ -143,7 +148,7 @@ class Stage:
     def configure(self, settings: Mapping[str, Any]) -> None:
         """The daemon is ended, and started with this configuration."""
         with self.story.step("Netcordon starts anew, with another configuration"):
-            self.netcordon.kill()
+            self.netcordon.stop()
             self.netcordon.places.configuration.write_text(yaml.safe_dump(dict(settings), sort_keys=False))
             self.netcordon.start()
 
