@@ -10,7 +10,7 @@ from controller.alerts import checked_against, target_of
 from controller.closed_flow import profile_named
 from controller.config import Config
 from controller.containment import Containments, Prepared, new_id
-from controller.errors import RefusalCode, Refused
+from controller.errors import Conflict, InvalidInput, RefusalCode, Refused
 from controller.model import Alert, Decision, Endpoint, Located, Location, Mode, Stage, Target
 from controller.network.view import NetworkView
 from controller.requests import Approval, ContainRequest, Preview
@@ -55,10 +55,15 @@ class Approvals:
         )
         return (await self._store.save_proposal(proposal, token=request.token)).proposal
 
-    async def approve(self, id: str, *, by: str, token: str = "") -> Approval:
+    async def approve(self, id: str, *, by: str, token: str = "", device: str | None = None) -> Approval:
         """Count this person's approval, given by this token; with enough of them, contain the device of the alert's time, where it is now
-        and guarded as of now. Raises NotFound, Conflict, and Refused when it may not be contained any more: the proposal then stays
-        open."""
+        and guarded as of now. `device` names the guilty end, where nobody could tell which it is. Raises NotFound, Conflict, InvalidInput,
+        and Refused when it may not be contained any more: the proposal then stays open."""
+        if device is not None:
+            proposal = await self._store.proposal(id)
+            await self._store.name_proposed(
+                id, await self._end_named(proposal, device), proposal.alert_id or "", by, token
+            )
         proposal = await self._store.vote(id, by, approves=True, reason="", token=token)
         if len(proposal.approvers) < proposal.approvals:
             return Approval(proposal)
@@ -68,9 +73,12 @@ class Approvals:
         )
         return Approval(await self._store.proposal(id), accepted, since)
 
-    async def preview(self, id: str) -> Preview:
-        """What the last approval would do just now; nothing is done. Raises NotFound, and Refused for one that names no device."""
+    async def preview(self, id: str, device: str | None = None) -> Preview:
+        """What the last approval would do just now, were `device` the guilty end where nobody could tell; nothing is done. Raises NotFound,
+        Conflict, InvalidInput, and Refused for one that names no device."""
         proposal = await self._store.proposal(id)
+        if device is not None:
+            proposal = replace(proposal, target=await self._end_named(proposal, device))
         decision = self._decision(proposal)
         try:
             prepared, since = await self._prepare(proposal)
@@ -108,13 +116,34 @@ class Approvals:
             target = parse_target(proposal.target)
             return target, self._containments.locate(target, proposal.as_of)
         if not proposal.target or proposal.alert_id is None:
-            raise Refused(
-                RefusalCode.UNDECIDED,
-                f"{proposal.id} names no device: find out which one it is, and contain that by hand",
-            )
+            ends = " or ".join(map(str, await self._ends(proposal)))
+            guilty = f"say which end of its alert is guilty, {ends}: netcordon approve {proposal.id} --device IT"
+            said = guilty if ends else "find out which one it is, and contain that by hand"
+            raise Refused(RefusalCode.UNDECIDED, f"{proposal.id} names no device: {said}")
         alert = (await self._store.alert(proposal.alert_id)).alert
         target = replace(parse_target(proposal.target), realm=alert.realm)
         return target, self._then(target, alert)
+
+    async def _end_named(self, proposal: Proposal, device: str) -> str:
+        """The end of the alert that a person means. Raises InvalidInput for what is neither, Conflict for another than it is about."""
+        asked = parse_target(device)
+        if proposal.target:
+            if proposal.target != str(asked):
+                raise Conflict(f"{proposal.id} is about {proposal.target}, and not about {asked}: contain that by hand")
+            return proposal.target
+        ends = await self._ends(proposal)
+        if str(asked) not in map(str, ends):
+            known = " or ".join(map(str, ends)) or "no device at all"
+            raise InvalidInput(f"{asked} is no end of the alert that {proposal.id} is about: that names {known}")
+        return str(asked)
+
+    async def _ends(self, proposal: Proposal) -> list[Target]:
+        """What the ends of its latest alert name."""
+        if proposal.alert_id is None:
+            return []
+        alert = (await self._store.alert(proposal.alert_id)).alert
+        named = (target_of(end, alert.realm) for end in (alert.src, alert.dst))
+        return [end for end in named if end is not None]
 
     def _then(self, target: Target, alert: Alert) -> Location:
         """Who had the address when the alert was seen, by that alert's own word too, and where that device is now."""

@@ -246,12 +246,13 @@ class Client:
         body = {**_wish(target, profile, duration, reason, override), **_given(on_expiry=on_expiry)}
         return _read(self._send("POST", "/api/v1/proposals", json=body, repeatable=True), listings.ProposalView)
 
-    def plan_proposal(self, id: str) -> schemas.PreviewView:
-        return self._get(f"/api/v1/proposals/{_segment(id)}/plan", schemas.PreviewView)
+    def plan_proposal(self, id: str, device: str | None = None) -> schemas.PreviewView:
+        return self._get(f"/api/v1/proposals/{_segment(id)}/plan", schemas.PreviewView, _given(device=device))
 
-    def approve(self, proposal: str) -> listings.ApprovalView:
+    def approve(self, proposal: str, device: str | None = None) -> listings.ApprovalView:
         """Twice counts once."""
-        answer = self._send("POST", f"/api/v1/proposals/{_segment(proposal)}/approve", json={}, repeatable=True)
+        path = f"/api/v1/proposals/{_segment(proposal)}/approve"
+        answer = self._send("POST", path, json=_given(device=device), repeatable=True)
         return _read(answer, listings.ApprovalView)
 
     def refuse(self, proposal: str, reason: str) -> listings.ProposalView:

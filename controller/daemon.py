@@ -275,9 +275,9 @@ class Daemon:
         """The preview, with each device's own changes where the device can be asked."""
         return await self._with_changes(self.containments.preview(request))
 
-    async def plan_proposal(self, id: str) -> Preview:
+    async def plan_proposal(self, id: str, device: str | None = None) -> Preview:
         """As `plan`, for what the last approval of a proposal would do."""
-        return await self._with_changes(await self.approvals.preview(id))
+        return await self._with_changes(await self.approvals.preview(id, device))
 
     async def _with_changes(self, preview: Preview) -> Preview:
         plan = preview.plan
@@ -344,9 +344,9 @@ class Daemon:
         self.expiry.changed()
         return proposal
 
-    async def approve_proposal(self, id: str, *, by: str, token: str) -> Approval:
+    async def approve_proposal(self, id: str, *, by: str, token: str, device: str | None = None) -> Approval:
         try:
-            approval = await self.approvals.approve(id, by=by, token=token)
+            approval = await self.approvals.approve(id, by=by, token=token, device=device)
         except Refused as refusal:  # the vote stands, and so does the proposal
             self._metrics.refused(refusal.code)
             self.live.publish(await self.store.proposal(id))

@@ -22,7 +22,7 @@ HINTS: Mapping[str, str] = MappingProxyType(
         RefusalCode.UNSUPPORTED: "`netcordon devices` shows the drivers; choose another profile",
         RefusalCode.MANAGEMENT: "declare the device's management path (devices.management) if it is out of band",
         RefusalCode.CHANGED: "ask again: it is decided anew from what is known now",
-        RefusalCode.UNDECIDED: "add an incriminate rule to the policy, or contain the guilty end by hand",
+        RefusalCode.UNDECIDED: "add an incriminate rule to the policy, or say which end is guilty: `netcordon approve ID --device ADDRESS`",
         "unauthorized": "give a token: NETCORDON_TOKEN, or ~/.config/netcordon/token; `netcordon token add` makes one",
         "forbidden": "an admin makes a token of such a role: `netcordon token add NAME --role ROLE`",
         "invalid-input": "`netcordon COMMAND --help` has an example",

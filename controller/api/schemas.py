@@ -98,6 +98,12 @@ class SplitBody(Body):
     reason: Reason = Field(default="", max_length=LONGEST_REASON)
 
 
+class ApproveBody(Body):
+    """`device`: the guilty end of the alert, by its address or MAC, where the proposal names none."""
+
+    device: str | None = Field(default=None, max_length=100)
+
+
 class RefuseBody(Body):
     """Why a proposal is refused: it is audited."""
 

@@ -43,8 +43,8 @@ class Service(Protocol):
     async def plan(self, request: ContainRequest) -> Preview:
         """What `contain` would do. A guard's refusal is part of the answer, not raised."""
 
-    async def plan_proposal(self, id: str) -> Preview:
-        """As `plan`, for what the last approval would do. Raises NotFound, Refused where it names no device."""
+    async def plan_proposal(self, id: str, device: str | None = None) -> Preview:
+        """As `plan`, for what the last approval would do. Raises NotFound, Conflict, InvalidInput, Refused where it names no device."""
 
     async def take_alert(self, alert: Alert, raw: str) -> AlertAnswer:
         """Keep the alert and act as far as policy lets it. A guard's refusal is a disposition, not raised."""
@@ -64,9 +64,9 @@ class Service(Protocol):
     async def propose(self, request: ContainRequest) -> Proposal:
         """Put it to an approver. Durable when it comes back. Raises Refused for what could not be contained then either."""
 
-    async def approve_proposal(self, id: str, *, by: str, token: str) -> Approval:
-        """`by` is the person, `token` the name of theirs. The proposal, and what it came to once enough people agreed.
-        Raises NotFound, Conflict, Refused."""
+    async def approve_proposal(self, id: str, *, by: str, token: str, device: str | None = None) -> Approval:
+        """`by` is the person, `token` the name of theirs, `device` the guilty end where nobody could tell. The proposal, and what it came
+        to once enough people agreed. Raises NotFound, Conflict, InvalidInput, Refused."""
 
     async def refuse_proposal(self, id: str, *, by: str, token: str, reason: str) -> Proposal:
         """Raises NotFound, Conflict."""

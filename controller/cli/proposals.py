@@ -38,18 +38,25 @@ def approve(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change and who would lose what, and say nothing.")
     ] = False,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="The guilty end of the alert, by address or MAC, where nobody could tell: the proposal has no TARGET."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say yes to a proposal. Once as many different people did as its policy rule asks for, the device is contained: the one of the
-    alert's time, where it is now, and guarded as of now. Nobody approves what they proposed themselves.
+    alert's time, where it is now, and guarded as of now. Nobody approves what they proposed themselves. Where it is undecided which
+    end of the alert is guilty, --device says it.
 
     Example: netcordon approve p-0123456789ab
     """
     if dry_run:
-        _plan(proposal, as_json)
+        _plan(proposal, device, as_json)
         return
     with connect() as client:
-        answer = client.approve(proposal)
+        answer = client.approve(proposal, device)
         names = switch_names(client) if answer.containment is not None and not as_json else {}
     if as_json:
         output.print_json(answer)
@@ -63,15 +70,16 @@ def approve(
         output.note(f"approved by {', '.join(answer.proposal.approved_by)}; {left} other {people} must approve it too")
 
 
-def _plan(proposal: str, as_json: bool) -> None:
+def _plan(proposal: str, device: str | None, as_json: bool) -> None:
     with connect() as client:
-        preview = client.plan_proposal(proposal)
+        preview = client.plan_proposal(proposal, device)
         names = {} if as_json else switch_names(client)
     if as_json:
         output.print_json(preview)
     else:
         plan_view.show_preview(output.stdout(), preview, names, native=False)
-        output.note(f"Nothing was said and nothing was changed. To agree: netcordon approve {proposal}")
+        named = "" if device is None else f" --device {device}"
+        output.note(f"Nothing was said and nothing was changed. To agree: netcordon approve {proposal}{named}")
     if preview.refusal is not None:
         raise typer.Exit(ExitCode.REFUSED)
 

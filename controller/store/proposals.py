@@ -99,6 +99,19 @@ def vote(transaction: Transaction, id: str, cast: Vote) -> Proposal:
     return one(transaction.connection, id, cast.at)
 
 
+def name(transaction: Transaction, id: str, target: str, alert_id: str, by: str, token: str) -> None:
+    """Whom a proposal is about that named nobody, by a person's word about this very alert. Raises NotFound, and Conflict when it is
+    answered, or about another one by now."""
+    found = _open(transaction, id, transaction.now())
+    if found.target == target:
+        return
+    if found.target or found.alert_id != alert_id:
+        about = found.target or f"alert {found.alert_id}"
+        raise Conflict(f"{id} is about {about} by now: look at `netcordon proposals`, and answer again")
+    transaction.execute(update(proposal).where(proposal.c.id == id).values(target=target))
+    transaction.audit(who(by, token), "name", id, {"target": target, "alert": alert_id})
+
+
 def fulfil(transaction: Transaction, id: str, containment: str) -> None:
     """What people approved is contained, in this very transaction, and the case gets the alerts that asked for it. Raises Conflict when
     somebody refused meanwhile, or it is contained."""

@@ -457,6 +457,10 @@ class Store:
         cast = Vote(by, approves, reason, self._now(), token)
         return await self._write(lambda t: proposals.vote(t, id, cast))
 
+    async def name_proposed(self, id: str, target: str, alert_id: str, by: str, token: str = "") -> None:
+        """Say whom a proposal is about that named nobody. Raises NotFound, Conflict."""
+        await self._write(lambda t: proposals.name(t, id, target, alert_id, by, token))
+
     async def next_proposal_expiry(self) -> float | None:
         return await self._read(proposals.next_expiry)
 

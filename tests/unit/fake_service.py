@@ -138,9 +138,11 @@ class FakeService:
         }
         return Preview(location, decision, planned, proof, changes=changes)
 
-    async def plan_proposal(self, id: str) -> Preview:
+    async def plan_proposal(self, id: str, device: str | None = None) -> Preview:
         proposal = await self.store.proposal(id)
-        return await self.plan(ContainRequest(parse_target(proposal.target), "full", 3600.0, proposal.reason, "nobody"))
+        return await self.plan(
+            ContainRequest(parse_target(device or proposal.target), "full", 3600.0, proposal.reason, "nobody")
+        )
 
     @property
     def policy(self) -> PolicyDesk:
@@ -208,8 +210,10 @@ class FakeService:
         )
         return (await self.store.save_proposal(proposal, token=request.token)).proposal
 
-    async def approve_proposal(self, id: str, *, by: str, token: str) -> Approval:
+    async def approve_proposal(self, id: str, *, by: str, token: str, device: str | None = None) -> Approval:
         self._guard()
+        if device is not None:
+            await self.store.name_proposed(id, device, (await self.store.proposal(id)).alert_id or "", by, token)
         return Approval(await self.store.vote(id, by, approves=True, reason="", token=token))
 
     async def refuse_proposal(self, id: str, *, by: str, token: str, reason: str) -> Proposal:

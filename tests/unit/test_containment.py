@@ -20,7 +20,7 @@ from controller.breaker import Breaker
 from controller.config import Config
 from controller.containment import Containments, Prepared
 from controller.discovery.alarms import Alarm, AlarmKind
-from controller.errors import Conflict, NotFound, RefusalCode, Refused, StoreUnavailable
+from controller.errors import Conflict, InvalidInput, NotFound, RefusalCode, Refused, StoreUnavailable
 from controller.intake import SOURCES
 from controller.intake.discovery import event_of
 from controller.model import Containment, End, OnExpiry, Outcome, Stage, Target, Want
@@ -667,6 +667,37 @@ async def test_a_refusal_while_it_is_being_contained_wins(spine: Spine, monkeypa
         await spine.approvals.approve(id, by="bob")
     assert await spine.store.containments(want=Want.HELD) == []
     assert spine.woken == []
+
+
+async def test_who_approves_what_is_undecided_says_which_end_is_guilty(spine: Spine) -> None:
+    """10.0.0.66 speaks to 10.0.0.77, and no rule says which of them is bad: a person does, and every guard looks at that."""
+    undecided = await spine.alerts.take(alert(signature="GPL ICMP", dst=End(ip=ip("10.0.0.77").ip)), "{}")
+    id = undecided.proposal_id or ""
+    with pytest.raises(Refused, match=r"is guilty, 10\.0\.0\.66 or 10\.0\.0\.77: netcordon approve"):
+        await spine.approvals.preview(id)
+    with pytest.raises(InvalidInput, match=r"no end of the alert .* 10\.0\.0\.66 or 10\.0\.0\.77"):
+        await spine.approvals.approve(id, by="bob", device="10.0.0.10")
+    seen = await spine.approvals.preview(id, "10.0.0.77")
+    assert seen.plan is not None
+    assert (await spine.store.proposal(id)).target == "", "a preview says nothing"
+    approval = await spine.approvals.approve(id, by="bob", device="10.0.0.77")
+    assert approval.accepted is not None
+    assert approval.accepted.containment.endpoint.macs == {mac(7)}
+    assert [case.alerts for case in await spine.store.containments(want=Want.HELD)] == [(undecided.alert_id,)]
+    (said,) = [one for one in await spine.store.audit_records(limit=50) if one.action == "name"]
+    assert (said.actor, said.subject) == ("bob", id)
+    assert "10.0.0.77" in str(said.detail)
+
+
+async def test_what_one_approver_named_is_what_the_next_agrees_to(spine: Spine) -> None:
+    protected = await spine.alerts.take(alert(signature="GPL ICMP", dst=End(ip=ip("10.0.0.10").ip)), "{}")
+    id = protected.proposal_id or ""
+    with pytest.raises(Refused) as refused:
+        await spine.approvals.approve(id, by="bob", device="10.0.0.10")
+    assert refused.value.code is RefusalCode.PROTECTED
+    with pytest.raises(Conflict, match=r"is about 10\.0\.0\.10"):
+        await spine.approvals.approve(id, by="eve", device="10.0.0.66")
+    assert await spine.store.containments(want=Want.HELD) == []
 
 
 async def test_a_noisy_source_does_not_swell_the_case(spine: Spine) -> None:

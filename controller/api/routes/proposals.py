@@ -11,7 +11,7 @@ from controller.api import views
 from controller.api.auth import Approver, Container, Reader, TheService, allowed
 from controller.api.listings import ApprovalView, ProposalView
 from controller.api.routes.containments import wish
-from controller.api.schemas import PreviewView, ProposeBody, RefuseBody
+from controller.api.schemas import ApproveBody, PreviewView, ProposeBody, RefuseBody
 from controller.errors import InvalidInput
 from controller.roles import Permission
 
@@ -34,18 +34,22 @@ async def propose(body: ProposeBody, service: TheService, token: Container) -> P
 
 
 @router.get("/proposals/{id}/plan")
-async def plan(id: str, service: TheService, token: Reader) -> PreviewView:
-    """What the last approval would do just now, and what it would end of what was seen; nothing is done."""
-    return views.preview_view(await service.plan_proposal(id))
+async def plan(
+    id: str, service: TheService, token: Reader, device: Annotated[str | None, Query(max_length=100)] = None
+) -> PreviewView:
+    """What the last approval would do just now, and what it would end of what was seen; nothing is done. `device` as for `approve`."""
+    return views.preview_view(await service.plan_proposal(id, device))
 
 
 @router.post("/proposals/{id}/approve")
-async def approve(id: str, service: TheService, token: Approver) -> ApprovalView:
+async def approve(id: str, service: TheService, token: Approver, body: ApproveBody | None = None) -> ApprovalView:
     """Count the approval of the token's person, once, unless they proposed it. With enough of them the device is
-    contained, located and guarded anew."""
+    contained, located and guarded anew. Where nobody could tell which end of the alert is guilty, `device` says it."""
     if (await service.store.proposal(id)).override:
         allowed(token, Permission.OVERRIDE)
-    approval = await service.approve_proposal(id, by=token.person, token=token.name)
+    approval = await service.approve_proposal(
+        id, by=token.person, token=token.name, device=None if body is None else body.device
+    )
     return views.approval_view(approval, time.time())
 
 
