@@ -46,12 +46,23 @@ _IN_SITE = _held_where(_SITE)
 _IN_VLAN = _held_where(_SITE, containment.c.vlan == bindparam("vlan"))
 _OF_ROLE = _held_where(containment.c.role == bindparam("role", type_=Words()))
 _PAUSED = Prepared(select(state.c.paused))
+_LATER = containment.alias()
+_CONFIRMED_SINCE = (
+    select(_LATER.c.id)
+    .where(
+        _LATER.c.endpoint_id == containment.c.endpoint_id,
+        _LATER.c.created_at > containment.c.created_at,
+        _LATER.c.confirmed_by.is_not(None),
+    )
+    .exists()
+)
 _LET_GO = Prepared(
     select(containment.c.id)
     .where(
         LET_GO,
         containment.c.endpoint_id == bindparam("endpoint", type_=Words()),
         containment.c.confirm_by > bindparam("since", type_=Double()),
+        ~_CONFIRMED_SINCE,
     )
     .order_by(containment.c.confirm_by.desc())
     .limit(1)
@@ -145,7 +156,7 @@ def _spend_alike(transaction: Transaction, endpoint: Endpoint, budget: Budget) -
 
 def _not_let_go(transaction: Transaction, draft: Draft, budget: Budget | None) -> None:
     """A device that was let go lately, since nobody confirmed that it be held, is not contained again by the next alert: it would come and
-    go for as long as nobody looks."""
+    go for as long as nobody looks. Who confirmed a later case of it has looked."""
     if budget is None or draft.confirm_by is None:
         return
     since = transaction.now() - budget.then_ask

@@ -100,6 +100,19 @@ async def test_whom_nobody_confirmed_in_time_alerts_do_not_contain_again_for_a_w
     assert (await store.accept(later, recheck=nothing, budget=AUTOMATIC)).created
 
 
+async def test_whom_somebody_confirmed_since_alerts_contain_again(store: Store, clock: Clock) -> None:
+    await hold(store, 1, confirm_by=START + 60, automatic=True)
+    clock.now = START + 60
+    await store.expire_due(clock.now)
+    clock.now += 1
+    by_hand = draft(1, containment="case-0002", confirm_by=START + 120, created_at=clock.now)
+    await store.accept(by_hand, recheck=nothing)
+    await store.confirm("case-0002", by="ann")
+    await store.release("case-0002", by="ann", reason="clean")
+    again = draft(1, containment="case-0003", confirm_by=START + 180, created_at=clock.now + 1, automatic=True)
+    assert (await store.accept(again, recheck=nothing, budget=AUTOMATIC)).created
+
+
 async def test_whom_a_person_released_in_time_alerts_contain_again(store: Store, clock: Clock) -> None:
     await store.release(await hold(store, 1, confirm_by=START + 60), by="ann", reason="clean")
     again = draft(1, containment="case-0002", confirm_by=START + 120, automatic=True)
