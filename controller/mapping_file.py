@@ -25,10 +25,11 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
 
 from controller.model import DEFAULT_REALM
 
+REALM = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$"
 NAME = r"^[a-z0-9][a-z0-9-]{0,40}$"
 ISO, EPOCH, EPOCH_MS, EPOCH_US = "iso", "epoch", "epoch-ms", "epoch-us"
 PER_SECOND: Mapping[str, int] = {EPOCH: 1, EPOCH_MS: 1000, EPOCH_US: 1_000_000}
@@ -126,7 +127,7 @@ class SeverityMap(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
     words: Mapping[str, Level] = {}
-    at_least: Mapping[float, Level] = {}
+    at_least: Mapping[FiniteFloat, Level] = {}
 
 
 class MappingFile(BaseModel):
@@ -142,5 +143,5 @@ class MappingFile(BaseModel):
     time: Annotated[str, AfterValidator(_time)] = ISO
     zone: Annotated[tzinfo | None, BeforeValidator(_zone)] = None
     severity: SeverityMap = SeverityMap()
-    confidence_of: float = Field(default=100.0, gt=0)
-    realm: str = DEFAULT_REALM
+    confidence_of: FiniteFloat = Field(default=100.0, gt=0)
+    realm: str = Field(default=DEFAULT_REALM, pattern=REALM, max_length=200)

@@ -21,10 +21,11 @@ from controller.intake.event import (
     digest,
     read_event,
 )
+from controller.mapping_file import REALM
 from controller.model import DEFAULT_REALM, Alert, End
 
 SOURCE = "generic"
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$", max_length=200)]
+Name = Annotated[str, StringConstraints(pattern=REALM, max_length=200)]
 
 
 class GenericEnd(BaseModel):
