@@ -7,8 +7,10 @@ snapshot a transaction.
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,28 +99,35 @@ def _sqlite(url: URL) -> Engines:
             f"cannot open the database {path}: {error.strerror}; check that its folder can be written"
         ) from error
     url = url.set(database=str(path))
-    writer = create_engine(url, pool_size=1, max_overflow=0)
-    readers = create_engine(url, pool_size=READERS, max_overflow=0)
+    same = _watch_over(path)
+    writer = create_engine(url, pool_size=1, max_overflow=0, creator=partial(_connect, path, same))
+    readers = create_engine(url, pool_size=READERS, max_overflow=0, creator=partial(_connect, path, same))
     _prepare(writer, "BEGIN IMMEDIATE", _PRAGMAS)
     _prepare(readers, "BEGIN", (*_PRAGMAS, "PRAGMA query_only = ON"))
     for engine in (writer, readers):
-        event.listen(engine, "begin", _watch_over(path), insert=True)
+        event.listen(engine, "begin", lambda _: same(), insert=True)
     return Engines(writer, readers, lock)
 
 
-def _watch_over(path: Path) -> Callable[[Connection], None]:
+def _connect(path: Path, same: Callable[[], None]) -> sqlite3.Connection:
+    """One connection more, to that very file: SQLite would make a new one where it is gone, and go on in another that took its place."""
+    same()
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, check_same_thread=False)
+
+
+def _watch_over(path: Path) -> Callable[[], None]:
     """SQLite goes on in a file that was removed, and what it wrote there is gone with the process: so that each transaction asks first
     whether the file is still the one that was opened. It goes on by itself once that one is put back."""
     opened = _identity(path)
 
-    def on_begin(_: Connection) -> None:
+    def same() -> None:
         if _identity(path) != opened:
             raise StoreUnavailable(
                 f"the database {path} was removed, or another file was put in its place. Nothing was written; put it back with its"
                 " -wal file, or stop the daemon and restore a backup, then ask again"
             )
 
-    return on_begin
+    return same
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -62,6 +63,9 @@ def start(*arguments: str, progress: IO[str] | int = subprocess.PIPE) -> subproc
         stdout=subprocess.PIPE,
         stderr=progress,
         text=True,
+        preexec_fn=partial(
+            signal.signal, signal.SIGINT, signal.SIG_DFL
+        ),  # a run in the background of a script ignores it
     )
 
 

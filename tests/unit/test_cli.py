@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -508,7 +509,8 @@ def _watching(daemon: Daemon, *words: str) -> subprocess.Popen[str]:
     daemon.service.live = Live()
     script = "import sys; from controller.cli.main import run; sys.exit(run(sys.argv[1:]))"
     words = (sys.executable, "-c", script, "watch", *words)
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    default = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a run in the background of a script ignores it
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=default)
     deadline = time.monotonic() + _DEADLINE
     while not daemon.service.live.readers and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -101,6 +102,29 @@ async def test_a_database_of_a_newer_release_is_left_alone(sqlite_url: str, cloc
     for _ in range(2):  # the lock was given back
         with pytest.raises(StoreUnavailable, match="newer netcordon"):
             await Store.open(sqlite_url, clock)
+
+
+async def test_a_connection_more_makes_no_file_and_stays_with_no_other(sqlite_url: str, clock: Clock) -> None:
+    """One is made whenever more look at the same time than before: also while the file is gone, or another is in its place."""
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
+    aside = path.with_name("aside")
+    store = await Store.open(sqlite_url, clock)
+    try:
+        for moment in ("gone", "another in its place"):
+            if moment == "gone":
+                path.rename(aside)
+            else:
+                shutil.copy(aside, path)
+            store._engines.readers.dispose()
+            with pytest.raises(StoreUnavailable, match="was removed, or another file was put in its place"):
+                await store.containments()
+            assert path.exists() is (moment != "gone")
+        path.unlink()
+        aside.rename(path)
+        await store.accept(draft(1), recheck=nothing)
+        assert len(await store.containments()) == 1, "as the writer left it"
+    finally:
+        await store.close()
 
 
 @pytest.mark.parametrize("url", ["nonsense", "mysql://x/y", "sqlite://", "sqlite:///:memory:", "sqlite:///x?mode=ro"])
