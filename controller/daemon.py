@@ -155,6 +155,7 @@ class Daemon:
             now,
             self._changed,
             self.fleet.quiet,
+            self.fleet.distrust,
         )
         self.containments = Containments(
             config,

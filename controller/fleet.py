@@ -120,6 +120,11 @@ class Fleet:
         if device in self.loops:
             await self.loops[device].quiet(patience)
 
+    def distrust(self, device: str) -> None:
+        """What the device holds is read anew, and recorded."""
+        if device in self.loops:
+            self.loops[device].distrust()
+
     def untouched(self, device: str, ports: Iterable[PortName]) -> dict[PortName, dict[str, Setting]]:
         loop = self.loops.get(device)
         return {} if loop is None else loop.untouched(ports)

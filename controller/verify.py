@@ -67,8 +67,10 @@ class Verifier:
         now: Callable[[], float],
         on_changed: Callable[[Iterable[Containment]], None],
         quiet: Callable[[str, float], Awaitable[None]] = _nothing_in_hand,
+        distrust: Callable[[str], None] = lambda device: None,
     ) -> None:
         self._store = store
+        self._distrust = distrust
         self._drivers = drivers
 
         def waits(device: str) -> Awaitable[None]:
@@ -139,6 +141,9 @@ class Verifier:
         try:
             case = await self._store.set_outcome(containment.id, drifted.device, drifted, containment.revision)
             self._on_changed([case])
+            self._distrust(
+                drifted.device
+            )  # what it holds is read and recorded anew: the case would else stay as it is now for good
         except NetcordonError as error:
             log.warning("could not be recorded", containment=containment.id, error=str(error))
 

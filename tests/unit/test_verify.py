@@ -152,6 +152,7 @@ class Scene:
     verifier: Verifier
     now: Callable[[], float]
     heard: list[Outcome] = field(default_factory=list)
+    distrusted: list[str] = field(default_factory=list)
 
     def begin(self) -> None:
         self.verifier.changed([self.cases.case])
@@ -226,8 +227,9 @@ def the_scene(net: Campus, endpoint: Endpoint) -> Scene:
         Verifying(window=WINDOW, patience=60),
         now,
         changed,
+        distrust=(distrusted := list[str]()).append,
     )
-    return Scene(net, switch, desk, cases, verifier, now, heard)
+    return Scene(net, switch, desk, cases, verifier, now, heard, distrusted)
 
 
 def answering(scene: Scene, before_push: float = 1.0) -> None:
@@ -453,6 +455,9 @@ async def test_a_sighting_elsewhere_takes_proven_back(scene: Scene) -> None:
     await until(lambda: bool(scene.heard), lambda: "it was heard of")
     assert scene.heard == [Outcome.DRIFTED]
     assert scene.cases.reasons == [f"{mac(6)} was seen at {S1}:s1-eth5 after it was proven silent"]
+    await until(
+        lambda: scene.distrusted == [S1], lambda: "the device is read anew, so that the case does not stay like that"
+    )
 
 
 async def test_a_sighting_at_its_own_port_is_none(scene: Scene) -> None:
