@@ -85,7 +85,10 @@ def _back(draft: Draft, port: PortName, state: SeenPort, note: Note) -> None:
         _open(draft, port, state)
     if state.vlan != note.vlan or note.vlan == note.was:
         return
-    bounces = note.bounce == DONE and state.still is None
+    spared = state.still or state.fixed_vlan  # somebody may have put a phone there, or 802.1X, since we moved it
+    bounces = note.bounce == DONE and spared is None
+    if note.bounce == DONE and spared is not None:
+        draft.diff.append(DiffLine(" ", f"{port} is not bounced: {spared}; the device keeps its address for now"))
     if bounces:
         draft.keep.add(("ip", note_name(port)))
         draft.lines.append(gone(draft.dialect, port))

@@ -361,6 +361,20 @@ def test_a_port_that_must_not_be_shut_is_moved_all_the_same_and_the_diff_says_so
     assert (device.seen().ports[ONE].vlan, device.seen().ports[ONE].shut) == (999, "shutdown" in lines)
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"), [("switchport phone vlan 50", "a phone"), ("dot1x port-control auto", "802.1X")]
+)
+def test_a_port_that_got_a_phone_while_it_was_held_goes_back_without_a_bounce(line: str, reason: str) -> None:
+    device = Device("vlan 10", "interface Ethernet1", "switchport access vlan 10", *PORTFAST)
+    step(device, move(999, bounce=True))
+    device.edit(*opened(device.seen()), "interface Ethernet1", line)
+    change = device.change()
+    assert any("is not bounced" in one.text and reason in one.text for one in change.lines)
+    assert "shutdown" not in step(device)
+    assert (device.seen().ports[ONE].vlan, device.seen().ports[ONE].shut) == (10, False)
+    assert (line in device.text, "NETCORDON" in device.text, step(device)) == (True, False, [])
+
+
 def test_his_edit_of_a_quarantined_port_survives() -> None:
     device = Device(*PORTFAST)
     step(device, move(999, bounce=True))
