@@ -47,7 +47,9 @@ def _port(lines: list[str]) -> SeenPort:
     settings = dict(line.rpartition(" ")[::2] for line in lines)
     bound = {(found[1], found[3]): found[2] for line in lines if (found := _BOUND.fullmatch(line))}
     vlan = int(settings.get("switchport access vlan", "1"))
-    return SeenPort(vlan, bound, _unfit(lines, settings), _fixed_vlan(lines), _still(lines), "shutdown" in lines)
+    return SeenPort(
+        vlan, bound, _unfit(lines, settings), _fixed_vlan(lines), _overridden(lines), _still(lines), "shutdown" in lines
+    )
 
 
 def _still(lines: list[str]) -> str | None:
@@ -69,11 +71,17 @@ def _unfit(lines: list[str], settings: Mapping[str, str]) -> str | None:
 
 
 def _fixed_vlan(lines: list[str]) -> str | None:
-    if any(line.startswith("dot1x port-control auto") for line in lines):
-        return "802.1X decides in which VLAN this port is"
     if any(line.startswith(("switchport phone vlan", "switchport voice vlan")) for line in lines):
         return "a phone is on this port: it is not moved along with what is behind it"
     return None
+
+
+def _overridden(lines: list[str]) -> str | None:
+    return (
+        "802.1X decides in which VLAN this port is"
+        if any(line.startswith("dot1x port-control auto") for line in lines)
+        else None
+    )
 
 
 def _entries(lines: list[str]) -> Iterator[str]:

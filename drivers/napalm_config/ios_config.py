@@ -49,7 +49,13 @@ def _port(lines: list[str], fast: bool) -> SeenPort:
     vlan = settings.get("switchport access vlan", "1")
     number = int(vlan) if vlan.isdigit() else 1
     return SeenPort(
-        number, bound, _unfit(lines, settings), _fixed_vlan(lines), _still(lines, fast), "shutdown" in lines
+        number,
+        bound,
+        _unfit(lines, settings),
+        _fixed_vlan(lines),
+        _overridden(lines),
+        _still(lines, fast),
+        "shutdown" in lines,
     )
 
 
@@ -78,11 +84,15 @@ def _unfit(lines: list[str], settings: Mapping[str, str]) -> str | None:
 
 
 def _fixed_vlan(lines: list[str]) -> str | None:
-    if any(line.startswith(_DOT1X) for line in lines):
-        return "802.1X or MAB decides in which VLAN this port is"
     if any(line.startswith("switchport voice vlan") for line in lines):
         return "a phone is on this port: it is not moved along with what is behind it"
     return None
+
+
+def _overridden(lines: list[str]) -> str | None:
+    return (
+        "802.1X or MAB decides in which VLAN this port is" if any(line.startswith(_DOT1X) for line in lines) else None
+    )
 
 
 def _entries(lines: list[str]) -> Iterator[str]:

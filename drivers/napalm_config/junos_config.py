@@ -43,6 +43,7 @@ class _Read:
     filters: dict[str, _Filter] = field(default_factory=dict)
     vlans: dict[str, int] = field(default_factory=lambda: {DEFAULT: 1})
     fixed: dict[str, str] = field(default_factory=dict)
+    overridden: dict[str, str] = field(default_factory=dict)
     trees: dict[str, bool] = field(default_factory=dict)
     unfit: dict[str, str] = field(default_factory=dict)
 
@@ -101,7 +102,7 @@ def _line(found: _Read, words: list[str]) -> None:
         case ["vlans", name, "vlan-id", number] if number.isdigit():
             found.vlans[name] = int(number)
         case ["protocols", "dot1x", "authenticator", "interface", name, *_]:
-            found.fixed[port_of(name)] = "802.1X decides in which VLAN this port is"
+            found.overridden[port_of(name)] = "802.1X decides in which VLAN this port is"
         case ["switch-options", "voip", "interface", name, *_]:
             found.fixed[port_of(name)] = "a phone is on this port: it is not moved along with what is behind it"
         case ["protocols", "rstp" | "mstp" | "vstp", *_, "interface", name]:
@@ -170,6 +171,7 @@ def _seen(found: _Read, name: str, port: _Port) -> SeenPort:
         dict(port.bound),
         found.unfit.get(name) or _unfit(port, number),
         found.fixed.get(name) or found.fixed.get("all"),
+        found.overridden.get(name) or found.overridden.get("all"),
         _still(found, name, port),
         port.disabled,
     )

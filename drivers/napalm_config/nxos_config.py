@@ -43,7 +43,15 @@ def _port(lines: list[str], status: Status | None, fast: bool) -> SeenPort:
     vlan = settings.get("switchport access vlan", "1")
     number = int(vlan) if vlan.isdigit() else 1
     still = _still(lines, status, fast)
-    return SeenPort(number, bound, _unfit(lines, settings, status), _fixed_vlan(lines), still, "shutdown" in lines)
+    return SeenPort(
+        number,
+        bound,
+        _unfit(lines, settings, status),
+        _fixed_vlan(lines),
+        _overridden(lines),
+        still,
+        "shutdown" in lines,
+    )
 
 
 def _still(lines: list[str], status: Status | None, fast: bool) -> str | None:
@@ -75,11 +83,15 @@ def _unfit(lines: list[str], settings: Mapping[str, str], status: Status | None)
 
 
 def _fixed_vlan(lines: list[str]) -> str | None:
-    if any(line.startswith("dot1x") for line in lines):
-        return "802.1X or MAB decides in which VLAN this port is"
     if any(line.startswith("switchport voice vlan") for line in lines):
         return "a phone is on this port: it is not moved along with what is behind it"
     return None
+
+
+def _overridden(lines: list[str]) -> str | None:
+    return (
+        "802.1X or MAB decides in which VLAN this port is" if any(line.startswith("dot1x") for line in lines) else None
+    )
 
 
 def _entries(lines: list[str]) -> Iterator[str]:

@@ -46,6 +46,14 @@ def is_bouncing(lines: Iterable[str]) -> bool:
     return any(line.strip() == _bounce(DUE) for line in lines)
 
 
+def stands(rule: Rule, seen: Seen) -> bool:
+    """Whether the port is in the VLAN that this MOVE_VLAN put it in."""
+    port = rule.match.port
+    if port is None or (note := seen.notes.get(port)) is None or (state := seen.ports.get(port)) is None:
+        return False
+    return rule.id in note.rules and note.vlan == state.vlan == rule.vlan
+
+
 def move(draft: Draft, seen: Seen, port: PortName, state: SeenPort, rules: Sequence[Rule]) -> None:
     """`rules` are the MOVE_VLANs of this port, to one VLAN; none of them: it goes back, if it is where we put it."""
     note = seen.notes.get(port)
@@ -57,8 +65,7 @@ def move(draft: Draft, seen: Seen, port: PortName, state: SeenPort, rules: Seque
     assert vlan is not None  # noqa: S101 - MOVE_VLAN has one, by its type
     draft.keep.add(("ip", note_name(port)))
     ids = frozenset(rule.id for rule in rules)
-    stands = note is not None and (note.rules, note.vlan) == (ids, vlan) and state.vlan == vlan
-    if note is not None and stands:
+    if note is not None and note.rules == ids and note.vlan == state.vlan == vlan:
         if note.bounce == DUE:
             _write(draft, seen, port, Note(ids, vlan, note.was, DONE))
             _open(draft, port, state)
@@ -85,7 +92,9 @@ def _back(draft: Draft, port: PortName, state: SeenPort, note: Note) -> None:
         _open(draft, port, state)
     if state.vlan != note.vlan or note.vlan == note.was:
         return
-    spared = state.still or state.fixed_vlan  # somebody may have put a phone there, or 802.1X, since we moved it
+    spared = (
+        state.still or state.overridden or state.fixed_vlan
+    )  # somebody may have put a phone there, or 802.1X, since we moved it
     bounces = note.bounce == DONE and spared is None
     if note.bounce == DONE and spared is not None:
         draft.diff.append(DiffLine(" ", f"{port} is not bounced: {spared}; the device keeps its address for now"))

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from drivers.base import Change, DiffLine, PreState
 from drivers.napalm_config.dialect import FAMILIES, WAYS
 from drivers.napalm_config.entries import composed, families
 from drivers.napalm_config.messages import Commands, Confirm, Message, Refusal
 from drivers.napalm_config.ours import PREFIX, QUARANTINE, Place, is_ours, name_of, rules_in
-from drivers.napalm_config.quarantine import Draft, move
+from drivers.napalm_config.quarantine import Draft, move, stands
 from drivers.napalm_config.seen import Room, Seen, SeenPort, beneath, held, is_intact
 from drivers.rules import Action, Direction, PortName, Rule, RuleSet
 
@@ -30,8 +30,10 @@ Body = tuple[str, ...]
 
 def change(device: str, desired: RuleSet, seen: Seen, baseline: PreState) -> Change:
     """The rules were checked against the driver's declaration."""
-    refusals = dict(_refused(desired, seen))
     draft, standing, wanted, room = Draft(seen.dialect), held(seen), list[Rule](), seen.room
+    unheld = dict(_refused(desired, seen))
+    left = {rule.id: unheld.pop(rule.id) for rule in desired if rule.id in unheld and _is_left(rule, seen, standing)}
+    refusals = unheld
     for port, state in sorted(seen.ports.items()):
         on_port = [rule for rule in desired if rule.match.port == port and rule.id not in refusals]
         refusals |= _over_others(on_port, seen, port, state, baseline)
@@ -46,6 +48,7 @@ def change(device: str, desired: RuleSet, seen: Seen, baseline: PreState) -> Cha
         _lists(draft, seen, port, state, on_port, baseline)
         move(draft, seen, port, state, [rule for rule in on_port if rule.action is Action.MOVE_VLAN])
     _clear(draft, seen, wanted)
+    refusals |= {rule: f"{why}; what stands there is left as it is" for rule, why in left.items()}
     messages: list[Message] = [Confirm(seen.unsettled)] if seen.unsettled is not None else []
     if lines := (*draft.lines, *draft.after):
         messages.append(Commands(lines))
@@ -74,10 +77,19 @@ def _refused(desired: RuleSet, seen: Seen) -> Iterator[tuple[str, str]]:
         elif strange := [name for name in state.bound.values() if not _WORD.fullmatch(name)]:
             yield rule.id, f"{port}: the name of the list {strange[0]!r} that is bound there is not understood"
         elif rule.action is Action.MOVE_VLAN and rule.vlan is not None:
-            if state.fixed_vlan is not None:
-                yield rule.id, f"{port}: {state.fixed_vlan}"
+            if why := state.overridden or (None if stands(rule, seen) else state.fixed_vlan):
+                yield rule.id, f"{port}: {why}"
             elif moved.setdefault(port, rule.vlan) != rule.vlan:
                 yield rule.id, f"{port}: another containment moves it to VLAN {moved[port]}"
+
+
+def _is_left(rule: Rule, seen: Seen, standing: Collection[str]) -> bool:
+    """Whether a rule that is refused stands from before. Who makes a trunk of its port, or gives it 802.1X, did not mean to free what is
+    contained there: it is left as it is until its containment ends."""
+    state = seen.ports.get(rule.match.port) if rule.match.port is not None else None
+    if rule.action is Action.MOVE_VLAN:
+        return stands(rule, seen)
+    return state is not None and state.unfit is not None and rule.id in standing
 
 
 def _over_others(

@@ -34,13 +34,14 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class SeenPort:
-    """`unfit`: why nothing of ours belongs on it, where that is so; `fixed_vlan`: why its VLAN is not to be changed; `still`: why it is not
-    to be shut for a moment. `shut`: somebody shut it, or we did."""
+    """`unfit`: why nothing of ours belongs on it, where that is so; `fixed_vlan`: why its VLAN is not to be changed; `overridden`: why
+    it need not be in the VLAN that is configured; `still`: why it is not to be shut for a moment. `shut`: somebody shut it, or we did."""
 
     vlan: int = 1
     bound: Mapping[Place, str] = field(default_factory=dict)
     unfit: str | None = None
     fixed_vlan: str | None = None
+    overridden: str | None = None
     still: str | None = None
     shut: bool = False
 
@@ -80,7 +81,7 @@ def beneath(body: Iterable[str]) -> str | None:
 
 def held(seen: Seen) -> Mapping[str, str]:
     """The rules that stand as they were rendered, with where: those in lists that are bound and intact, in each of them that they need,
-    and those whose port is still in the VLAN that they moved it to."""
+    and those whose port is still in the VLAN that they moved it to, unless something else decides where its frames go."""
     places: dict[str, list[str]] = {}
     lacking: dict[str, set[str]] = {}
     for port, state in seen.ports.items():
@@ -91,7 +92,8 @@ def held(seen: Seen) -> Mapping[str, str]:
                     lacking.setdefault(rule, set(families)).discard(place[0])
                     places.setdefault(rule, []).append(f"{port} {seen.dialect.bind(place, name)}")
     for port, note in seen.notes.items():
-        if port in seen.ports and seen.ports[port].vlan == note.vlan:
+        there = seen.ports.get(port)
+        if there is not None and there.vlan == note.vlan and there.overridden is None:
             for rule in note.rules:
                 places.setdefault(rule, []).append(f"{port} switchport access vlan {note.vlan}")
     return {rule: "; ".join(sorted(where)) for rule, where in places.items() if not lacking.get(rule)}

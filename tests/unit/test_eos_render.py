@@ -375,6 +375,29 @@ def test_a_port_that_got_a_phone_while_it_was_held_goes_back_without_a_bounce(li
     assert (line in device.text, "NETCORDON" in device.text, step(device)) == (True, False, [])
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("switchport phone vlan 50", None),
+        ("dot1x port-control auto", "802.1X"),
+        ("switchport mode trunk", "no access port"),
+    ],
+)
+def test_what_is_typed_on_a_quarantined_port_does_not_free_it(line: str, reason: str | None) -> None:
+    users = ("vlan 10", "interface Ethernet1", "switchport access vlan 10")
+    device = Device(*users)
+    device.converge(move(999), deny())
+    device.edit("interface Ethernet1", line)
+    typed = device.text
+    told = refusals(device.converge(move(999), deny()))
+    assert (device.text, device.seen().ports[ONE].vlan) == (typed, 999)
+    assert all(reason is not None and reason in one and "left as it is" in one for one in told), told
+    assert bool(told) is (reason is not None)
+    assert (move(999).id in held(device.seen())) is (line != "dot1x port-control auto")
+    device.converge()
+    assert device.text == Device(*users, line).text
+
+
 def test_his_edit_of_a_quarantined_port_survives() -> None:
     device = Device(*PORTFAST)
     step(device, move(999, bounce=True))

@@ -220,6 +220,21 @@ def test_a_vlan_that_is_not_ours_to_change(device: Device, line: str, reason: st
     assert held(device.seen()).keys() == {deny().id}, "lists are not concerned"
 
 
+@pytest.mark.parametrize(
+    ("line", "refused"),
+    [("switchport voice vlan 40", False), ("authentication port-control auto", True), ("switchport mode trunk", True)],
+)
+def test_what_is_typed_on_a_quarantined_port_does_not_free_it(device: Device, line: str, refused: bool) -> None:
+    device.converge(move(999))
+    device.edit(ON_ONE, line)
+    typed = device.switch.text()
+    assert len(refusals(device.converge(move(999)))) == refused
+    assert (device.switch.text(), device.seen().ports[ONE].vlan) == (typed, 999)
+    device.converge()
+    assert device.seen().ports[ONE].vlan != 999
+    assert "NETCORDON" not in device.switch.text()
+
+
 def test_what_cannot_be_held_yet(device: Device) -> None:
     missing = PortName("GigabitEthernet1/0/9")
     said = refusals(device.change(deny(missing), move(998, PORTS[1]), move(997, PORTS[1], "c2")))

@@ -14,6 +14,7 @@ from drivers.base import DeviceRefused, DeviceUnreachable, OutcomeUnknown, PreSt
 from drivers.napalm_config.commands import unknown
 from drivers.napalm_config.driver import NapalmDriver
 from drivers.napalm_config.junos_commands import COMMANDS
+from drivers.napalm_config.messages import Refusal
 from drivers.napalm_config.options import JunosOptions
 from drivers.napalm_config.platforms import options_from
 from drivers.rules import Action, Direction, Match, PortName, Provenance, Rule, RuleSet
@@ -194,6 +195,27 @@ async def test_ports_that_are_not_ours_to_touch_say_why(bench: Bench) -> None:
         assert said in await bench.refusals(desired)
         bench.switch.candidate = before
         bench.switch.commit("colleague")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("set protocols dot1x authenticator interface ge-0/0/1.0 supplicant multiple", "802.1X decides"),
+        ("set switch-options voip interface ge-0/0/1.0 vlan users", None),
+        (f"{ONE} interface-mode trunk", "no access port"),
+    ],
+)
+async def test_what_is_typed_on_a_quarantined_port_does_not_free_it(bench: Bench, line: str, said: str | None) -> None:
+    await bench.converge(moved())
+    bench.switch.edit([line])
+    typed = bench.switch.text()
+    change = bench.driver.render(moved(), await bench.driver.observe(), PreState())
+    told = [one for one in change.messages if isinstance(one, Refusal)]
+    assert [one for one in change.messages if not isinstance(one, Refusal)] == []
+    assert (len(told) == 1 and said in told[0].reason) if said else not told
+    assert bench.switch.text() == typed
+    await bench.converge(RuleSet())
+    assert "NETCORDON" not in bench.switch.text()
 
 
 async def test_a_refused_line_leaves_nothing(bench: Bench) -> None:

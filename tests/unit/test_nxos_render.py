@@ -189,6 +189,21 @@ def test_a_vlan_that_is_not_ours_to_change(device: Device, line: str, reason: st
     assert held(device.seen()).keys() == {deny().id}, "lists are not concerned"
 
 
+@pytest.mark.parametrize(
+    ("line", "refused"),
+    [("switchport voice vlan 40", False), ("dot1x pae authenticator", True), ("switchport mode trunk", True)],
+)
+def test_what_is_typed_on_a_quarantined_port_does_not_free_it(device: Device, line: str, refused: bool) -> None:
+    device.converge(move(999))
+    device.edit(ON_ONE, line)
+    typed = device.switch.text()
+    assert len(refusals(device.converge(move(999)))) == refused
+    assert (device.switch.text(), device.seen().ports[ONE].vlan) == (typed, 999)
+    device.converge()
+    assert device.seen().ports[ONE].vlan != 999
+    assert "NETCORDON" not in device.switch.text()
+
+
 def test_a_port_is_moved_and_put_back(device: Device) -> None:
     device.edit("vlan 20", "name users", ON_ONE, "switchport access vlan 20")
     before = device.switch.text()
