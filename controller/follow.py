@@ -154,7 +154,10 @@ class Follower:
             self._network.held.pop(place, None)
             return
         beside = [case.endpoint.neighbours for case in cases if _home(case) == place]
-        self._network.held[place] = Holding(min(case.created_at for case in cases), frozenset().union(*beside))
+        silent = [case.created_at for case in cases if case.silences(place)]
+        self._network.held[place] = Holding(
+            min(case.created_at for case in cases), frozenset().union(*beside), min(silent, default=None)
+        )
 
     def _look_at(self, id: str) -> None:
         task, again = self._looking.get(id, (None, None))

@@ -113,7 +113,7 @@ def _of_virtual(
     evidence: tuple[str, ...],
 ) -> Location:
     """The device that spoke under a virtual MAC then: the one with a MAC of its own at that port."""
-    history = network.bindings.history_of_mac(target.realm, virtual)
+    history = network.heard_by_others(network.bindings.history_of_mac(target.realm, virtual))
     spans = _within(history, as_of - settings.skew, as_of + settings.skew, settings.max_age)
     if not spans:
         return _unknown(target, as_of, history, f"{virtual} ({protocol}) has not been seen at an edge port lately")

@@ -13,7 +13,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
-from drivers.rules import Action, Mac, Network, PortName, PortRange, Protocol, Rule, RuleSet
+from drivers.rules import Action, Direction, Mac, Network, PortName, PortRange, Protocol, Rule, RuleSet
 
 Address = IPv4Address | IPv6Address
 DEFAULT_REALM = "default"
@@ -469,6 +469,14 @@ class Containment:
         at = self.endpoint.attachment
         held = {(device, rule.match.port) for device, rule in self.rules if rule.match.port is not None}
         return frozenset({(at.device, at.port), *held})
+
+    def silences(self, place: tuple[str, PortName]) -> bool:
+        """Whether nothing that comes in there reaches anybody of its VLAN: all of it is stopped without an exception, or moved away."""
+        here = [rule for device, rule in self.rules if (device, rule.match.port) == place]
+        sent = [rule for rule in here if rule.match.direction is Direction.FROM]
+        whole = {rule.action for rule in sent if rule.match.fields() == {"port"}}
+        excepted = any(rule.action is Action.PERMIT for rule in sent)
+        return not excepted and not whole.isdisjoint({Action.DENY, Action.MOVE_VLAN})
 
 
 _WORST_FIRST = (

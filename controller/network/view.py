@@ -28,10 +28,12 @@ CROSSING = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What is contained at a port: since when (seconds since the epoch), and whom its plans let pass beside it."""
+    """What is contained at a port: since when (seconds since the epoch), and whom its plans let pass beside it. `silent_since`: since when
+    no frame that comes in there reaches anybody; None where some do."""
 
     since: float
     neighbours: frozenset[Mac] = frozenset()
+    silent_since: float | None = None
 
 
 @dataclass(slots=True)
@@ -146,6 +148,16 @@ class NetworkView:
             return {mac for mac, span in present.items() if span.first <= latest or self.inventory.lists(mac)}
         latest = min(now, held.since) - self.neighbour_age
         return {mac for mac, span in present.items() if span.first <= latest or mac in held.neighbours}
+
+    def heard_by_others(self, spans: Iterable[Span]) -> list[Span]:
+        """Without those that began at a port from which nobody heard anything any more: who goes on speaking there has lost the address
+        to whoever took it over."""
+
+        def is_silent(span: Span) -> bool:
+            held = self.held.get((span.device, PortName(span.port)))
+            return held is not None and held.silent_since is not None and span.first >= held.silent_since
+
+        return [span for span in spans if not is_silent(span)]
 
     def owners_of_virtual(self, realm: str, place: Attachment, at: float) -> dict[Mac, Span]:
         """Whose own MACs were at the place at that time: who spoke there under a virtual one."""

@@ -9,6 +9,7 @@ import pytest
 from controller import guardrails
 from controller.errors import RefusalCode, Refused
 from controller.model import Located, Location, Target
+from controller.network.view import Holding
 from controller.network.virtual_macs import shared_by
 from controller.plan import make_plan
 from controller.prove import prove
@@ -152,6 +153,23 @@ def test_the_owner_of_a_virtual_mac_does_not_escape_under_it() -> None:
     assert proof.holds, "its own other name is nobody else who is hit"
     elsewhere = Crossing(Frame(VIRTUAL, mac(1), ETH_IPV4), port(2), port(5))
     assert verdict(plan.rules[S1], elsewhere).fate is Fate.PASS, "the standby takes the address over"
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_a_held_owner_that_goes_on_speaking_has_lost_the_address_to_the_standby(silent: bool) -> None:
+    """Its frames are still heard by its switch, and by nobody else; where some of them get out, who has the address is not known."""
+    net = pair(failover=600)
+    net.network.held[S1, port(1)] = Holding(NOW - 605, silent_since=NOW - 605 if silent else None)
+    for ago in range(590, -1, -10):
+        speaks(net, VIRTUAL, 1, address=VIP, ago=ago)
+        speaks(net, VIRTUAL, 2, address=VIP, ago=ago)
+    for target in (VIP, Target(mac=VIRTUAL)):
+        now = net.locate(target)
+        if silent:
+            found(now, STANDBY, 2)
+        else:
+            assert now.status is Located.AMBIGUOUS
+        found(net.locate(target, ago=900), ACTIVE, 1)
 
 
 def test_whose_virtual_mac_it_is_cannot_be_told_behind_a_hub() -> None:

@@ -28,7 +28,7 @@ from controller.store import Extension, Move, Store
 from drivers.base import Management, PortStatus, Sighting
 from drivers.memory import Behaviour, MemoryDevice, MemoryDriver, MemoryOptions
 from drivers.memory_device import MemoryPort
-from drivers.rules import Mac, PortName
+from drivers.rules import Action, Direction, Mac, Match, PortName, Provenance, Rule
 from drivers.semantics import Crossing, Fate, Frame
 from tests.campus import alert, mac
 
@@ -441,6 +441,15 @@ async def test_who_was_beside_it_before_stays_beside_it(site: Site) -> None:
     assert case.endpoint.neighbours == {mac(60)}
     assert site.passes(HOME, mac(60))
     assert not site.passes(HOME)
+
+
+@pytest.mark.parametrize(("profile", "silent"), [("full", True), ("lateral", False)])
+async def test_the_network_view_knows_whether_others_hear_a_held_port(site: Site, profile: str, silent: bool) -> None:
+    case = await site.contain(profile=profile)
+    assert site.network.held[HOME].silent_since == (case.created_at if silent else None)
+    assert not case.silences(OTHER)
+    moved = Rule(Match(Direction.FROM, port=HOME[1]), Action.MOVE_VLAN, Provenance(case.id), vlan=999)
+    assert replace(case, rules=((HOME[0], moved),)).silences(HOME), "in a VLAN of its own"
 
 
 async def test_a_released_device_is_not_followed(site: Site) -> None:
