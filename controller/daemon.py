@@ -58,7 +58,7 @@ from controller.model import (
     Target,
     Want,
 )
-from controller.network.bindings import Bindings
+from controller.network.bindings import Bindings, draining
 from controller.network.chart import Chart, chart
 from controller.network.joined import Joined
 from controller.network.looks import LOOKS_MOST
@@ -205,7 +205,7 @@ class Daemon:
         """Open the store, load what is known, and begin to converge. `read_policy` reads a changed policy, for `reload`. Raises
         StoreUnavailable or ConfigError."""
         daemon = cls(config, await Store.open(config.store, now=now), now, read_policy)
-        daemon.network.bindings.load(await daemon.store.load_bindings(now() - config.locate.too_old))
+        daemon.network.bindings.load(draining(await daemon.store.load_bindings(now() - config.locate.too_old)))
         await daemon.policy.start()
         await daemon.inventory.start()
         await daemon.joining.load()

@@ -19,6 +19,7 @@ from array import array
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
+from typing import Any
 
 from controller.model import Address, Attachment, Binding
 from controller.network.spans import Key, Span, lengthened, put, without
@@ -177,13 +178,17 @@ class Bindings:
 
     def load(self, bindings: Iterable[Binding]) -> None:
         """Take in stored history, in the order in which it happened; nothing of it counts as unsaved. The same as to `see` each when it
-        began and when it ended, but that most of the latter say nothing that takes a whole look."""
-        stored, times = [], array("d")
+        began and when it ended, but that most of the latter say nothing that takes a whole look. Each is let go of when it has ended: of a
+        million, they and what is made of them need not be there at once."""
+        stored: list[Any] = []
+        times = array("d")
         for one in bindings:
             stored.append(one)
             times.extend((one.first_seen, one.last_seen))
         for n in sorted(range(len(times)), key=times.__getitem__):
             ended, binding = n & 1, stored[n >> 1]
+            if ended:
+                stored[n >> 1] = None
             if ended and (times[n - 1] == times[n] or self._went_on(binding)):
                 continue  # seen in one moment alone: these two are neighbours in any order of time
             self.see(binding.realm, _sighting(binding, times[n]))
@@ -332,3 +337,10 @@ def _binding(realm: str, span: Span) -> Binding:
 def _identity(binding: Binding) -> tuple[str, str, str, str, str, float]:
     place = binding.attachment
     return (binding.realm, str(binding.ip), binding.mac, place.device, place.port, binding.first_seen)
+
+
+def draining(stored: list[Binding]) -> Iterator[Binding]:
+    """Each of them, in order, which leaves the list empty: for `Bindings.load`, where nobody needs them any more."""
+    stored.reverse()
+    while stored:
+        yield stored.pop()

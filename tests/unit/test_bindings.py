@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from controller.model import Attachment, Binding
 from controller.network import bindings as module
 from controller.network import spans as spans_module
-from controller.network.bindings import Bindings
+from controller.network.bindings import Bindings, draining
 from controller.network.spans import SPANS_KEPT, Span
 from drivers.base import BELIED, ROUTER_ADVERTISEMENT, Sighting
 from drivers.rules import Mac, PortName
@@ -128,7 +128,9 @@ def test_loading_is_the_same_as_seeing_one_by_one(known: list[Binding], bound: i
         patch.setattr(module, "IPS_OF_MAC", bound)
         patch.setattr(spans_module, "SPANS_KEPT", bound + 1)
         loaded, seen = Bindings(max_age=20), Bindings(max_age=20)
-        loaded.load(known)
+        drained = list(known)
+        loaded.load(draining(drained))
+        assert not drained
         moments = [(at, one) for one in known for at in (one.first_seen, one.last_seen)]
         for at, one in sorted(moments, key=lambda moment: moment[0]):
             place = one.attachment
